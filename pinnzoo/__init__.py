@@ -1,0 +1,1 @@
+"""Pretrained physics-informed neural networks."""

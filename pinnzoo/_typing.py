@@ -1,0 +1,23 @@
+"""Array types, with one meaning of each axis letter in the whole package.
+
+`d` coordinates, `m` components, `n` points or rows, `p` parameters.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Array, Float
+
+Point: TypeAlias = Float[Array, " d"]
+Points: TypeAlias = Float[Array, "n d"]
+Values: TypeAlias = Float[Array, " m"]
+Theta: TypeAlias = Float[Array, " p"]
+Residuals: TypeAlias = Float[Array, " n"]
+Jacobian: TypeAlias = Float[Array, "n p"]
+Scalar: TypeAlias = Float[Array, ""]
+
+PointFunction: TypeAlias = Callable[[Point], Values]
+"""A function of one point, `(d,) -> (m,)`: a network, an exact solution, an ansatz."""
+
+HostArray: TypeAlias = np.ndarray

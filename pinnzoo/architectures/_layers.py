@@ -1,0 +1,214 @@
+"""The layers that the architectures are composed of: one point in, no batch axis."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from pinnzoo.errors import RecipeError, UnknownNameError
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": jax.nn.gelu,
+    "sin": jnp.sin,
+    "swish": jax.nn.swish,
+    "tanh": jnp.tanh,
+}
+
+INITIALIZATIONS = ("xavier", "ntk")
+
+
+class Buffer(nnx.Variable):
+    """A constant that belongs to the network but is not trained; stored with its parameters."""
+
+
+def find_activation(name: str) -> Callable[[Array], Array]:
+    """The activation called `name`.
+
+    Raises:
+        UnknownNameError: There is no such activation.
+    """
+    if name not in ACTIVATIONS:
+        raise UnknownNameError.of("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise unless every size is a whole number of at least one.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise RecipeError(f"{name}={size!r} was given: it must be a whole number, 1 or more.")
+
+
+class Dense(nnx.Module):
+    """Affine map `scale · W z + b`.
+
+    Two initialisations:
+
+    - "xavier": W ~ N(0, 2 / (fan_in + fan_out)), b = 0, scale = 1 (Glorot and Bengio 2010, Eq. 12
+      for the variance, with a normal distribution).
+    - "ntk": every entry of W and b ~ N(0, 1), and scale = 1/√fan_in for all but the first layer.
+      With one hidden layer this is the network of Bonfanti et al. (arXiv 2402.03864), section 2:
+      `u = W¹ σ(W⁰ z + b⁰) / √m + b¹`.
+    """
+
+    def __init__(
+        self,
+        fan_in: int,
+        fan_out: int,
+        *,
+        initialization: str = "xavier",
+        first: bool = False,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
+        """Draw the parameters.
+
+        Args:
+            fan_in: Number of inputs.
+            fan_out: Number of outputs.
+            initialization: "xavier" or "ntk".
+            first: Whether this layer reads the coordinates; "ntk" does not scale it.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+
+        Raises:
+            UnknownNameError: There is no such initialisation.
+        """
+        if initialization not in INITIALIZATIONS:
+            raise UnknownNameError.of("initialization", initialization, INITIALIZATIONS)
+        if initialization == "xavier":
+            deviation = math.sqrt(2 / (fan_in + fan_out))
+            bias = jnp.zeros((fan_out,), dtype)
+            self.scale = 1.0
+        else:
+            deviation = 1.0
+            bias = jax.random.normal(rngs.params(), (fan_out,), dtype)
+            self.scale = 1.0 if first else 1 / math.sqrt(fan_in)
+        kernel = deviation * jax.random.normal(rngs.params(), (fan_in, fan_out), dtype)
+        self.kernel = nnx.Param(kernel)
+        self.bias = nnx.Param(bias)
+
+    def __call__(self, z: Float[Array, " i"]) -> Float[Array, " o"]:
+        """Apply the map to one vector."""
+        return self.scale * (z @ self.kernel[...]) + self.bias[...]
+
+
+class Normalize(nnx.Module):
+    """Maps the domain to the cube [-1, 1]^d."""
+
+    def __init__(self, lower: Sequence[float], upper: Sequence[float], *, dtype: Any):
+        """Store centre and half-width of the domain as buffers."""
+        low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
+        self.center = Buffer((low + high) / 2)
+        self.half_width = Buffer((high - low) / 2)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Map one point."""
+        return (z - self.center[...]) / self.half_width[...]
+
+
+class PeriodicEmbedding(nnx.Module):
+    """Replaces normalised coordinates by sines and cosines with the period of the domain.
+
+    A coordinate s ∈ [-1, 1] becomes cos kπs and sin kπs for k = 1..harmonics, so that any network
+    behind it is exactly periodic (Dong and Ni 2021, J. Comput. Phys. 435:110242). The other
+    coordinates come first and pass unchanged.
+    """
+
+    def __init__(self, d: int, axes: Sequence[int], harmonics: int):
+        """Fix which axes are periodic.
+
+        Args:
+            d: Number of coordinates.
+            axes: Indices of the periodic coordinates.
+            harmonics: How many multiples of the base frequency.
+
+        Raises:
+            RecipeError: An axis does not exist, or `harmonics` is not a positive whole number.
+        """
+        check_sizes(harmonics=harmonics)
+        if not set(axes) <= set(range(d)) or len(set(axes)) != len(axes):
+            raise RecipeError(
+                f"periodic_axes={tuple(axes)} was given: "
+                f"list each of the axes 0 to {d - 1} at most once."
+            )
+        self.axes = tuple(axes)
+        self.others = tuple(i for i in range(d) if i not in self.axes)
+        self.harmonics = harmonics
+        self.features = len(self.others) + 2 * harmonics * len(self.axes)
+
+    def __call__(self, s: Float[Array, " d"]) -> Float[Array, " f"]:
+        """Embed one normalised point."""
+        k = jnp.pi * jnp.arange(1, self.harmonics + 1, dtype=s.dtype)
+        parts = [s[jnp.array(self.others, dtype=int)]]
+        for axis in self.axes:
+            parts += [jnp.cos(k * s[axis]), jnp.sin(k * s[axis])]
+        return jnp.concatenate(parts)
+
+
+class FourierFeatures(nnx.Module):
+    """Random features cos Bs and sin Bs with fixed B ~ N(0, scale²).
+
+    Tancik et al. (2020, arXiv 2006.10739), in the form that Wang, Wang and Perdikaris (2021,
+    arXiv 2012.10047, Eq. 3.19) use for PINNs. B is stored, not drawn again at load.
+    """
+
+    def __init__(self, fan_in: int, features: int, scale: float, *, dtype: Any, rngs: nnx.Rngs):
+        """Draw B.
+
+        Args:
+            fan_in: Number of inputs.
+            features: Number of frequencies; there are twice as many outputs.
+            scale: Standard deviation of the frequencies, per unit of the normalised input.
+            dtype: Type of B.
+            rngs: Source of randomness.
+        """
+        check_sizes(features=features)
+        frequencies = scale * jax.random.normal(rngs.params(), (fan_in, features), dtype)
+        self.frequencies = Buffer(frequencies)
+        self.features = 2 * features
+
+    def __call__(self, s: Float[Array, " i"]) -> Float[Array, " f"]:
+        """Embed one vector."""
+        phase = s @ self.frequencies[...]
+        return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)])
+
+
+class Inputs(nnx.Module):
+    """What every architecture does first: normalise, then embed the periodic coordinates."""
+
+    def __init__(
+        self,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
+        *,
+        dtype: Any,
+    ):
+        """Build the two layers; without periodic axes there is only the first.
+
+        Args:
+            lower: Lower bounds of the domain.
+            upper: Upper bounds of the domain.
+            periodic_axes: Indices of the periodic coordinates.
+            harmonics: Frequencies per periodic coordinate.
+            dtype: Type of the stored bounds.
+        """
+        d = len(lower)
+        self.normalize = Normalize(lower, upper, dtype=dtype)
+        self.embedding = PeriodicEmbedding(d, periodic_axes, harmonics) if periodic_axes else None
+        self.features = self.embedding.features if self.embedding else d
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, " f"]:
+        """Features of one point."""
+        s = self.normalize(z)
+        return self.embedding(s) if self.embedding else s

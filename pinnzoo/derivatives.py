@@ -1,0 +1,101 @@
+"""A field: a function of one point that is asked for its derivatives by name."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from pinnzoo._typing import Point, PointFunction, Scalar
+from pinnzoo.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Field:
+    """The unknown function of a problem, as the equation sees it.
+
+    `field(z, "u u_t u_xx")` gives the three scalars in that order. A name is a component, or a
+    component, an underscore and one coordinate letter per derivative. The order of mixed letters
+    does not matter. Derivatives along one axis share one nest of forward-mode passes, so that
+    asking for `u`, `u_x` and `u_xx` costs what `u_xx` costs.
+
+    Attributes:
+        function: Maps a point `(d,)` to the components `(m,)`.
+        components: One name per component.
+        coords: One letter per coordinate.
+    """
+
+    function: PointFunction
+    components: tuple[str, ...]
+    coords: str
+
+    def __call__(self, z: Point, names: str) -> tuple[Scalar, ...]:
+        """Values and derivatives at the point `z`, one scalar per name.
+
+        Raises:
+            UnknownNameError: A component or a coordinate that the problem does not have.
+        """
+        requests = [self._parse(name) for name in names.split()]
+        towers: dict[str, list[jax.Array]] = {}
+        for path in sorted({path for _, path in requests}, key=len, reverse=True):
+            if any(known.startswith(path) for known in towers if _is_pure(known)):
+                continue
+            if _is_pure(path):
+                towers[path] = _tower(self.function, len(path), self._direction(z, path))(z)
+            else:
+                towers[path] = [self._mixed(path, z)]
+        return tuple(_lookup(towers, path)[component] for component, path in requests)
+
+    def _parse(self, name: str) -> tuple[int, str]:
+        component, _, letters = name.partition("_")
+        if component not in self.components or not set(letters) <= set(self.coords):
+            raise UnknownNameError(
+                f"unknown derivative {name!r}: components are {self.components}, coordinates are "
+                f"{tuple(self.coords)}, so write for example "
+                f"'{self.components[0]}_{self.coords[-1]}'."
+            )
+        return self.components.index(component), "".join(sorted(letters))
+
+    def _direction(self, z: Point, path: str) -> Point:
+        axis = self.coords.index(path[0]) if path else 0
+        return jnp.zeros_like(z).at[axis].set(1.0)
+
+    def _mixed(self, path: str, z: Point) -> jax.Array:
+        function: Callable[[Point], jax.Array] = self.function
+        for letter in path:
+            function = functools.partial(_directional, function, self._direction(z, letter))
+        return function(z)
+
+
+def _directional(function: Callable, direction: Point, z: Point) -> jax.Array:
+    return jax.jvp(function, (z,), (direction,))[1]
+
+
+def _tower(function: Callable, order: int, direction: Point) -> Callable[[Point], list[jax.Array]]:
+    """`z -> [f, f', ..., f^(order)]` along `direction`, by nested forward mode."""
+
+    def level(k: int) -> Callable[[Point], list[jax.Array]]:
+        if k == 0:
+            return lambda z: [function(z)]
+
+        def raised(z: Point) -> list[jax.Array]:
+            values, slopes = jax.jvp(level(k - 1), (z,), (direction,))
+            return [*values, slopes[-1]]
+
+        return raised
+
+    return level(order)
+
+
+def _is_pure(path: str) -> bool:
+    return len(set(path)) <= 1
+
+
+def _lookup(towers: dict[str, list[jax.Array]], path: str) -> jax.Array:
+    if not _is_pure(path):
+        return towers[path][0]
+    for known, tower in towers.items():
+        if _is_pure(known) and known.startswith(path):
+            return tower[len(path)]
+    raise AssertionError(path)

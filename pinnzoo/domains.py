@@ -1,0 +1,166 @@
+"""Boxes in space-time, their faces, and the point sets that are drawn in them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo.errors import PointsError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box; a face is a box whose lower and upper bound agree on one axis.
+
+    Attributes:
+        coords: One letter per axis, time first, such as "tx".
+        lower: Lower bounds, one per axis.
+        upper: Upper bounds, one per axis.
+    """
+
+    coords: str
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not (len(self.coords) == len(self.lower) == len(self.upper)):
+            raise PointsError(
+                f"a box with coordinates {self.coords!r} was given {len(self.lower)} lower and "
+                f"{len(self.upper)} upper bounds: give one of each per coordinate."
+            )
+        if any(low > high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise PointsError(
+                f"a box from {self.lower} to {self.upper} was given: "
+                "every lower bound must be at or below its upper bound."
+            )
+
+    @property
+    def d(self) -> int:
+        """Number of coordinates."""
+        return len(self.coords)
+
+    def axis(self, coord: str) -> int:
+        """Index of the coordinate named `coord`."""
+        if len(coord) != 1 or coord not in self.coords:
+            raise UnknownNameError.of("coordinate", coord, self.coords)
+        return self.coords.index(coord)
+
+    def bounds(self, coord: str) -> tuple[float, float]:
+        """Lower and upper bound of the coordinate named `coord`."""
+        i = self.axis(coord)
+        return self.lower[i], self.upper[i]
+
+    def length(self, coord: str) -> float:
+        """Extent along the coordinate named `coord`, in that coordinate's unit."""
+        low, high = self.bounds(coord)
+        return high - low
+
+    def face(self, coord: str, value: float) -> "Box":
+        """The part of the box on which `coord` equals `value`."""
+        i = self.axis(coord)
+        lower, upper = list(self.lower), list(self.upper)
+        lower[i] = upper[i] = float(value)
+        return Box(self.coords, tuple(lower), tuple(upper))
+
+    def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
+        """Which points lie inside, up to `slack` times the extent of each axis."""
+        lower, upper = np.asarray(self.lower), np.asarray(self.upper)
+        margin = slack * np.maximum(upper - lower, 1.0)
+        return np.all((points >= lower - margin) & (points <= upper + margin), axis=1)
+
+    def grid(self, shape: tuple[int, ...]) -> Float[np.ndarray, "n d"]:
+        """A uniform tensor grid that includes the bounds, last coordinate fastest."""
+        if len(shape) != self.d:
+            raise PointsError(f"a grid of shape {shape} was asked of a box with {self.d} axes.")
+        axes = [
+            np.linspace(low, high, k)
+            for low, high, k in zip(self.lower, self.upper, shape, strict=True)
+        ]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.d)
+
+
+def _uniform(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.random((n, dim))
+
+
+def _latin_hypercube(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy.stats import qmc
+
+    return qmc.LatinHypercube(dim, rng=rng).random(n)
+
+
+def _sobol(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy.stats import qmc
+
+    # random_base2 keeps the balance of the sequence; a count in between is its beginning.
+    sampler = qmc.Sobol(dim, scramble=True, rng=rng)
+    return sampler.random_base2(max(0, (n - 1).bit_length()))[:n]
+
+
+SAMPLERS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
+    "uniform": _uniform,
+    "latin_hypercube": _latin_hypercube,
+    "sobol": _sobol,
+}
+
+
+def sample(
+    box: Box, n: int, method: str, rng: np.random.Generator
+) -> Float[np.ndarray, "n d"]:
+    """Draw `n` points in `box`; coordinates without extent are exact and use up no dimension.
+
+    Args:
+        box: Where to draw.
+        n: How many points; at least one.
+        method: A name of `SAMPLERS`: "uniform", "latin_hypercube" (McKay, Beckman and Conover
+            1979) or "sobol" (scrambled, Owen 1998).
+        rng: Source of randomness; the same state gives the same points.
+
+    Raises:
+        UnknownNameError: `method` is not a sampler.
+        PointsError: `n` is below one.
+    """
+    if method not in SAMPLERS:
+        raise UnknownNameError.of("sampler", method, SAMPLERS)
+    if n < 1:
+        raise PointsError(f"{n} points were asked for: ask for at least one.")
+    lower, upper = np.asarray(box.lower), np.asarray(box.upper)
+    free = upper > lower
+    points = np.tile(lower, (n, 1))
+    if free.any():
+        unit = SAMPLERS[method](int(free.sum()), n, rng)
+        points[:, free] = lower[free] + (upper - lower)[free] * unit
+    return points
+
+
+def residual_adaptive(
+    candidates: Float[np.ndarray, "c d"],
+    residual: Float[np.ndarray, " c"],
+    n: int,
+    rng: np.random.Generator,
+    *,
+    exponent: float = 1.0,
+    offset: float = 1.0,
+) -> Float[np.ndarray, "n d"]:
+    """Pick `n` of the candidates with probability ∝ |r|^k / mean(|r|^k) + c, without replacement.
+
+    The RAD rule of Wu, Zhu, Tan, Kartha and Lu (2023, arXiv 2207.10289, Eq. 2).
+
+    Args:
+        candidates: Points to choose from, more than `n` of them.
+        residual: Residual of the equation at the candidates.
+        n: How many points to keep.
+        rng: Source of randomness.
+        exponent: k, how sharply large residuals attract points.
+        offset: c, the weight of the uniform part.
+    """
+    if n > len(candidates):
+        raise PointsError(
+            f"{n} points were asked of {len(candidates)} candidates: give more candidates."
+        )
+    power = np.abs(residual) ** exponent
+    mean = power.mean()
+    density = (power / mean if mean > 0 else np.ones_like(power)) + offset
+    chosen = rng.choice(len(candidates), size=n, replace=False, p=density / density.sum())
+    return candidates[np.sort(chosen)]

@@ -1,0 +1,59 @@
+"""Everything that a user of pinnzoo can do wrong, as one family of exceptions.
+
+Each message is one sentence that says what was given, what is allowed and what to do.
+"""
+
+from collections.abc import Iterable
+
+
+class PinnzooError(Exception):
+    """Base class of every error that pinnzoo raises on purpose."""
+
+
+class UnknownNameError(PinnzooError, KeyError):
+    """A name that is not in the table it was looked up in."""
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument; a sentence should print as a sentence.
+        return str(self.args[0]) if self.args else ""
+
+    @classmethod
+    def of(cls, kind: str, name: str, allowed: Iterable[str]) -> "UnknownNameError":
+        """The error for `name`, with the nearest allowed names in its message."""
+        import difflib
+
+        names = sorted(allowed)
+        near = difflib.get_close_matches(str(name), names, n=4, cutoff=0.4)
+        if near:
+            hint = f"did you mean {', '.join(map(repr, near))}?"
+        else:
+            hint = f"allowed are {', '.join(map(repr, names))}." if names else "none exist here."
+        return cls(f"unknown {kind} {name!r}: {hint}")
+
+
+class PointsError(PinnzooError, ValueError):
+    """Points of the wrong shape, not finite, or outside of what the problem allows."""
+
+
+class PrecisionError(PinnzooError, RuntimeError):
+    """Double precision is needed but JAX has it switched off, or a dtype does not match."""
+
+
+class RecipeError(PinnzooError, ValueError):
+    """A recipe that cannot be read, or that asks for something impossible."""
+
+
+class EntryError(PinnzooError):
+    """An entry's folder that cannot be read."""
+
+
+class IntegrityError(EntryError):
+    """Bytes, hashes, dtypes or golden values of an entry that are not what they should be."""
+
+
+class FormatVersionError(EntryError):
+    """An entry written in a format that this version of pinnzoo does not read."""
+
+
+class TrainingError(PinnzooError, RuntimeError):
+    """Training that cannot start, or that left the finite numbers."""

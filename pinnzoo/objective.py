@@ -1,0 +1,248 @@
+"""One weighted residual vector, from which loss, gradient, Jacobian, NTK and Hessians all come."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
+from pinnzoo.domains import Box
+from pinnzoo.errors import PointsError
+from pinnzoo.pdes import Problem
+
+EQUATION = "equation"
+"""Name of the term that holds the equation itself; the others are named by their conditions."""
+
+TermResidual = Callable[[Theta, Point], Scalar]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["points", "scale"],
+    meta_fields=["name", "residual"],
+)
+@dataclass(frozen=True)
+class Term:
+    """One equation or condition on its own points.
+
+    Attributes:
+        points: Collocation points, `(n, d)`.
+        scale: √(weight / n), one number, or one per point.
+        name: "equation" or the condition's name.
+        residual: `(theta, point) -> scalar`, unweighted.
+    """
+
+    points: Points
+    scale: Float[Array, " *n"]
+    name: str
+    residual: TermResidual
+
+    @property
+    def n(self) -> int:
+        """Number of points, which is the number of rows."""
+        return self.points.shape[0]
+
+    def rows(self, theta: Theta) -> Residuals:
+        """Weighted residual at every point."""
+        return self.scale * jax.vmap(self.residual, (None, 0))(theta, self.points)
+
+    def jacobian(self, theta: Theta) -> Jacobian:
+        """Derivative of `rows`, by one reverse pass per point.
+
+        Row i depends on point i alone. Reverse mode through the whole batch would not see that
+        and compute n passes over n points each.
+        """
+        rows = jax.vmap(jax.grad(self.residual), (None, 0))(theta, self.points)
+        return jnp.broadcast_to(self.scale, (self.n,))[:, None] * rows
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["terms"], meta_fields=[])
+@dataclass(frozen=True)
+class Objective:
+    """The residual vector r(θ) of a network on a problem, as a function of flat parameters.
+
+    Row i of term k is `√(w_k / n_k) r_k(θ, z_i)`, so that the loss is
+    `½ |r|² = ½ Σ_k w_k mean_i r_k(z_i)²`, its gradient is `Jᵀ r`, the Gauss-Newton matrix `Jᵀ J`
+    and the neural tangent kernel `J Jᵀ`.
+
+    Points and scales are leaves of the pytree and functions are static: replacing points by
+    others of the same shape traces nothing again.
+
+    Attributes:
+        terms: The equation first, then the conditions.
+    """
+
+    terms: tuple[Term, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return sum(term.n for term in self.terms)
+
+    def slices(self) -> dict[str, slice]:
+        """Rows of each term, by name."""
+        stops = np.cumsum([term.n for term in self.terms])
+        return {
+            term.name: slice(int(stop) - term.n, int(stop))
+            for term, stop in zip(self.terms, stops, strict=True)
+        }
+
+    def residual(self, theta: Theta) -> Residuals:
+        """r(θ)."""
+        return jnp.concatenate([term.rows(theta) for term in self.terms])
+
+    def jacobian(self, theta: Theta) -> Jacobian:
+        """dr/dθ, `(n, p)`, in one piece."""
+        return jnp.concatenate([term.jacobian(theta) for term in self.terms])
+
+    def loss(self, theta: Theta) -> Scalar:
+        """½ |r(θ)|²."""
+        return 0.5 * jnp.sum(self.residual(theta) ** 2)
+
+    def jvp(self, theta: Theta, direction: Theta) -> Residuals:
+        """`J v`."""
+        return jax.jvp(self.residual, (theta,), (direction,))[1]
+
+    def vjp(self, theta: Theta, cotangent: Residuals) -> Theta:
+        """`Jᵀ w`."""
+        return jax.vjp(self.residual, theta)[1](cotangent)[0]
+
+    def second_derivative(self, theta: Theta, direction: Theta) -> Residuals:
+        """`vᵀ H_i v` for every row i: the second derivative of r along a straight line."""
+
+        def first(offset: Theta) -> Residuals:
+            return jax.jvp(self.residual, (offset,), (direction,))[1]
+
+        return jax.jvp(first, (theta,), (direction,))[1]
+
+    def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
+        """The same objective on other points; terms that are not named keep theirs.
+
+        Raises:
+            PointsError: The number of points of a term changes, which would change its scale.
+        """
+        terms = []
+        for term in self.terms:
+            if term.name in points:
+                new = jnp.asarray(points[term.name], term.points.dtype)
+                if new.shape != term.points.shape:
+                    raise PointsError(
+                        f"term {term.name!r} was given points of shape {new.shape}: "
+                        f"keep the shape {term.points.shape}."
+                    )
+                term = dataclasses.replace(term, points=new)
+            terms.append(term)
+        return Objective(tuple(terms))
+
+    def with_scales(self, scales: Mapping[str, Float[Array, " *n"]]) -> "Objective":
+        """The same objective with other row scales, for adaptive and causal weights."""
+        return Objective(
+            tuple(
+                dataclasses.replace(term, scale=jnp.asarray(scales[term.name], term.points.dtype))
+                if term.name in scales
+                else term
+                for term in self.terms
+            )
+        )
+
+
+def regions(problem: Problem) -> dict[str, Box]:
+    """Where the points of each term are drawn: the domain, and each condition's face."""
+    return {EQUATION: problem.domain} | {c.name: c.region for c in problem.conditions}
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A network on a problem, as pure functions of flat parameters.
+
+    Attributes:
+        theta: The parameters, flat.
+        objective: The residual vector.
+        field: `(theta, point) -> (m,)`, the network with the problem's ansatz around it.
+        to_model: Puts flat parameters back into a live module.
+    """
+
+    theta: Theta
+    objective: Objective
+    field: Callable[[Theta, Point], Array]
+    to_model: Callable[[Theta], nnx.Module]
+
+    def __iter__(self):
+        """`theta, objective, to_model = assemble(...)`."""
+        return iter((self.theta, self.objective, self.to_model))
+
+
+def flatten_model(
+    model: nnx.Module,
+) -> tuple[Theta, Callable[[Theta], nnx.Module]]:
+    """Parameters of a module as one vector (leaves in the order of their paths), and the way back.
+
+    Only `nnx.Param` is trained. Buffers keep their values.
+    """
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    theta, unravel = ravel_pytree(params)
+
+    def to_model(vector: Theta) -> nnx.Module:
+        return nnx.merge(graph, unravel(vector), rest)
+
+    return theta, to_model
+
+
+def assemble(
+    problem: Problem,
+    model: nnx.Module,
+    points: Mapping[str, Float[np.ndarray, "n d"]],
+    weights: Mapping[str, float] | None = None,
+) -> Assembly:
+    """Bring a problem, a network and collocation points together.
+
+    The only place where modules and flat parameters meet.
+
+    Args:
+        problem: What to solve.
+        model: Maps one point to the network's output.
+        points: Points `(n, d)` per term: "equation" and each condition's name.
+        weights: Loss weight per term, 1 where none is given.
+
+    Returns:
+        The assembly; unpack it as `theta, objective, to_model`.
+
+    Raises:
+        PointsError: A term has no points, or there are points for a term that does not exist.
+    """
+    theta, to_model = flatten_model(model)
+
+    def field(vector: Theta, z: Point) -> Array:
+        network: PointFunction = to_model(vector)  # pyright: ignore[reportAssignmentType]
+        return problem.constrain(network)(z)
+
+    residuals = {EQUATION: problem.equation} | {c.name: c.residual for c in problem.conditions}
+    for given, kind in ((points, "points"), (weights or {}, "weights")):
+        unknown = set(given) - set(residuals)
+        if unknown or (kind == "points" and len(given) < len(residuals)):
+            raise PointsError(
+                f"{kind} for the terms {sorted(given)} were given: {problem.name} has the terms "
+                f"{sorted(residuals)}."
+            )
+
+    def term(name: str) -> Term:
+        residual = residuals[name]
+
+        def at_point(vector: Theta, z: Point) -> Scalar:
+            return residual(problem.field(functools.partial(field, vector)), z)
+
+        n = len(points[name])
+        scale = math.sqrt((weights or {}).get(name, 1.0) / n)
+        return Term(
+            jnp.asarray(points[name], theta.dtype), jnp.asarray(scale, theta.dtype), name, at_point
+        )
+
+    return Assembly(theta, Objective(tuple(map(term, residuals))), field, to_model)

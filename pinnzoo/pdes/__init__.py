@@ -1,0 +1,42 @@
+"""The benchmark problems, one file each. `heat.py` is the template for a new one."""
+
+import inspect
+from collections.abc import Callable, Mapping
+
+from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.pdes._problem import Condition as Condition
+from pinnzoo.pdes._problem import Problem as Problem
+from pinnzoo.pdes._problem import Reference as Reference
+from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.convection import convection
+from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.poisson import poisson
+from pinnzoo.pdes.wave import wave
+
+PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "burgers": burgers,
+    "convection": convection,
+    "heat": heat,
+    "poisson": poisson,
+    "wave": wave,
+}
+
+
+def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
+    """The problem called `name`, with the given physical arguments.
+
+    Raises:
+        UnknownNameError: There is no such problem.
+        RecipeError: The problem does not take one of the arguments, or not that value.
+    """
+    if name not in PROBLEMS:
+        raise UnknownNameError.of("problem", name, PROBLEMS)
+    factory = PROBLEMS[name]
+    allowed = inspect.signature(factory).parameters
+    for argument in arguments:
+        if argument not in allowed:
+            raise RecipeError(
+                f"problem {name!r} was given the argument {argument!r}: "
+                f"it takes {', '.join(allowed)}."
+            )
+    return factory(**arguments)

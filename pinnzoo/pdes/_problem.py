@@ -1,0 +1,241 @@
+"""What a problem is: a domain, an equation, conditions and a reference solution."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pinnzoo._typing import Point, PointFunction, Scalar, Values
+from pinnzoo.derivatives import Field
+from pinnzoo.domains import Box
+from pinnzoo.errors import PointsError, RecipeError
+
+Residual: TypeAlias = Callable[[Field, Point], Scalar]
+"""Left minus right side at one point. Equations and conditions are all of this one type."""
+
+Ansatz: TypeAlias = Callable[[Point, Values], Values]
+"""`(z, network output) -> field values` that meet some conditions whatever the network says."""
+
+CONSTRAINTS = ("soft", "hard")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An initial, boundary or periodic condition: a residual on part of the boundary.
+
+    Attributes:
+        name: Short and unique in its problem, such as "initial".
+        residual: Vanishes where the condition holds.
+        region: Where points are drawn, usually a face of the domain.
+    """
+
+    name: str
+    residual: Residual
+    region: Box
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The solution that networks are measured against, and how far it can be trusted.
+
+    Attributes:
+        function: The solution at one point, `(d,) -> (m,)`, differentiable, in float64.
+        method: How it is computed, one phrase.
+        refined: The same solution computed more finely, or None for a closed form.
+    """
+
+    function: PointFunction
+    method: str
+    refined: PointFunction | None = None
+
+    def __call__(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n m"]:
+        """The solution at the points, computed in chunks."""
+        return evaluate_function(self.function, points)
+
+    def certified_error(self, points: Float[np.ndarray, "n d"]) -> float:
+        """Relative L2 error of the reference itself over `points`, measured and not assumed.
+
+        The larger of two figures: the change under refinement (where there is a refined
+        solution), and the change when every coordinate moves by one unit in the last place,
+        which is what rounding can do to a closed form.
+        """
+        values = self(points)
+        changes = [self(np.nextafter(points, np.inf)) - values]
+        if self.refined is not None:
+            changes.append(evaluate_function(self.refined, points) - values)
+        norm = np.linalg.norm(values)
+        return float(max(np.linalg.norm(change) for change in changes) / norm)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A partial differential equation with everything needed to train and to judge a network.
+
+    Attributes:
+        name: The name that entries start with.
+        title: One line for tables and cards.
+        domain: Space-time box; its letters name the coordinates.
+        components: Names of the unknowns.
+        equation: Residual of the equation inside of the domain.
+        conditions: Residuals on the boundary. Empty where `ansatz` meets all of them.
+        reference: The solution.
+        evaluation_shape: Shape of the uniform grid on which the stated errors are measured; fine
+            enough to resolve the thinnest layer of the solution.
+        arguments: What the factory was called with.
+        citation: Source of the setting.
+        ansatz: Hard constraints, or None.
+    """
+
+    name: str
+    title: str
+    domain: Box
+    components: tuple[str, ...]
+    equation: Residual
+    conditions: tuple[Condition, ...]
+    reference: Reference
+    evaluation_shape: tuple[int, ...]
+    arguments: Mapping[str, float | str] = field(default_factory=dict)
+    citation: str = ""
+    ansatz: Ansatz | None = None
+
+    @property
+    def coords(self) -> str:
+        """One letter per column of a point array."""
+        return self.domain.coords
+
+    @property
+    def d(self) -> int:
+        """Number of coordinates."""
+        return self.domain.d
+
+    @property
+    def m(self) -> int:
+        """Number of components."""
+        return len(self.components)
+
+    def field(self, function: PointFunction) -> Field:
+        """Wrap a function of one point so that derivatives can be asked for by name."""
+        return Field(function, self.components, self.coords)
+
+    def constrain(self, network: PointFunction) -> PointFunction:
+        """The network with the problem's ansatz around it, or the network itself."""
+        if self.ansatz is None:
+            return network
+        ansatz = self.ansatz
+        return lambda z: ansatz(z, network(z))
+
+    def evaluation_points(self, coarsen: int = 1) -> Float[np.ndarray, "n d"]:
+        """The grid of `evaluation_shape`, every `coarsen`-th line of it kept."""
+        shape = tuple((k - 1) // coarsen + 1 for k in self.evaluation_shape)
+        return self.domain.grid(shape)
+
+    def check_points(self, points: object) -> Float[np.ndarray, "n d"]:
+        """`points` as a float64 array of shape `(n, d)`.
+
+        Raises:
+            PointsError: The shape is not `(n, d)`, or an entry is not a finite number.
+        """
+        columns = ", ".join(self.coords)
+        wanted = f"{self.name} takes an array of shape (n, {self.d}) with columns ({columns})"
+        try:
+            array = np.asarray(points, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise PointsError(f"points that are not real numbers were given: {wanted}.") from error
+        if array.ndim != 2 or array.shape[1] != self.d:
+            raise PointsError(f"points of shape {array.shape} were given: {wanted}.")
+        finite = np.isfinite(array).all(axis=1)
+        if not finite.all():
+            raise PointsError(
+                f"{int((~finite).sum())} of {len(array)} points are NaN or infinite, the first in "
+                f"row {int(np.argmin(finite))}: {wanted} of finite numbers."
+            )
+        return array
+
+
+def check_constraints(constraints: str) -> bool:
+    """Whether `constraints` is "hard".
+
+    Raises:
+        RecipeError: It is neither "soft" nor "hard".
+    """
+    if constraints not in CONSTRAINTS:
+        raise RecipeError(f"constraints={constraints!r} was given: allowed are 'soft' and 'hard'.")
+    return constraints == "hard"
+
+
+def check_positive(**arguments: float) -> None:
+    """Raise unless every argument is a finite number above zero.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    for name, value in arguments.items():
+        if not (np.isfinite(value) and value > 0):
+            raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
+
+
+def initial(
+    domain: Box, component: str, profile: Callable[[Float[Array, ""]], Array], name: str = "initial"
+) -> Condition:
+    """`component` (a value or a derivative such as "u_t") equals `profile(x)` at the first time.
+
+    Args:
+        domain: Space-time box with coordinates (t, x).
+        component: What is prescribed.
+        profile: Its value as a function of x.
+        name: Name of the condition.
+    """
+
+    def residual(u: Field, z: Point) -> Scalar:
+        (value,) = u(z, component)
+        return value - profile(z[1])
+
+    return Condition(name, residual, domain.face("t", domain.bounds("t")[0]))
+
+
+def dirichlet(domain: Box, component: str, coord: str, side: str, value: float = 0.0) -> Condition:
+    """`component` equals `value` on the "left" (lower) or "right" (upper) face of `coord`."""
+
+    def residual(u: Field, z: Point) -> Scalar:
+        return u(z, component)[0] - value
+
+    bound = domain.bounds(coord)[("left", "right").index(side)]
+    return Condition(side, residual, domain.face(coord, bound))
+
+
+def periodic(domain: Box, component: str, coord: str) -> Condition:
+    """`component` agrees on the two faces of `coord`."""
+    low, high = domain.bounds(coord)
+    shift = np.zeros(domain.d)
+    shift[domain.axis(coord)] = high - low
+
+    def residual(u: Field, z: Point) -> Scalar:
+        return u(z, component)[0] - u(z + jnp.asarray(shift, z.dtype), component)[0]
+
+    return Condition("periodic", residual, domain.face(coord, low))
+
+
+def evaluate_function(
+    function: PointFunction, points: Float[np.ndarray, "n d"], chunk: int = 16384
+) -> Float[np.ndarray, "n m"]:
+    """`function` at every point, in chunks of one shape so that it is compiled once."""
+    if len(points) == 0:
+        raise PointsError("an array of no points was given: give at least one.")
+    batched = _batched(function)
+    chunk = min(chunk, 1 << (len(points) - 1).bit_length())
+    pieces = []
+    for start in range(0, len(points), chunk):
+        piece = points[start : start + chunk]
+        padded = np.concatenate([piece, np.tile(piece[-1:], (chunk - len(piece), 1))])
+        pieces.append(np.asarray(batched(padded), dtype=np.float64)[: len(piece)])
+    return np.concatenate(pieces)
+
+
+@functools.lru_cache(maxsize=64)
+def _batched(function: PointFunction) -> Callable:
+    return jax.jit(jax.vmap(function))

@@ -1,0 +1,79 @@
+"""Burgers: `u_t + u u_x = ν u_xx` on t ∈ [0, 1], x ∈ [-1, 1], `u(0, x) = -sin πx`, `u(t, ±1) = 0`.
+
+The sine steepens until, at t = 1/π, it has become a layer of width ~ν at x = 0, which then fades.
+
+Source: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks" (J. Comput. Phys.
+378, 2019), appendix A.1, with ν = 0.01/π; appendix G.4 of Bonfanti, Bruno and Cipriani (arXiv
+2402.03864) uses it too. Known difficulty: the layer is 0.003 wide, so reference grids that do not
+resolve it are good to 1e-5 only; the reference here is the Cole-Hopf integral.
+"""
+
+import math
+
+import jax.numpy as jnp
+
+from pinnzoo._typing import Point, Scalar, Values
+from pinnzoo.derivatives import Field
+from pinnzoo.domains import Box
+from pinnzoo.pdes._problem import (
+    Problem,
+    Reference,
+    check_constraints,
+    check_positive,
+    dirichlet,
+    initial,
+)
+from pinnzoo.references import cole_hopf
+
+NODES, REFINED_NODES = 200, 300
+
+
+def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Problem:
+    """The viscous Burgers equation.
+
+    Args:
+        viscosity: ν, length²/time.
+        constraints: "soft" for conditions as residuals, or "hard" for the ansatz
+            `u = -sin πx + t (1 - x²) N(t, x)`.
+
+    Raises:
+        RecipeError: An argument is out of range.
+    """
+    check_positive(viscosity=viscosity)
+    hard = check_constraints(constraints)
+    domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
+
+    def equation(u: Field, z: Point) -> Scalar:
+        value, u_t, u_x, u_xx = u(z, "u u_t u_x u_xx")
+        return u_t + value * u_x - viscosity * u_xx
+
+    def profile(x: Scalar) -> Scalar:
+        return -jnp.sin(jnp.pi * x)
+
+    def ansatz(z: Point, network: Values) -> Values:
+        t, x = z
+        return profile(x) + t * (1 - x**2) * network
+
+    return Problem(
+        name="burgers",
+        title=f"Viscous Burgers equation, ν = {viscosity * math.pi:g}/π",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=()
+        if hard
+        else (
+            initial(domain, "u", profile),
+            dirichlet(domain, "u", "x", "left"),
+            dirichlet(domain, "u", "x", "right"),
+        ),
+        reference=Reference(
+            cole_hopf.burgers(viscosity, NODES),
+            f"Cole-Hopf integral, {NODES} Gauss-Hermite nodes",
+            refined=cole_hopf.burgers(viscosity, REFINED_NODES),
+        ),
+        evaluation_shape=(101, 2001),
+        arguments={"viscosity": viscosity, "constraints": constraints},
+        citation="doi:10.1016/j.jcp.2018.10.045",
+        ansatz=ansatz if hard else None,
+    )

@@ -1,0 +1,1 @@
+"""Numerical solutions for problems without a closed form."""
