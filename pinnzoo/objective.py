@@ -54,13 +54,22 @@ class Term:
         """Weighted residual at every point."""
         return self.scale * jax.vmap(self.residual, (None, 0))(theta, self.points)
 
-    def jacobian(self, theta: Theta) -> Jacobian:
+    def jacobian(self, theta: Theta, chunk: int | None = None) -> Jacobian:
         """Derivative of `rows`, by one reverse pass per point.
 
         Row i depends on point i alone. Reverse mode through the whole batch would not see that
         and compute n passes over n points each.
+
+        Args:
+            theta: Flat parameters.
+            chunk: Points handled at once, to bound the memory of the reverse passes; all of them
+                by default.
         """
-        rows = jax.vmap(jax.grad(self.residual), (None, 0))(theta, self.points)
+        row = jax.grad(self.residual)
+        if chunk is None or chunk >= self.n:
+            rows = jax.vmap(row, (None, 0))(theta, self.points)
+        else:
+            rows = jax.lax.map(lambda z: row(theta, z), self.points, batch_size=chunk)
         return jnp.broadcast_to(self.scale, (self.n,))[:, None] * rows
 
 
@@ -99,9 +108,9 @@ class Objective:
         """r(θ)."""
         return jnp.concatenate([term.rows(theta) for term in self.terms])
 
-    def jacobian(self, theta: Theta) -> Jacobian:
-        """dr/dθ, `(n, p)`, in one piece."""
-        return jnp.concatenate([term.jacobian(theta) for term in self.terms])
+    def jacobian(self, theta: Theta, chunk: int | None = None) -> Jacobian:
+        """dr/dθ, `(n, p)`; see `Term.jacobian`."""
+        return jnp.concatenate([term.jacobian(theta, chunk) for term in self.terms])
 
     def loss(self, theta: Theta) -> Scalar:
         """½ |r(θ)|²."""

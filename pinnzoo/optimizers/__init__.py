@@ -1,0 +1,39 @@
+"""The optimizers, one file each, all on one `init`/`step` contract. `adam.py` is the template."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.optimizers._base import Info as Info
+from pinnzoo.optimizers._base import Optimizer as Optimizer
+from pinnzoo.optimizers._base import from_optax as from_optax
+from pinnzoo.optimizers.adam import adam
+from pinnzoo.optimizers.lbfgs import lbfgs
+from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": adam,
+    "lbfgs": lbfgs,
+    "levenberg_marquardt": levenberg_marquardt,
+}
+
+
+def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:
+    """The optimizer called `name`, with the given arguments.
+
+    Raises:
+        UnknownNameError: There is no such optimizer.
+        RecipeError: The optimizer does not take one of the arguments.
+    """
+    if name not in OPTIMIZERS:
+        raise UnknownNameError.of("optimizer", name, OPTIMIZERS)
+    factory = OPTIMIZERS[name]
+    allowed = inspect.signature(factory).parameters
+    for argument in arguments:
+        if argument not in allowed:
+            raise RecipeError(
+                f"optimizer {name!r} was given the argument {argument!r}: "
+                f"it takes {', '.join(allowed)}."
+            )
+    return factory(**arguments)

@@ -1,0 +1,79 @@
+"""The contract that all optimizers share."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pinnzoo._typing import Scalar, Theta
+from pinnzoo.objective import Objective
+
+
+class Info(NamedTuple):
+    """What one step did, the same fields for all optimizers; NaN where one does not apply.
+
+    Attributes:
+        loss: ½ |r|² at the parameters that the step began with.
+        grad_norm: |Jᵀ r| there.
+        step_norm: Length of the step that was taken, 0 if it was rejected.
+        accepted: 1 if the parameters changed, else 0.
+        damping: λ of the step.
+        gain_ratio: Actual over predicted decrease.
+    """
+
+    loss: Scalar | float
+    grad_norm: Scalar | float = math.nan
+    step_norm: Scalar | float = math.nan
+    accepted: Scalar | float = math.nan
+    damping: Scalar | float = math.nan
+    gain_ratio: Scalar | float = math.nan
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A pair of pure functions.
+
+    Attributes:
+        init: `(objective, theta) -> state`, a pytree of arrays.
+        step: `(objective, theta, state) -> (theta, state, info)`.
+        traceable: Whether `step` may run inside of `jax.jit` and `lax.scan`. A step that calls
+            LAPACK may not; it compiles its own pieces.
+    """
+
+    init: Callable[[Objective, Theta], Any]
+    step: Callable[[Objective, Theta, Any], tuple[Theta, Any, Info]]
+    traceable: bool = True
+
+
+def from_optax(transform: optax.GradientTransformation, *, line_search: bool = False) -> Optimizer:
+    """Any optax optimizer on the loss of an objective.
+
+    Args:
+        transform: The optax optimizer.
+        line_search: Pass loss and loss function too, which line searches need.
+    """
+    extended = optax.with_extra_args_support(transform)
+
+    def init(objective: Objective, theta: Theta) -> Any:
+        del objective
+        return extended.init(theta)
+
+    def step(objective: Objective, theta: Theta, state: Any) -> tuple[Theta, Any, Info]:
+        loss, gradient = jax.value_and_grad(objective.loss)(theta)
+        extra = {"value": loss, "grad": gradient, "value_fn": objective.loss} if line_search else {}
+        updates, state = extended.update(gradient, state, theta, **extra)
+        info = Info(
+            loss=loss,
+            grad_norm=jnp.linalg.norm(gradient),
+            step_norm=jnp.linalg.norm(updates),
+            accepted=jnp.ones_like(loss),
+            damping=jnp.full_like(loss, jnp.nan),
+            gain_ratio=jnp.full_like(loss, jnp.nan),
+        )
+        return optax.apply_updates(theta, updates), state, info  # pyright: ignore
+
+    return Optimizer(init, step)

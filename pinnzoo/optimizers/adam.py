@@ -1,0 +1,25 @@
+"""Adam (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1), through optax."""
+
+import optax
+
+from pinnzoo.optimizers._base import Optimizer, from_optax
+
+
+def adam(
+    learning_rate: float = 1e-3,
+    decay_rate: float = 0.9,
+    decay_steps: int = 5000,
+    b1: float = 0.9,
+    b2: float = 0.999,
+) -> Optimizer:
+    """Adam with an exponentially decaying learning rate.
+
+    Args:
+        learning_rate: Rate at the first step.
+        decay_rate: Factor on the rate every `decay_steps` steps; 1 keeps it constant.
+        decay_steps: Steps per decay.
+        b1: Decay of the first moment.
+        b2: Decay of the second moment.
+    """
+    schedule = optax.exponential_decay(learning_rate, decay_steps, decay_rate)
+    return from_optax(optax.adam(schedule, b1=b1, b2=b2))

@@ -1,0 +1,18 @@
+"""L-BFGS (Nocedal and Wright 2006, algorithm 7.5) with a zoom line search, through optax."""
+
+import optax
+
+from pinnzoo.optimizers._base import Optimizer, from_optax
+
+
+def lbfgs(memory_size: int = 100, max_linesearch_steps: int = 30) -> Optimizer:
+    """Limited-memory BFGS with a strong Wolfe line search (algorithms 3.5 and 3.6).
+
+    Args:
+        memory_size: Number of curvature pairs.
+        max_linesearch_steps: Loss evaluations that a step may use.
+    """
+    search = optax.scale_by_zoom_linesearch(
+        max_linesearch_steps=max_linesearch_steps, initial_guess_strategy="one"
+    )
+    return from_optax(optax.lbfgs(memory_size=memory_size, linesearch=search), line_search=True)

@@ -1,0 +1,226 @@
+"""A recipe is all that is needed to train an entry again, as plain data. Imports no JAX."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pinnzoo.errors import FormatVersionError, RecipeError
+
+RECIPE_FORMAT = 1
+
+OPTIMIZER_ALIASES = {"lm": "levenberg_marquardt"}
+"""Short forms that are accepted wherever an optimizer or an entry is named."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9][a-z0-9_.]*){2,3}")
+
+
+def resolve_optimizer(name: str) -> str:
+    """The full name of an optimizer, given that or its alias."""
+    return OPTIMIZER_ALIASES.get(name, name)
+
+
+def resolve_entry_name(name: str) -> str:
+    """The full name of an entry: `burgers-mlp-lm` is `burgers-mlp-levenberg_marquardt`."""
+    parts = name.split("-")
+    if len(parts) >= 3:
+        parts[2] = resolve_optimizer(parts[2])
+    return "-".join(parts)
+
+
+def is_entry_name(name: str) -> bool:
+    """Whether `name` has the form `problem-architecture-optimizer[-tag]`."""
+    return _NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one optimizer.
+
+    Attributes:
+        optimizer: Full name of the optimizer.
+        steps: Number of steps.
+        arguments: Arguments of the optimizer.
+        resample_every: Draw new points after this many steps; 0 keeps the first ones.
+        adaptive: Draw the equation's points by residual (RAD) instead of evenly.
+        seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
+            a limit depends on the machine, so published recipes state steps alone.
+    """
+
+    optimizer: str
+    steps: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    resample_every: int = 0
+    adaptive: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Problem, network, points and phases of one training.
+
+    Attributes:
+        problem: A name of `pinnzoo.PROBLEMS`.
+        architecture: A name of `pinnzoo.ARCHITECTURES`.
+        phases: What is done, in order. The last optimizer names the entry.
+        problem_arguments: Physical arguments of the problem.
+        architecture_arguments: Arguments of the architecture.
+        points: Number of collocation points per term. "equation" is required; "conditions" is
+            the number for every condition that is not named itself. A condition that lives on a
+            single point (an end of an interval) always has one.
+        sampler: A name of `pinnzoo.domains.SAMPLERS`.
+        weights: Loss weight per term, 1 where none is given.
+        seed: Seed of the network's parameters and of all points.
+        dtype: "float64" or "float32".
+        tag: Distinguishes entries that would have the same name.
+        base: Name of the entry that this one was fine-tuned from, or empty.
+    """
+
+    problem: str
+    architecture: str
+    phases: tuple[Phase, ...]
+    problem_arguments: Mapping[str, float | str] = field(default_factory=dict)
+    architecture_arguments: Mapping[str, Any] = field(default_factory=dict)
+    points: Mapping[str, int] = field(default_factory=lambda: {"equation": 2000, "conditions": 200})
+    sampler: str = "sobol"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    dtype: str = "float64"
+    tag: str = ""
+    base: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.phases:
+            raise RecipeError("a recipe without phases was given: give at least one.")
+        for phase in self.phases:
+            if phase.steps < 0 or phase.resample_every < 0 or phase.seconds < 0:
+                raise RecipeError(
+                    f"a phase of {phase.steps} steps, resample_every={phase.resample_every} and "
+                    f"seconds={phase.seconds} was given: none may be negative."
+                )
+        if "equation" not in self.points:
+            raise RecipeError(
+                f"points={dict(self.points)} was given: say how many points 'equation' has."
+            )
+        if any(not isinstance(n, int) or n < 1 for n in self.points.values()):
+            raise RecipeError(
+                f"points={dict(self.points)} was given: every count must be a whole number, "
+                "1 or more."
+            )
+        if any(not weight > 0 for weight in self.weights.values()):
+            raise RecipeError(
+                f"weights={dict(self.weights)} was given: every weight must be above zero."
+            )
+        if not is_entry_name(self.name):
+            raise RecipeError(
+                f"the name {self.name!r} follows from this recipe: problem, architecture, "
+                "optimizer and tag may hold lower-case letters, digits, '_' and (tag) '.' only."
+            )
+
+    @property
+    def name(self) -> str:
+        """`<problem>-<architecture>-<optimizer>[-<tag>]`."""
+        parts = [self.problem, self.architecture, self.phases[-1].optimizer]
+        return "-".join([*parts, self.tag] if self.tag else parts)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def count(self, term: str) -> int:
+        """Number of points of a term."""
+        return self.points.get(term, self.points.get("conditions", self.points["equation"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        data = dataclasses.asdict(self)
+        data["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
+        return {"format": RECIPE_FORMAT} | data
+
+    def to_json(self) -> str:
+        """Indented JSON."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, data: object) -> "Recipe":
+        """A recipe from plain data; the inverse of `to_dict`.
+
+        Raises:
+            FormatVersionError: Written in another format.
+            RecipeError: A field is missing, unknown or of the wrong type.
+        """
+        if not isinstance(data, dict):
+            raise RecipeError(f"a recipe must be a JSON object, not {type(data).__name__}.")
+        version = data.get("format")
+        if version != RECIPE_FORMAT:
+            raise FormatVersionError(
+                f"a recipe of format {version!r} was given: this version of pinnzoo reads format "
+                f"{RECIPE_FORMAT}, so use the version that wrote it."
+            )
+        rest = {key: value for key, value in data.items() if key != "format"}
+        phases = rest.pop("phases", None)
+        if not isinstance(phases, list):
+            raise RecipeError("a recipe without a list of phases was given.")
+        return _build(
+            cls,
+            {"phases": tuple(_build(Phase, phase, "phase") for phase in phases)} | rest,
+            "recipe",
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Recipe":
+        """A recipe from JSON text.
+
+        Raises:
+            RecipeError: The text is not JSON, or not of a recipe.
+            FormatVersionError: Written in another format.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"a recipe that is not JSON was given: {error}.") from error
+        return cls.from_dict(data)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+}
+
+
+def _build(cls: type, data: object, kind: str) -> Any:
+    """A dataclass from a JSON object, with names and types of the fields checked."""
+    if not isinstance(data, dict):
+        raise RecipeError(f"a {kind} must be a JSON object, not {type(data).__name__}.")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key, value in data.items():
+        if key not in fields:
+            raise RecipeError(
+                f"a {kind} with the field {key!r} was given: it has {', '.join(fields)}."
+            )
+        declared = fields[key].type
+        name = declared if isinstance(declared, str) else getattr(declared, "__name__", "")
+        allowed = _KINDS.get(name)
+        wrong = allowed is not None and (
+            not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
+        )
+        if wrong or ("Mapping" in str(declared) and not isinstance(value, dict)):
+            raise RecipeError(
+                f"{key}={value!r} was given in a {kind}: it must be of type {name or declared}."
+            )
+    try:
+        return cls(**data)
+    except TypeError as error:
+        raise RecipeError(f"a {kind} lacks a field: {error}.") from error
