@@ -105,9 +105,7 @@ SAMPLERS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
 }
 
 
-def sample(
-    box: Box, n: int, method: str, rng: np.random.Generator
-) -> Float[np.ndarray, "n d"]:
+def sample(box: Box, n: int, method: str, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
     """Draw `n` points in `box`; coordinates without extent are exact and use up no dimension.
 
     Args:

@@ -66,7 +66,7 @@ class HostCholesky(AbstractDampedSystem):
         """Form the Gauss-Newton matrix; `scaling` is the diagonal of D."""
         rows = _host(jacobian)
         self.gradient = rows.T @ _host(residual)
-        syrk = blas.get_blas_funcs("syrk", (rows,))
+        (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
         # rows.T is Fortran-contiguous, which spares the copy.
         self.matrix = syrk(1.0, rows.T, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
@@ -106,7 +106,7 @@ class HostKernel(AbstractDampedSystem):
         self.gradient = rows.T @ self.residual
         self.inverse_scaling = 1 / scaling
         self.scaled = rows * self.inverse_scaling
-        syrk = blas.get_blas_funcs("syrk", (rows,))
+        (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
         self.matrix = syrk(1.0, self.scaled.T, trans=1, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
         self.norm = float(np.sum(rows**2))

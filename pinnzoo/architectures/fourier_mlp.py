@@ -1,5 +1,6 @@
 """Multilayer perceptron behind random Fourier features, for solutions with fast oscillations."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,9 +65,7 @@ class FourierMLP(nnx.Module):
         self.activation = find_activation(activation)
         options = {"initialization": initialization, "dtype": dtype, "rngs": rngs}
         sizes = [self.fourier.features, *[width] * depth]
-        self.hidden = nnx.List(
-            Dense(i, o, **options) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.hidden = nnx.List(Dense(i, o, **options) for i, o in itertools.pairwise(sizes))
         self.output = Dense(width, m, **options)
 
     def __call__(self, z: Point) -> Values:

@@ -1,5 +1,6 @@
 """Multilayer perceptron: the vanilla PINN. 5 x 20 tanh is the network of arXiv 2402.03864."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ class MLP(nnx.Module):
         sizes = [self.inputs.features, *[width] * depth]
         self.hidden = nnx.List(
             Dense(i, o, first=k == 0, **options)
-            for k, (i, o) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, **options)
 

@@ -1,5 +1,6 @@
 """Modified multilayer perceptron: two encoders gate every hidden layer."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ class ModifiedMLP(nnx.Module):
         sizes = [features, *[width] * depth]
         self.hidden = nnx.List(
             Dense(i, o, first=k == 0, **options)
-            for k, (i, o) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, **options)
 

@@ -1,6 +1,8 @@
 """What a problem is: a domain, an equation, conditions and a reference solution."""
 
 import functools
+import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +16,7 @@ from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
 from pinnzoo.errors import PointsError, RecipeError
+from pinnzoo.precision import require_x64
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
 """Left minus right side at one point. Equations and conditions are all of this one type."""
@@ -54,7 +57,12 @@ class Reference:
     refined: PointFunction | None = None
 
     def __call__(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n m"]:
-        """The solution at the points, computed in chunks."""
+        """The solution at the points, computed in chunks.
+
+        Raises:
+            PrecisionError: JAX would silently compute it in float32.
+        """
+        require_x64("a reference solution")
         return evaluate_function(self.function, points)
 
     def certified_error(self, points: Float[np.ndarray, "n d"]) -> float:
@@ -63,6 +71,10 @@ class Reference:
         The larger of two figures: the change under refinement (where there is a refined
         solution), and the change when every coordinate moves by one unit in the last place,
         which is what rounding can do to a closed form.
+
+        Raises:
+            PrecisionError: JAX would silently compute in float32, where that move is lost and
+                the error of a closed form would come out as zero.
         """
         values = self(points)
         changes = [self(np.nextafter(points, np.inf)) - values]
@@ -175,7 +187,8 @@ def check_positive(**arguments: float) -> None:
         RecipeError: One is not.
     """
     for name, value in arguments.items():
-        if not (np.isfinite(value) and value > 0):
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and value > 0):
             raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
+from pinnzoo.errors import RecipeError
 from pinnzoo.pdes._problem import (
     Problem,
     Reference,
@@ -22,9 +23,7 @@ from pinnzoo.pdes._problem import (
 )
 
 
-def poisson(
-    frequency: float = 50.0, amplitude: float = 0.1, constraints: str = "soft"
-) -> Problem:
+def poisson(frequency: float = 50.0, amplitude: float = 0.1, constraints: str = "soft") -> Problem:
     """The one-dimensional Poisson equation with two scales.
 
     Args:
@@ -38,6 +37,11 @@ def poisson(
         RecipeError: An argument is out of range.
     """
     check_positive(frequency=frequency, amplitude=amplitude)
+    if frequency != round(frequency):
+        raise RecipeError(
+            f"frequency={frequency!r} was given: it must be a whole number, since the solution "
+            "does not vanish at x = 1 otherwise."
+        )
     hard = check_constraints(constraints)
     domain = Box("x", (0.0,), (1.0,))
     slow, fast = 2 * jnp.pi, frequency * jnp.pi
