@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.domains import Box
-from pinnzoo.errors import PointsError
+from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.pdes import Problem
 
 EQUATION = "equation"
@@ -225,7 +225,9 @@ def assemble(
         The assembly; unpack it as `theta, objective, to_model`.
 
     Raises:
-        PointsError: A term has no points, or there are points for a term that does not exist.
+        PointsError: A term has no points or points of the wrong shape, or there are points or
+            weights for a term that does not exist.
+        RecipeError: A weight is negative or not finite.
     """
     theta, to_model = flatten_model(model)
 
@@ -248,10 +250,15 @@ def assemble(
         def at_point(vector: Theta, z: Point) -> Scalar:
             return residual(problem.field(functools.partial(field, vector)), z)
 
-        n = len(points[name])
-        scale = math.sqrt((weights or {}).get(name, 1.0) / n)
+        drawn = problem.check_points(points[name])
+        if len(drawn) == 0:
+            raise PointsError(f"term {name!r} was given no points: give at least one.")
+        weight = (weights or {}).get(name, 1.0)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise RecipeError(f"term {name!r} was given the weight {weight}: give zero or more.")
+        scale = math.sqrt(weight / len(drawn))
         return Term(
-            jnp.asarray(points[name], theta.dtype), jnp.asarray(scale, theta.dtype), name, at_point
+            jnp.asarray(drawn, theta.dtype), jnp.asarray(scale, theta.dtype), name, at_point
         )
 
     return Assembly(theta, Objective(tuple(map(term, residuals))), field, to_model)

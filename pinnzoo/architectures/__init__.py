@@ -1,7 +1,7 @@
 """The network architectures, one file each. `mlp.py` is the template for a new one."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flax import nnx
@@ -13,7 +13,7 @@ from pinnzoo.architectures.modified_mlp import ModifiedMLP
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.precision import check_dtype
 
-ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
+ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "fourier_mlp": FourierMLP,
     "mlp": MLP,
     "modified_mlp": ModifiedMLP,
@@ -40,8 +40,10 @@ def make_architecture(
     if name not in ARCHITECTURES:
         raise UnknownNameError.of("architecture", name, ARCHITECTURES)
     factory = ARCHITECTURES[name]
-    given = {"m", "lower", "upper", "dtype", "rngs"}
-    allowed = [key for key in inspect.signature(factory).parameters if key not in given]
+    given = {"self", "m", "lower", "upper", "dtype", "rngs"}
+    # The signature of an nnx class itself is that of its metaclass: (*args, **kwargs).
+    parameters = inspect.signature(factory.__init__).parameters
+    allowed = [key for key in parameters if key not in given]
     for argument in arguments:
         if argument not in allowed:
             raise RecipeError(
@@ -49,7 +51,7 @@ def make_architecture(
                 f"it takes {', '.join(allowed)}."
             )
     return factory(
-        m,
+        m,  # pyright: ignore[reportCallIssue]
         lower=lower,
         upper=upper,
         dtype=check_dtype(dtype),
