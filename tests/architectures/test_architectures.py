@@ -1,0 +1,222 @@
+"""Claims that hold for every architecture of the table."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from pinnzoo.architectures import ARCHITECTURES, Buffer, make_architecture
+from pinnzoo.architectures._layers import ACTIVATIONS, Dense, Normalize, PeriodicEmbedding
+from pinnzoo.derivatives import Field
+from pinnzoo.errors import PrecisionError, RecipeError, UnknownNameError
+from pinnzoo.objective import flatten_model
+
+BOUNDS = {"lower": (0.0, -1.0), "upper": (2.0, 3.0)}
+Z = jnp.array([0.7, 1.3])
+
+
+def build(name, arguments=None, *, m=2, dtype="float64", seed=0):
+    sizes = {"width": 6, "depth": 2}
+    return make_architecture(name, sizes | (arguments or {}), m=m, dtype=dtype, seed=seed, **BOUNDS)
+
+
+def values_of(model, points):
+    return np.asarray(jax.jit(jax.vmap(model))(points))
+
+
+def relative_gap(field, names, points, others):
+    at = jax.jit(jax.vmap(lambda z: jnp.stack(field(z, names))))
+    values = at(points)
+    return np.abs(at(others) - values).max() / np.abs(values).max()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+class TestArchitecture:
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    def test_maps_one_point_to_the_components_in_its_dtype(self, name, dtype):
+        model = build(name, m=3, dtype=dtype)
+        values = model(Z.astype(dtype))  # pyright: ignore
+        assert values.shape == (3,)
+        assert values.dtype == dtype
+        leaves = jax.tree.leaves(nnx.state(model))
+        assert {leaf.dtype for leaf in leaves} == {jnp.dtype(dtype)}
+
+    def test_derivatives_up_to_the_fourth_are_finite_and_not_zero(self, name):
+        names = "u u_t u_x u_tt u_xx u_tx u_xxx u_xxxx"
+        field = Field(build(name), ("u", "v"), "tx")  # pyright: ignore
+        values = np.array(jax.jit(lambda z: field(z, names))(Z))
+        assert np.isfinite(values).all()
+        assert np.all(values != 0)
+
+    @pytest.mark.parametrize("initialization", ["xavier", "ntk"])
+    def test_every_parameter_moves_the_output(self, name, initialization):
+        theta, to_model = flatten_model(build(name, {"initialization": initialization}))
+        points = np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (20, 2))
+        jacobian = jax.jit(jax.jacrev(lambda v: jax.vmap(to_model(v))(points)))(theta)  # pyright: ignore
+        assert np.isfinite(jacobian).all()
+        assert np.all(np.abs(jacobian).max(axis=(0, 1)) > 0)
+
+    def test_flat_parameters_go_back_into_the_same_network(self, name):
+        model = build(name)
+        theta, to_model = flatten_model(model)
+        assert theta.shape == (sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param))),)
+        np.testing.assert_array_equal(to_model(theta)(Z), model(Z))  # pyright: ignore
+        assert not np.array_equal(to_model(1.1 * theta)(Z), model(Z))  # pyright: ignore
+
+    def test_same_seed_same_network_and_another_seed_another(self, name):
+        first, again, other = build(name, seed=5), build(name, seed=5), build(name, seed=6)
+        for a, b in zip(*(jax.tree.leaves(nnx.state(x)) for x in (first, again)), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(first(Z), other(Z))  # pyright: ignore
+
+    def test_holds_nothing_but_parameters_and_buffers(self, name):
+        leaves = jax.tree.leaves(
+            nnx.state(build(name)), is_leaf=lambda x: isinstance(x, nnx.Variable)
+        )
+        assert leaves
+        assert all(isinstance(leaf, (nnx.Param, Buffer)) for leaf in leaves)
+        _, _, rest = nnx.split(build(name), nnx.Param, ...)
+        assert jax.tree.leaves(rest)
+
+    def test_outputs_at_the_start_are_of_order_one(self, name):
+        points = np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (50, 2))
+        for initialization in ("xavier", "ntk"):
+            values = values_of(build(name, {"initialization": initialization}), points)
+            assert 0.01 < np.sqrt(np.mean(values**2)) < 10
+
+    @pytest.mark.parametrize("axes", [[1], (0, 1)])
+    def test_periodic_network_is_periodic_and_the_plain_one_is_not(self, name, axes):
+        points = np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (20, 2))
+        model = build(name, {"periodic_axes": axes, "harmonics": 2})
+        field, plain = (Field(x, ("u", "v"), "tx") for x in (model, build(name)))  # pyright: ignore
+        for axis in range(2):
+            shift = np.zeros(2)
+            shift[axis] = BOUNDS["upper"][axis] - BOUNDS["lower"][axis]
+            for names in ("u v", "u_t v_x u_xx"):
+                gap = relative_gap(field, names, points, points + shift)
+                assert gap < 1e-12 if axis in axes else gap > 1e-3
+        assert relative_gap(plain, "u", points, points + shift) > 1e-3
+
+    def test_sizes_that_are_no_sizes_are_refused(self, name):
+        for argument in ("width", "depth"):
+            for wrong in (0, -1, 2.0, True, "8", None):
+                with pytest.raises(RecipeError, match=argument):
+                    build(name, {argument: wrong})
+
+    def test_wrong_axes_names_and_arguments_are_refused(self, name):
+        for axes in ((2,), (-1,), (1, 1)):
+            with pytest.raises(RecipeError, match="periodic_axes"):
+                build(name, {"periodic_axes": axes})
+        with pytest.raises(UnknownNameError, match="'tanh'"):
+            build(name, {"activation": "tan"})
+        with pytest.raises(UnknownNameError, match="xavier"):
+            build(name, {"initialization": "glorot"})
+        with pytest.raises(RecipeError, match="it takes width, depth"):
+            build(name, {"layers": 3})
+        with pytest.raises(RecipeError, match="it takes"):
+            build(name, {"m": 3})
+
+    @pytest.mark.usefixtures("single_precision")
+    def test_float64_network_is_refused_in_single_precision(self, name):
+        with pytest.raises(PrecisionError):
+            build(name)
+        assert build(name, dtype="float32")(Z.astype("float32")).dtype == jnp.float32  # pyright: ignore
+
+    def test_docstrings_name_every_argument(self, name):
+        factory = ARCHITECTURES[name]
+        documented = inspect.getdoc(factory.__init__) or ""
+        for argument in inspect.signature(factory.__init__).parameters:
+            assert argument == "self" or f"{argument}:" in documented
+
+
+def test_unknown_architectures_are_refused_with_what_exists():
+    with pytest.raises(UnknownNameError, match="did you mean 'mlp'"):
+        build("mpl")
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_smooth_and_not_affine(activation):
+    function = ACTIVATIONS[activation]
+    for derivative in (
+        function,
+        jax.grad(jax.grad(function)),
+        jax.grad(jax.grad(jax.grad(function))),
+    ):
+        values = np.array([derivative(jnp.asarray(x)) for x in (-1.3, 0.2, 2.1)])
+        assert np.isfinite(values).all()
+        assert np.all(values != 0)
+
+
+def test_mlp_is_the_composition_that_it_says():
+    model = build("mlp", m=1)
+    normalized = (np.array(Z) - [1.0, 1.0]) / [1.0, 2.0]
+    h = normalized
+    for layer in model.hidden:  # pyright: ignore
+        h = np.tanh(h @ np.array(layer.kernel[...]) + np.array(layer.bias[...]))
+    expected = h @ np.array(model.output.kernel[...]) + np.array(model.output.bias[...])  # pyright: ignore
+    np.testing.assert_allclose(model(Z), expected, rtol=1e-13)  # pyright: ignore
+
+
+def test_ntk_network_is_that_of_the_paper():
+    """Section 2 of arXiv 2402.03864: u = W¹ σ(W⁰ z + b⁰)/√m + b¹."""
+    model = build("mlp", {"depth": 1, "width": 7, "initialization": "ntk"}, m=1)
+    (hidden,), output = model.hidden, model.output  # pyright: ignore
+    normalized = (np.array(Z) - [1.0, 1.0]) / [1.0, 2.0]
+    h = np.tanh(normalized @ np.array(hidden.kernel[...]) + np.array(hidden.bias[...]))
+    expected = h @ np.array(output.kernel[...]) / np.sqrt(7) + np.array(output.bias[...])
+    np.testing.assert_allclose(model(Z), expected, rtol=1e-13)  # pyright: ignore
+
+
+def test_modified_mlp_gates_between_its_encoders():
+    model = build("modified_mlp", m=1)
+    s = (np.array(Z) - [1.0, 1.0]) / [1.0, 2.0]
+
+    def affine(layer, x):
+        return x @ np.array(layer.kernel[...]) + np.array(layer.bias[...])
+
+    u, v = np.tanh(affine(model.encoder_u, s)), np.tanh(affine(model.encoder_v, s))  # pyright: ignore
+    h = s
+    for layer in model.hidden:  # pyright: ignore
+        gate = np.tanh(affine(layer, h))
+        h = (1 - gate) * u + gate * v
+    np.testing.assert_allclose(model(Z), affine(model.output, h), rtol=1e-13)  # pyright: ignore
+
+
+def test_fourier_features_are_stored_and_not_trained():
+    model = build("fourier_mlp", {"features": 9, "scale": 5.0})
+    frequencies = model.fourier.frequencies  # pyright: ignore
+    assert isinstance(frequencies, Buffer)
+    assert frequencies[...].shape == (2, 9)
+    theta, to_model = flatten_model(model)
+    moved = to_model(theta + 1.0)
+    np.testing.assert_array_equal(moved.fourier.frequencies[...], frequencies[...])  # pyright: ignore
+
+
+@pytest.mark.parametrize(("initialization", "spread"), [("xavier", np.sqrt(2 / 300)), ("ntk", 1.0)])
+def test_dense_kernels_have_the_stated_spread(initialization, spread):
+    layer = Dense(
+        100, 200, initialization=initialization, dtype=jnp.float64, rngs=nnx.Rngs(params=0)
+    )
+    kernel = np.array(layer.kernel[...])
+    np.testing.assert_allclose(kernel.std(), spread, rtol=0.02)
+    np.testing.assert_allclose(kernel.mean(), 0, atol=5 * spread / np.sqrt(kernel.size))
+    bias = np.array(layer.bias[...])
+    assert (bias == 0).all() if initialization == "xavier" else 0.8 < bias.std() < 1.2
+
+
+def test_normalize_maps_the_box_to_the_cube():
+    normalize = Normalize(BOUNDS["lower"], BOUNDS["upper"], dtype=jnp.float64)
+    np.testing.assert_array_equal(normalize(jnp.array(BOUNDS["lower"])), [-1, -1])
+    np.testing.assert_array_equal(normalize(jnp.array(BOUNDS["upper"])), [1, 1])
+
+
+def test_periodic_embedding_lists_its_features():
+    embedding = PeriodicEmbedding(3, (1,), 2)
+    s = jnp.array([0.1, 0.2, 0.3])
+    angle = np.pi * 0.2
+    expected = [0.1, 0.3, np.cos(angle), np.cos(2 * angle), np.sin(angle), np.sin(2 * angle)]
+    np.testing.assert_allclose(embedding(s), expected, rtol=1e-14)
+    assert embedding.features == 6

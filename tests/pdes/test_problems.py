@@ -1,0 +1,303 @@
+"""Claims that hold for every problem of the table, and the checks of single solutions."""
+
+import dataclasses
+import inspect
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnzoo.derivatives import Field
+from pinnzoo.domains import sample
+from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
+from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.pdes._problem import evaluate_function
+from pinnzoo.references import cole_hopf
+from tests.oracles import burgers_bessel, burgers_integral, small_network
+
+HARD = [name for name in PROBLEMS if "constraints" in inspect.signature(PROBLEMS[name]).parameters]
+
+
+def interior(problem, n=40):
+    """Points off the boundary, where a reference may have no derivative."""
+    points = sample(problem.domain, n, "uniform", np.random.default_rng(0))
+    return np.asarray(problem.domain.lower) + 0.02 + 0.96 * (points - problem.domain.lower)
+
+
+def magnitudes(problem, function, residual, points):
+    """Largest |residual|, and the largest of the terms that it is made of."""
+    field = problem.field(function)
+
+    @jax.jit
+    @jax.vmap
+    def at(z):
+        seen = []
+
+        def spy(point, names):
+            values = field(point, names)
+            seen.extend(values)
+            return values
+
+        value = residual(spy, z)
+        return jnp.abs(value).max(), jnp.abs(jnp.stack(seen)).max()
+
+    values, terms = at(points)
+    return float(jnp.max(values)), float(jnp.max(terms))
+
+
+def perturbed(function):
+    """The function plus something that solves nothing: no derivative of it vanishes."""
+    return lambda z: function(z) + 0.05 * jnp.exp(jnp.sum(z))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+class TestProblem:
+    def test_reference_solves_equation_and_a_perturbed_one_does_not(self, name):
+        problem = make_problem(name, {})
+        points = interior(problem)
+        solution = problem.reference.function
+        value, terms = magnitudes(problem, solution, problem.equation, points)
+        assert terms > 0.1
+        assert value < 1e-10 * terms
+        value, _ = magnitudes(problem, perturbed(solution), problem.equation, points)
+        assert value > 1e-2
+
+    def test_reference_meets_every_condition_and_a_perturbed_one_none(self, name):
+        problem = make_problem(name, {})
+        for condition in problem.conditions:
+            points = sample(condition.region, 40, "uniform", np.random.default_rng(0))
+            solution = problem.reference.function
+            value, _ = magnitudes(problem, solution, condition.residual, points)
+            assert value < 1e-12, condition.name
+            value, _ = magnitudes(problem, perturbed(solution), condition.residual, points)
+            assert value > 1e-2, condition.name
+
+    def test_conditions_lie_on_faces_of_the_domain(self, name):
+        problem = make_problem(name, {})
+        names = [condition.name for condition in problem.conditions]
+        assert len(set(names)) == len(names)
+        assert "equation" not in names
+        for condition in problem.conditions:
+            low, high = np.asarray(condition.region.lower), np.asarray(condition.region.upper)
+            fixed = low == high
+            assert fixed.sum() == 1
+            on_a_face = (low == problem.domain.lower) | (low == problem.domain.upper)
+            assert on_a_face[fixed].all()
+            np.testing.assert_array_equal(low[~fixed], np.asarray(problem.domain.lower)[~fixed])
+            np.testing.assert_array_equal(high[~fixed], np.asarray(problem.domain.upper)[~fixed])
+
+    def test_certified_error_of_the_reference_is_far_below_any_network(self, name):
+        problem = make_problem(name, {})
+        error = problem.reference.certified_error(problem.evaluation_points(10))
+        assert 0 < error < 1e-9
+
+    def test_field_of_the_reference_has_the_components_of_the_problem(self, name):
+        problem = make_problem(name, {})
+        points = problem.evaluation_points(50)
+        values = problem.reference(points)
+        assert values.shape == (len(points), problem.m)
+        assert values.dtype == np.float64
+        assert np.isfinite(values).all()
+        assert np.abs(values).max() > 0.1
+
+    def test_evaluation_grid_reaches_every_corner(self, name):
+        problem = make_problem(name, {})
+        points = problem.evaluation_points(10)
+        np.testing.assert_array_equal(points.min(0), problem.domain.lower)
+        np.testing.assert_array_equal(points.max(0), problem.domain.upper)
+        assert len(problem.evaluation_points()) == np.prod(problem.evaluation_shape)
+
+    def test_arguments_make_the_same_problem_again(self, name):
+        problem = make_problem(name, {})
+        again = make_problem(name, problem.arguments)
+        assert again.arguments == problem.arguments
+        assert again.title == problem.title
+        assert set(problem.arguments) == set(inspect.signature(PROBLEMS[name]).parameters)
+        points = interior(problem, 5)
+        np.testing.assert_array_equal(again.reference(points), problem.reference(points))
+
+    def test_card_texts_are_there(self, name):
+        problem = make_problem(name, {})
+        assert problem.name == name
+        assert problem.title
+        assert problem.citation.startswith(("arXiv:", "doi:"))
+        doc = sys.modules[PROBLEMS[name].__module__].__doc__ or ""
+        assert "Source:" in doc
+        assert "`" in doc.splitlines()[0]
+
+    def test_every_numeric_argument_refuses_zero_nan_and_text(self, name):
+        for argument, parameter in inspect.signature(PROBLEMS[name]).parameters.items():
+            for wrong in (0.0, -1.0, float("nan"), float("inf"), "many", None, True):
+                if isinstance(parameter.default, (int, float)):
+                    with pytest.raises(RecipeError, match=argument):
+                        make_problem(name, {argument: wrong})  # pyright: ignore
+
+    def test_points_that_are_not_points_are_refused(self, name):
+        problem = make_problem(name, {})
+        d = problem.d
+        for wrong in (
+            np.zeros(d),
+            np.zeros((3, d + 1)),
+            np.zeros((1, 3, d)),
+            [["a"] * d],
+            [[1.0] * d, [1.0] * (d + 1)],
+            None,
+            np.full((2, d), np.nan),
+            np.full((2, d), -np.inf),
+        ):
+            with pytest.raises(PointsError, match=rf"{name} takes an array of shape \(n, {d}\)"):
+                problem.check_points(wrong)
+        checked = problem.check_points([[1] * d])
+        assert checked.dtype == np.float64
+        assert checked.shape == (1, d)
+
+
+@pytest.mark.parametrize("name", HARD)
+class TestHardConstraints:
+    def test_random_network_meets_the_conditions_that_were_dropped(self, name):
+        soft, hard = make_problem(name, {}), make_problem(name, {"constraints": "hard"})
+        kept = {condition.name for condition in hard.conditions}
+        dropped = [condition for condition in soft.conditions if condition.name not in kept]
+        assert dropped
+        network = small_network(hard, seed=1)
+        bare, constrained = soft.constrain(network), hard.constrain(network)  # pyright: ignore
+        for condition in dropped:
+            points = sample(condition.region, 40, "uniform", np.random.default_rng(0))
+            value, _ = magnitudes(soft, bare, condition.residual, points)
+            assert value > 1e-3, condition.name
+            value, _ = magnitudes(soft, constrained, condition.residual, points)
+            assert value < 1e-12, condition.name
+
+    def test_the_network_is_heard_inside_of_the_domain(self, name):
+        hard = make_problem(name, {"constraints": "hard"})
+        points = interior(hard)
+        fields = [
+            evaluate_function(hard.constrain(small_network(hard, seed=seed)), points)  # pyright: ignore
+            for seed in (1, 2)
+        ]
+        assert fields[0].shape == (len(points), hard.m)
+        assert np.all(fields[0] != fields[1])
+
+    def test_equation_and_reference_are_those_of_the_soft_problem(self, name):
+        soft, hard = make_problem(name, {}), make_problem(name, {"constraints": "hard"})
+        points = interior(soft, 5)
+        network = small_network(soft)
+        values = [magnitudes(p, network, p.equation, points) for p in (soft, hard)]
+        assert values[0] == values[1]
+        np.testing.assert_array_equal(soft.reference(points), hard.reference(points))
+
+    def test_other_words_for_constraints_are_refused(self, name):
+        for wrong in ("Hard", "", None, 1):
+            with pytest.raises(RecipeError, match="'soft' and 'hard'"):
+                make_problem(name, {"constraints": wrong})  # pyright: ignore
+
+
+def test_unknown_problems_and_arguments_are_refused_with_what_exists():
+    with pytest.raises(UnknownNameError, match="did you mean 'burgers'"):
+        make_problem("burger", {})
+    with pytest.raises(RecipeError, match="viscosity, constraints"):
+        make_problem("burgers", {"nu": 1.0})
+    assert issubclass(UnknownNameError, PinnzooError)
+
+
+def test_fractional_poisson_frequency_is_refused():
+    with pytest.raises(RecipeError, match=r"frequency=50\.5"):
+        make_problem("poisson", {"frequency": 50.5})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("burgers", {"viscosity": 0.1}),
+        ("convection", {"beta": 3.0}),
+        ("heat", {"diffusivity": 2.0}),
+        ("poisson", {"frequency": 3.0, "amplitude": 2.0}),
+        ("wave", {"speed": 0.5}),
+    ],
+)
+def test_reference_follows_the_physical_arguments(name, arguments):
+    changed, default = make_problem(name, arguments), make_problem(name, {})
+    points = interior(changed)
+    solution = changed.reference.function
+    value, terms = magnitudes(changed, solution, changed.equation, points)
+    assert value < 1e-10 * terms
+    value, terms = magnitudes(default, solution, default.equation, points)
+    assert value > 1e-2
+
+
+@pytest.mark.usefixtures("single_precision")
+def test_reference_is_refused_in_single_precision():
+    problem = make_problem("heat", {})
+    points = problem.evaluation_points(50)
+    with pytest.raises(PrecisionError):
+        problem.reference(points)
+    with pytest.raises(PrecisionError):
+        problem.reference.certified_error(points)
+
+
+def test_certified_error_reports_a_bad_refinement():
+    reference = make_problem("heat", {}).reference
+    points = make_problem("heat", {}).evaluation_points(20)
+    worse = dataclasses.replace(reference, refined=lambda z: reference.function(z) * 1.001)
+    np.testing.assert_allclose(worse.certified_error(points), 1e-3, rtol=1e-6)
+
+
+def test_functions_are_evaluated_in_chunks_without_seams():
+    points = np.random.default_rng(0).random((37, 2))
+    function = lambda z: jnp.stack([jnp.sin(z[0]), z[0] * z[1]])  # noqa: E731
+    expected = np.stack([np.sin(points[:, 0]), points[:, 0] * points[:, 1]], axis=1)
+    for chunk in (1, 8, 37, 1000):
+        np.testing.assert_allclose(
+            evaluate_function(function, points, chunk=chunk), expected, rtol=1e-14
+        )
+    with pytest.raises(PointsError, match="no points"):
+        evaluate_function(function, points[:0])
+
+
+def test_periodic_condition_compares_the_two_ends():
+    (periodic,) = (c for c in make_problem("convection", {}).conditions if c.name == "periodic")
+    field = Field(lambda z: (z[1] ** 2)[None], ("u",), "tx")
+    value = periodic.residual(field, jnp.array([0.3, 0.0]))
+    np.testing.assert_allclose(float(value), -((2 * np.pi) ** 2), rtol=1e-14)
+
+
+POINTS = [(0.05, 0.3), (0.1, -0.9), (0.4, 0.02), (0.5, -0.6), (0.9, 1e-3), (1.0, 0.7)]
+
+
+@pytest.mark.parametrize("viscosity", [0.05, 0.3])
+def test_cole_hopf_equals_the_bessel_series(viscosity):
+    solution = jax.jit(cole_hopf.burgers(viscosity, 200))
+    for t, x in POINTS:
+        expected = burgers_bessel(viscosity, t, x)
+        assert abs(expected) > 1e-4
+        np.testing.assert_allclose(solution(jnp.array([t, x]))[0], expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("viscosity", [0.01 / np.pi, 0.05])
+def test_cole_hopf_equals_the_integrals_of_hopf(viscosity):
+    solution = jax.jit(cole_hopf.burgers(viscosity, 200))
+    for t, x in POINTS:
+        expected = burgers_integral(viscosity, t, x)
+        assert abs(expected) > 1e-3
+        np.testing.assert_allclose(solution(jnp.array([t, x]))[0], expected, rtol=0, atol=1e-11)
+
+
+def test_cole_hopf_has_the_steepest_slope_that_basdevant_computed():
+    """152.00516 at t = 1.6037/π: table 1 of Basdevant et al. (1986) for ν = 0.01/π."""
+    slope = jax.jit(jax.jacfwd(cole_hopf.burgers(0.01 / np.pi, 200)))
+    slopes = [-float(slope(jnp.array([t / np.pi, 0.0]))[0, 1]) for t in (1.55, 1.6037, 1.65)]
+    np.testing.assert_allclose(slopes[1], 152.00516, atol=5e-5)
+    assert slopes[1] > max(slopes[0], slopes[2])
+
+
+def test_cole_hopf_begins_with_the_sine_and_is_odd():
+    solution = jax.jit(jax.vmap(cole_hopf.burgers(0.01 / np.pi, 200)))
+    x = np.linspace(-1, 1, 41)
+    start = solution(np.stack([np.zeros_like(x), x], axis=1))[:, 0]
+    np.testing.assert_allclose(start, -np.sin(np.pi * x), atol=1e-14)
+    right = solution(np.stack([np.full_like(x, 0.6), x], axis=1))[:, 0]
+    left = solution(np.stack([np.full_like(x, 0.6), -x], axis=1))[:, 0]
+    np.testing.assert_allclose(right, -left, atol=1e-13)
+    assert np.abs(right).max() > 0.5

@@ -1,0 +1,85 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnzoo.derivatives import Field
+from pinnzoo.errors import UnknownNameError
+from tests.oracles import finite_difference, nested_jacobian
+
+Z = jnp.array([0.3, -0.7, 0.4])
+NAMES = "u v u_t v_x u_xx v_tt u_xy u_tx v_xxy u_xxx v_yyyy u_txyy"
+
+
+def function(z):
+    t, x, y = z
+    return jnp.stack([jnp.sin(2 * x + t) * jnp.exp(y * t), jnp.cos(x * y) + t**3 * jnp.tanh(y + x)])
+
+
+FIELD = Field(function, ("u", "v"), "txy")
+
+
+def oracle(derivative, name):
+    component, _, letters = name.partition("_")
+    return derivative(function, np.asarray(Z), ["txy".index(c) for c in letters])[
+        "uv".index(component)
+    ]
+
+
+@pytest.fixture(scope="module")
+def values():
+    named = jax.jit(lambda z: FIELD(z, NAMES))(Z)
+    return dict(zip(NAMES.split(), map(float, named), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_derivatives_by_name_equal_nested_jacobians(values, name):
+    expected = oracle(nested_jacobian, name)
+    assert abs(expected) > 1e-3
+    np.testing.assert_allclose(values[name], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["u_t", "v_x", "u_xx", "u_xy", "u_xxx"])
+def test_derivatives_by_name_equal_finite_differences(values, name):
+    np.testing.assert_allclose(values[name], oracle(finite_difference, name), rtol=1e-6)
+
+
+def test_names_are_answered_in_the_order_asked():
+    one = FIELD(Z, "u_xx u v_t u")
+    separately = [FIELD(Z, name)[0] for name in ("u_xx", "u", "v_t", "u")]
+    np.testing.assert_allclose(one, separately, rtol=1e-14)
+    assert len(set(map(float, one))) == 3
+
+
+def test_order_of_mixed_letters_does_not_matter():
+    first, second, third = FIELD(Z, "u_txy u_ytx u_xyt")
+    assert float(first) == float(second) == float(third) != 0
+
+
+def test_derivatives_along_one_axis_share_one_nest():
+    """Value and lower derivatives come for free: asking for them adds no call of the function."""
+
+    def calls(names):
+        counted = []
+
+        def counting(z):
+            counted.append(None)
+            return function(z)
+
+        jax.make_jaxpr(lambda z: Field(counting, ("u", "v"), "txy")(z, names))(Z)
+        return len(counted)
+
+    assert calls("u_xxx") == calls("u u_x v_xx u_xxx v") == 1
+    assert calls("u_x u_t") == 2
+
+
+@pytest.mark.parametrize("name", ["w", "u_q", "u_tq", "U", "u_t_x"])
+def test_unknown_names_are_refused_with_what_exists(name):
+    with pytest.raises(UnknownNameError, match=r"components are \('u', 'v'\)") as caught:
+        FIELD(Z, f"u {name}")
+    assert repr(name) in str(caught.value)
+
+
+def test_derivatives_keep_single_precision():
+    results = FIELD(jnp.asarray(Z, jnp.float32), "u u_xx v_xy")
+    assert {x.dtype for x in results} == {jnp.dtype("float32")}
