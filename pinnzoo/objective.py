@@ -135,19 +135,26 @@ class Objective:
     def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
         """The same objective on other points; terms that are not named keep theirs.
 
+        Where the number of points changes, the scale follows, so that the weight stays.
+
         Raises:
-            PointsError: The number of points of a term changes, which would change its scale.
+            PointsError: The points have the wrong shape, or their number changes while there is
+                one scale per point.
         """
         terms = []
         for term in self.terms:
             if term.name in points:
                 new = jnp.asarray(points[term.name], term.points.dtype)
-                if new.shape != term.points.shape:
+                fits = new.ndim == 2 and new.shape[1] == term.points.shape[1] and len(new) > 0
+                if not fits or (len(new) != term.n and term.scale.ndim > 0):
                     raise PointsError(
-                        f"term {term.name!r} was given points of shape {new.shape}: "
-                        f"keep the shape {term.points.shape}."
+                        f"term {term.name!r} was given points of shape {new.shape}: it takes "
+                        f"(n, {term.points.shape[1]}), with n = {term.n} where every point has its "
+                        "own scale."
                     )
-                term = dataclasses.replace(term, points=new)
+                # A factor of exactly one leaves the scale as it was, bit by bit.
+                scale = term.scale * math.sqrt(term.n / len(new))
+                term = dataclasses.replace(term, points=new, scale=scale)
             terms.append(term)
         return Objective(tuple(terms))
 

@@ -4,16 +4,26 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pinnzoo import _json
 from pinnzoo.errors import FormatVersionError, RecipeError
 
 RECIPE_FORMAT = 1
 
 OPTIMIZER_ALIASES = {"lm": "levenberg_marquardt"}
 """Short forms that are accepted wherever an optimizer or an entry is named."""
+
+MAX_SIZE = 4096
+"""Largest whole number that may describe a network: a width, a depth, a number of features."""
+
+MAX_POINTS = 10_000_000
+MAX_STEPS = 1_000_000_000
+MAX_SEED = 2**31 - 1
+MAX_PHASES = 100
+MAX_NAME = 120
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9][a-z0-9_.]*){2,3}")
 
@@ -31,9 +41,20 @@ def resolve_entry_name(name: str) -> str:
     return "-".join(parts)
 
 
+def entry_name_forms(name: str) -> tuple[str, ...]:
+    """The full name of an entry, then the short forms that mean the same."""
+    parts = resolve_entry_name(name).split("-")
+    short = [
+        "-".join([*parts[:2], alias, *parts[3:]])
+        for alias, full in OPTIMIZER_ALIASES.items()
+        if len(parts) >= 3 and parts[2] == full
+    ]
+    return ("-".join(parts), *short)
+
+
 def is_entry_name(name: str) -> bool:
     """Whether `name` has the form `problem-architecture-optimizer[-tag]`."""
-    return _NAME.fullmatch(name) is not None
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,7 @@ class Phase:
         optimizer: Full name of the optimizer.
         steps: Number of steps.
         arguments: Arguments of the optimizer.
+        points: Number of points per term in this phase, where it differs from the recipe's.
         resample_every: Draw new points after this many steps; 0 keeps the first ones.
         adaptive: Draw the equation's points by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
@@ -53,6 +75,7 @@ class Phase:
     optimizer: str
     steps: int
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    points: Mapping[str, int] = field(default_factory=dict)
     resample_every: int = 0
     adaptive: bool = False
     seconds: float = 0.0
@@ -114,6 +137,14 @@ class Recipe:
             raise RecipeError(
                 f"weights={dict(self.weights)} was given: every weight must be above zero."
             )
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RecipeError(
+                f"seed={self.seed} was given: it must be a whole number from 0 to {MAX_SEED}."
+            )
+        if self.base and not is_entry_name(self.base):
+            raise RecipeError(
+                f"base={self.base!r} was given: it must be the name of an entry, or empty."
+            )
         if not is_entry_name(self.name):
             raise RecipeError(
                 f"the name {self.name!r} follows from this recipe: problem, architecture, "
@@ -136,10 +167,6 @@ class Recipe:
         """SHA-256 of the canonical JSON."""
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def count(self, term: str) -> int:
-        """Number of points of a term."""
-        return self.points.get(term, self.points.get("conditions", self.points["equation"]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -186,8 +213,8 @@ class Recipe:
             FormatVersionError: Written in another format.
         """
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = _json.parse(text)
+        except ValueError as error:
             raise RecipeError(f"a recipe that is not JSON was given: {error}.") from error
         return cls.from_dict(data)
 
@@ -198,6 +225,64 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "bool": (bool,),
 }
+
+
+def _is_number(value: object, low: float, high: float, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high  # pyright: ignore[reportOperatorIssue]
+
+
+def _is_scalar(value: object) -> bool:
+    """Whether a network or an optimizer can take this value: a finite number, a word, a claim."""
+    if isinstance(value, str):
+        return len(value) <= MAX_NAME
+    return (
+        isinstance(value, bool)
+        or _is_number(value, -MAX_STEPS, MAX_STEPS, int)
+        or _is_number(value, -1e300, 1e300, float)
+    )
+
+
+def _is_architecture_value(value: object) -> bool:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return len(values) <= MAX_SIZE and all(
+        _is_scalar(v) and (not isinstance(v, int) or abs(v) <= MAX_SIZE) for v in values
+    )
+
+
+_CONTENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "problem_arguments": (
+        lambda v: _is_scalar(v) and not isinstance(v, bool),
+        "finite numbers and words",
+    ),
+    "architecture_arguments": (
+        _is_architecture_value,
+        f"finite numbers, whole ones up to {MAX_SIZE}, words, true, false and lists of those",
+    ),
+    "arguments": (_is_scalar, "finite numbers, words, true and false"),
+    "points": (lambda v: _is_number(v, 1, MAX_POINTS, int), f"whole numbers, 1 to {MAX_POINTS}"),
+    "weights": (lambda v: _is_number(v, 1e-300, 1e300, int, float), "numbers above zero"),
+    "steps": (lambda v: _is_number(v, 0, MAX_STEPS, int), f"a whole number, 0 to {MAX_STEPS}"),
+    "resample_every": (
+        lambda v: _is_number(v, 0, MAX_STEPS, int),
+        f"a whole number, 0 to {MAX_STEPS}",
+    ),
+    "seconds": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
+}
+"""What the values of a field may be when it comes from a file, and that in words."""
+
+
+def _check_contents(data: object, kind: str) -> None:
+    """Raise where a value in plain data could not have come from a recipe."""
+    if not isinstance(data, dict):
+        return
+    for key, (possible, words) in _CONTENTS.items():
+        held = data.get(key, {})
+        for value in held.values() if isinstance(held, dict) else [held]:
+            if not possible(value):
+                raise RecipeError(
+                    f"{key} with the value {repr(value)[:80]} was given in a {kind}: allowed are "
+                    f"{words}."
+                )
 
 
 def _build(cls: type, data: object, kind: str) -> Any:

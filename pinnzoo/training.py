@@ -1,0 +1,658 @@
+"""From a recipe to an entry: phases, points, snapshots, and a run that survives being killed."""
+
+import dataclasses
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo import diagnostics
+from pinnzoo._typing import Theta
+from pinnzoo.domains import Box, residual_adaptive, sample
+from pinnzoo.entry import Entry, Snapshots, build
+from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+from pinnzoo.evaluation import error_figures, evaluate_field
+from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
+from pinnzoo.optimizers import Info, Optimizer, make_optimizer
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
+
+NTK_POINTS = {"equation": 64, "conditions": 24}
+HESSIAN_POINTS = 16
+LOSS_HESSIAN_POINTS = {"equation": 1000, "conditions": 100}
+SNAPSHOTS = 10
+RECORDS = 1000
+CANDIDATES = 10
+COARSENING = 4
+STALL = 5
+"""Rejected steps in a row after which a phase has converged to the precision of its numbers."""
+
+WORK_FILE = "state.npz"
+
+# Streams of randomness that are derived from one seed and must not overlap.
+_DIAGNOSTIC_STREAM = 2**31
+
+
+class Reporter(Protocol):
+    """Is told of the progress of a training."""
+
+    def __call__(self, run: "Run", phase: Phase) -> None:
+        """Called after every record."""
+
+
+@dataclass
+class Run:
+    """All that a training needs to go on after a kill, and nothing else.
+
+    Attributes:
+        phase: Index of the current phase.
+        step: Steps done in the current phase.
+        done: Steps done in each phase so far.
+        draws: How many point sets were drawn.
+        theta: Parameters.
+        state: State of the current phase's optimizer.
+        points: Current collocation points.
+        best_loss: Lowest recorded loss.
+        best_theta: Parameters at `best_loss`.
+        history: One list per recorded quantity.
+        snapshot_steps: Steps, over all phases, at which parameters were kept.
+        snapshot_thetas: The parameters there.
+        seconds: Wall time spent.
+        rejected: Rejected steps in a row.
+    """
+
+    phase: int
+    step: int
+    done: list[int]
+    draws: int
+    theta: Theta
+    state: Any
+    points: dict[str, np.ndarray]
+    best_loss: float
+    best_theta: Theta
+    history: dict[str, list[float]]
+    snapshot_steps: list[int]
+    snapshot_thetas: list[np.ndarray]
+    seconds: float = 0.0
+    rejected: int = 0
+
+    @property
+    def total(self) -> int:
+        """Steps done in all phases."""
+        return sum(self.done)
+
+
+HISTORY = (
+    "step",
+    "phase",
+    "loss",
+    "relative_l2_error",
+    "grad_norm",
+    "step_norm",
+    "accepted",
+    "damping",
+    "gain_ratio",
+    "seconds",
+)
+"""Columns of an entry's history. Losses are those of the training points at that moment; errors
+are on the evaluation grid, every `COARSENING`-th line of it."""
+
+
+def log_spaced_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
+    """0, then about `count` steps in geometric progression up to `total`."""
+    if total == 0:
+        return [0]
+    return sorted({0, *np.unique(np.round(np.geomspace(1, total, count)).astype(int)).tolist()})
+
+
+def term_counts(boxes: Mapping[str, Box], counts: Mapping[str, int]) -> dict[str, int]:
+    """Points per term; a term that lives on a single point has one."""
+    default = counts.get("conditions", counts[EQUATION])
+    return {
+        name: counts.get(name, default) if box.lower != box.upper else 1
+        for name, box in boxes.items()
+    }
+
+
+def draw_points(
+    problem: Problem, counts: Mapping[str, int], sampler: str, seed: int, draw: int
+) -> dict[str, Float[np.ndarray, "n d"]]:
+    """The `draw`-th set of collocation points of a seed."""
+    rng = np.random.default_rng([seed, draw])
+    boxes = regions(problem)
+    return {
+        name: sample(boxes[name], n, sampler, rng) for name, n in term_counts(boxes, counts).items()
+    }
+
+
+def _equation_residual(objective: Objective) -> Callable[[Theta, Any], Any]:
+    return jax.jit(jax.vmap(objective.terms[0].residual, (None, 0)))
+
+
+def _resample(
+    run: Run, recipe: Recipe, problem: Problem, phase: Phase, residual: Callable
+) -> dict[str, np.ndarray]:
+    """New points, the equation's by residual if the phase asks for that."""
+    counts = {**recipe.points, **phase.points}
+    points = draw_points(problem, counts, recipe.sampler, recipe.seed, run.draws)
+    if phase.adaptive:
+        n = len(points[EQUATION])
+        rng = np.random.default_rng([recipe.seed, run.draws, 1])
+        candidates = sample(problem.domain, CANDIDATES * n, recipe.sampler, rng)
+        values = np.asarray(residual(run.theta, jnp.asarray(candidates, run.theta.dtype)))
+        points[EQUATION] = residual_adaptive(candidates, values, n, rng)
+    return points
+
+
+def _advance(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], tuple]:
+    """`(objective, theta, state, k) -> (theta, state, last info)` over k steps.
+
+    k is a traced number, so that chunks of any length share one compilation.
+    """
+    if not optimizer.traceable:
+
+        def stepwise(objective: Objective, theta: Theta, state: Any, k: int) -> tuple:
+            info = Info(loss=float("nan"))
+            for _ in range(k):
+                theta, state, info = optimizer.step(objective, theta, state)
+            return theta, state, info
+
+        return stepwise
+
+    @jax.jit
+    def looped(objective: Objective, theta: Theta, state: Any, k: Any) -> tuple:
+        empty = Info(*[jnp.full((), jnp.nan, theta.dtype)] * len(Info._fields))
+        return jax.lax.fori_loop(
+            0,
+            k,
+            lambda _, carry: optimizer.step(objective, carry[0], carry[1]),
+            (theta, state, empty),
+        )
+
+    return looped
+
+
+def _stops(phase: Phase, record_every: int, offset: int, snapshots: set[int]) -> list[int]:
+    """Steps of a phase at which the host is needed, in order."""
+    stops = set(range(record_every, phase.steps, record_every)) | {phase.steps}
+    if phase.resample_every:
+        stops |= set(range(phase.resample_every, phase.steps, phase.resample_every))
+    stops |= {s - offset for s in snapshots if 0 < s - offset <= phase.steps}
+    return sorted(stops)
+
+
+@dataclass
+class _Trainer:
+    """A recipe on its way: what is fixed during training."""
+
+    recipe: Recipe
+    problem: Problem
+    assembly: Assembly
+    workdir: Path | None
+    save_every: float
+    reporter: Reporter | None
+    keep: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keep = set(log_spaced_steps(self.recipe.steps))
+        self.grid = self.problem.evaluation_points(COARSENING)
+        self.reference = self.problem.reference(self.grid)
+        grid, dtype = jnp.asarray(self.grid, self.assembly.theta.dtype), np.float64
+        values = jax.jit(
+            lambda theta: jax.vmap(self.assembly.field, (None, 0))(theta, grid).astype(dtype)
+        )
+        self.error = lambda theta: error_figures(np.asarray(values(theta)), self.reference)
+        self.residual = _equation_residual(self.assembly.objective)
+        self.last_save = time.monotonic()
+
+    def start(self) -> Run:
+        theta, objective = self.assembly.theta, self.assembly.objective
+        loss = float(jax.jit(lambda o, t: o.loss(t))(objective, theta))
+        run = Run(
+            phase=0,
+            step=0,
+            done=[0] * len(self.recipe.phases),
+            draws=1,
+            theta=theta,
+            state=None,
+            points={term.name: np.asarray(term.points) for term in objective.terms},
+            best_loss=loss,
+            best_theta=theta,
+            history={name: [] for name in HISTORY},
+            snapshot_steps=[0],
+            snapshot_thetas=[np.asarray(theta)],
+        )
+        self._record(run, Info(loss=loss), loss)
+        return run
+
+    def run(self, run: Run) -> None:
+        """Do what is left of all phases, in place.
+
+        Raises:
+            TrainingError: The loss left the finite numbers.
+        """
+        for index in range(run.phase, len(self.recipe.phases)):
+            phase = self.recipe.phases[index]
+            if index != run.phase:
+                run.phase, run.step, run.state, run.rejected = index, 0, None, 0
+            self._phase(run, phase)
+            self._save(run, force=True)
+
+    def _phase(self, run: Run, phase: Phase) -> None:
+        optimizer = make_optimizer(phase.optimizer, phase.arguments)
+        objective = self.assembly.objective.with_points(run.points)
+        loss_of = jax.jit(lambda o, t: o.loss(t))
+        if run.state is None:
+            if run.step == 0 and run.phase and phase.points != self._previous_points(run):
+                objective = self._redraw(run, phase, objective, loss_of)
+            run.state = optimizer.init(objective, run.theta)
+        advance = _advance(optimizer)
+        every = max(1, phase.steps // RECORDS) if optimizer.traceable else 1
+        offset = run.total - run.step
+        begun = time.monotonic() - (self._phase_seconds(run) if phase.seconds else 0.0)
+        clock = time.monotonic() - run.seconds
+        for stop in _stops(phase, every, offset, self.keep):
+            if stop <= run.step:
+                continue
+            k = stop - run.step
+            # The last info tells of the step before, so the loss is computed where it is needed.
+            run.theta, run.state, info = advance(objective, run.theta, run.state, k)
+            loss = float(loss_of(objective, run.theta))
+            run.step = stop
+            run.done[run.phase] = stop
+            run.seconds = time.monotonic() - clock
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"the loss of {self.recipe.name} is {loss} after {run.total} steps: train "
+                    f"with a smaller learning rate, more damping, or without the phase "
+                    f"{phase.optimizer!r}."
+                )
+            if loss < run.best_loss:
+                run.best_loss, run.best_theta = loss, run.theta
+            if run.total in self.keep and run.total not in run.snapshot_steps:
+                run.snapshot_steps.append(run.total)
+                run.snapshot_thetas.append(np.asarray(run.theta))
+            if stop % every == 0 or stop == phase.steps:
+                self._record(run, info, loss)
+                if self.reporter is not None:
+                    self.reporter(run, phase)
+            run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
+            if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
+                objective = self._redraw(run, phase, objective, loss_of)
+            self._save(run)
+            if run.rejected >= STALL:
+                break
+            if phase.seconds and time.monotonic() - begun > phase.seconds:
+                break
+
+    def _previous_points(self, run: Run) -> Mapping[str, int]:
+        return self.recipe.phases[run.phase - 1].points
+
+    def _redraw(self, run: Run, phase: Phase, objective: Objective, loss_of: Callable) -> Objective:
+        run.points = _resample(run, self.recipe, self.problem, phase, self.residual)
+        run.draws += 1
+        objective = objective.with_points(run.points)
+        # Losses of different points do not compare.
+        run.best_loss = float(loss_of(objective, run.theta))
+        run.best_theta, run.rejected = run.theta, 0
+        return objective
+
+    def _phase_seconds(self, run: Run) -> float:
+        before = [
+            s
+            for s, p in zip(run.history["seconds"], run.history["phase"], strict=True)
+            if p < run.phase
+        ]
+        return run.seconds - (before[-1] if before else 0.0)
+
+    def _record(self, run: Run, info: Info, loss: float) -> None:
+        row = {name: float(getattr(info, name, float("nan"))) for name in HISTORY}
+        row |= {
+            "step": run.total,
+            "phase": run.phase,
+            "loss": loss,
+            "relative_l2_error": self.error(run.theta)["relative_l2_error"],
+            "seconds": run.seconds,
+        }
+        for name, value in row.items():
+            run.history[name].append(value)
+
+    def _save(self, run: Run, *, force: bool = False) -> None:
+        if self.workdir is None:
+            return
+        if force or time.monotonic() - self.last_save > self.save_every:
+            save_run(run, self.recipe, self.workdir)
+            self.last_save = time.monotonic()
+
+
+def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
+    """Write a run so that it can go on after a kill; the file is replaced in one move."""
+    arrays: dict[str, np.ndarray] = {
+        "theta": np.asarray(run.theta),
+        "best_theta": np.asarray(run.best_theta),
+        "snapshot_steps": np.asarray(run.snapshot_steps),
+        "snapshot_thetas": np.stack(run.snapshot_thetas),
+    }
+    arrays |= {f"points/{name}": value for name, value in run.points.items()}
+    arrays |= {f"history/{name}": np.asarray(value) for name, value in run.history.items()}
+    leaves = jax.tree.leaves(run.state)
+    arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    about = {
+        "digest": recipe.digest,
+        "phase": run.phase,
+        "step": run.step,
+        "done": run.done,
+        "draws": run.draws,
+        "best_loss": run.best_loss,
+        "seconds": run.seconds,
+        "rejected": run.rejected,
+        "leaves": len(leaves),
+    }
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    workdir.mkdir(parents=True, exist_ok=True)
+    temporary = workdir / f".{WORK_FILE}.{os.getpid()}"
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(workdir / WORK_FILE)
+
+
+def load_run(recipe: Recipe, assembly: Assembly, workdir: Path) -> Run | None:
+    """The run that was saved in `workdir`, or None where there is none.
+
+    Raises:
+        RecipeError: The folder holds a run of another recipe.
+        IntegrityError: The file is damaged.
+    """
+    path = workdir / WORK_FILE
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays["about"].tobytes())
+    except Exception as error:
+        raise IntegrityError(
+            f"the run in {path} cannot be read ({type(error).__name__}): delete the file to begin "
+            "anew."
+        ) from error
+    if about["digest"] != recipe.digest:
+        raise RecipeError(
+            f"the folder {workdir} holds a run of another recipe than {recipe.name}: "
+            "give another folder, or resume=False to begin anew."
+        )
+
+    def group(prefix: str) -> dict[str, np.ndarray]:
+        start = len(prefix)
+        return {key[start:]: value for key, value in arrays.items() if key.startswith(prefix)}
+
+    phase = recipe.phases[about["phase"]]
+    points = group("points/")
+    theta = jnp.asarray(arrays["theta"])
+    # The structure of the optimizer's state comes from a fresh one.
+    optimizer = make_optimizer(phase.optimizer, phase.arguments)
+    fresh = optimizer.init(assembly.objective.with_points(points), theta)
+    leaves, structure = jax.tree.flatten(fresh)
+    state = None
+    if about["leaves"]:
+        saved = [arrays[f"state/{i}"] for i in range(about["leaves"])]
+        state = jax.tree.unflatten(
+            structure,
+            [
+                jnp.asarray(new) if isinstance(old, jax.Array) else new
+                for old, new in zip(leaves, saved, strict=True)
+            ],
+        )
+    return Run(
+        phase=about["phase"],
+        step=about["step"],
+        done=about["done"],
+        draws=about["draws"],
+        theta=theta,
+        state=state,
+        points=points,
+        best_loss=about["best_loss"],
+        best_theta=jnp.asarray(arrays["best_theta"]),
+        history={name: value.tolist() for name, value in group("history/").items()},
+        snapshot_steps=arrays["snapshot_steps"].tolist(),
+        snapshot_thetas=list(arrays["snapshot_thetas"]),
+        seconds=about["seconds"],
+        rejected=about["rejected"],
+    )
+
+
+@contextmanager
+def _bar(recipe: Recipe, *, show: bool) -> Iterator[Reporter | None]:
+    """A progress bar with step, loss, relative L2 error, damping, rate and time left."""
+    if not show:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("loss {task.fields[loss]:.2e}"),
+        TextColumn("[cyan]rel. L2 {task.fields[error]:.2e}"),
+        TextColumn("{task.fields[damping]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    ) as bar:
+        nan = float("nan")
+        task = bar.add_task(
+            recipe.name, total=recipe.steps, loss=nan, error=nan, damping="", rate=""
+        )
+        begun: list[tuple[float, int]] = []
+
+        def report(run: Run, phase: Phase) -> None:
+            begun.append((time.monotonic(), run.total))
+            (t0, s0), (t1, s1) = begun[max(0, len(begun) - 20)], begun[-1]
+            rate = f"{(s1 - s0) / (t1 - t0):.3g} steps/s" if t1 > t0 else ""
+            damping = run.history["damping"][-1]
+            bar.update(
+                task,
+                completed=run.total,
+                description=f"{recipe.problem} {phase.optimizer}",
+                loss=run.history["loss"][-1],
+                error=run.history["relative_l2_error"][-1],
+                damping=f"λ {damping:.1e}" if np.isfinite(damping) else "",
+                rate=rate,
+            )
+
+        yield report
+
+
+def hardware() -> str:
+    """The processor and the number of cores, in words, for the record."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    device = jax.devices()[0]
+    accelerator = "" if device.platform == "cpu" else f"{device.device_kind}, "
+    return f"{accelerator}{name}, {os.cpu_count()} cores"
+
+
+def _finish(trainer: _Trainer, run: Run) -> Entry:
+    """Diagnostics and metrics of a run that is over, and the entry."""
+    done = tuple(
+        dataclasses.replace(phase, steps=steps, seconds=0.0)
+        for phase, steps in zip(trainer.recipe.phases, run.done, strict=True)
+        if steps or phase is trainer.recipe.phases[0]
+    )
+    recipe = dataclasses.replace(trainer.recipe, phases=done)
+    problem, assembly = trainer.problem, trainer.assembly
+    theta = run.best_theta
+    steps, thetas = list(run.snapshot_steps), list(run.snapshot_thetas)
+    # The last snapshot is the published network, whatever ended the run.
+    if steps[-1] == run.total and run.total > 0:
+        thetas[-1] = np.asarray(theta)
+    elif run.total > 0:
+        steps.append(run.total)
+        thetas.append(np.asarray(theta))
+    seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
+    ntk = diagnostics.ntk_snapshots(
+        assembly.objective,
+        np.asarray(steps),
+        np.stack(thetas),
+        draw_points(problem, NTK_POINTS, "sobol", seed, stream),
+    )
+    loss_points = draw_points(problem, LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
+    small = assemble(problem, assembly.to_model(theta), loss_points, recipe.weights).objective
+    rng = np.random.default_rng([seed, stream + 2])
+    report = diagnostics.report(
+        small,
+        jnp.asarray(thetas[0]),
+        theta,
+        ntk,
+        sample(problem.domain, HESSIAN_POINTS, "sobol", rng),
+    )
+    model = assembly.to_model(theta)
+    metrics = {
+        "format": 1,
+        **evaluate_field(problem, problem.constrain(model)),  # pyright: ignore
+        "loss": run.best_loss,
+        "steps": run.total,
+        "parameters": int(theta.size),
+        "dtype": recipe.dtype,
+        "wall_time_seconds": run.seconds,
+        "hardware": hardware(),
+        "platform": jax.default_backend(),
+        **report,
+    }
+    history = {name: np.asarray(values) for name, values in run.history.items()}
+    return Entry.from_training(
+        recipe=recipe,
+        model=model,
+        metrics=metrics,
+        history=history,
+        ntk=ntk,
+        snapshots=Snapshots(np.asarray(steps), np.stack(thetas)),
+    )
+
+
+def train(
+    recipe: Recipe,
+    *,
+    progress: bool = False,
+    workdir: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    save_every: float = 30.0,
+    base: Entry | None = None,
+) -> Entry:
+    """Train a recipe.
+
+    Ctrl-C ends the training and returns the best state so far; the recipe of the returned entry
+    then states the steps that were done. With a `workdir`, a run that is killed goes on where it
+    was last saved and arrives at the same numbers.
+
+    Args:
+        recipe: What to train.
+        progress: Show a progress bar.
+        workdir: Folder for the state of the run.
+        resume: Go on with the run that `workdir` holds; False begins anew.
+        save_every: Seconds between two saves of the run.
+        base: The entry to start from, where the recipe names one; by default it is loaded.
+
+    Returns:
+        The entry, not yet saved; `entry.save(folder)` does that.
+
+    Raises:
+        RecipeError: The recipe asks for something that does not exist.
+        PrecisionError: A float64 recipe, or the diagnostics, with JAX in single precision.
+        TrainingError: The loss left the finite numbers.
+    """
+    problem, model = build(recipe)
+    if recipe.base:
+        if base is None:
+            from pinnzoo.zoo import load
+
+            base = load(recipe.base)
+        model = base.model
+    counts = {**recipe.points, **recipe.phases[0].points}
+    points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
+    assembly = assemble(problem, model, points, recipe.weights)
+    folder = None if workdir is None else Path(workdir)
+    with _bar(recipe, show=progress) as reporter:
+        trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter)
+        run = load_run(recipe, assembly, folder) if folder is not None and resume else None
+        run = run or trainer.start()
+        try:
+            trainer.run(run)
+        except KeyboardInterrupt:
+            if folder is not None:
+                save_run(run, recipe, folder)
+    return _finish(trainer, run)
+
+
+def finetune(
+    entry: Entry,
+    optimizer: str = "levenberg_marquardt",
+    steps: int = 200,
+    *,
+    progress: bool = False,
+    points: Mapping[str, int] | None = None,
+    resample_every: int = 0,
+    adaptive: bool = False,
+    workdir: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    **arguments: Any,
+) -> Entry:
+    """Go on training an entry with another optimizer.
+
+    Args:
+        entry: Where to start.
+        optimizer: Name or alias of the optimizer.
+        steps: Number of steps.
+        progress: Show a progress bar.
+        points: Points per term, as in a recipe; by default those of the entry.
+        resample_every: Draw new points after this many steps; 0 keeps the first ones.
+        adaptive: Draw them by residual.
+        workdir: Folder for the state of the run, so that it can go on after a kill.
+        tag: Tag of the new entry; by default "from_" and the old optimizer.
+        **arguments: Arguments of the optimizer.
+
+    Returns:
+        The new entry. `tuned.recipe.base` names the old one.
+
+    Raises:
+        UnknownNameError: There is no such optimizer.
+        RecipeError: The optimizer does not take one of the arguments.
+    """
+    phase = Phase(
+        resolve_optimizer(optimizer),
+        steps,
+        arguments,
+        resample_every=resample_every,
+        adaptive=adaptive,
+    )
+    make_optimizer(phase.optimizer, phase.arguments)
+    recipe = dataclasses.replace(
+        entry.recipe,
+        phases=(phase,),
+        points=dict(points or entry.recipe.points),
+        base=entry.name,
+        tag=tag if tag is not None else _derived_tag(entry.recipe),
+    )
+    return train(recipe, progress=progress, workdir=workdir, base=entry)
+
+
+def _derived_tag(recipe: Recipe) -> str:
+    origin = f"from_{recipe.phases[-1].optimizer}"
+    return f"{recipe.tag}.{origin}" if recipe.tag else origin
