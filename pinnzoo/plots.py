@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo.cards import title
 from pinnzoo.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -56,14 +57,10 @@ SEQUENTIAL, DIVERGING, ERROR = "viridis", "RdBu_r", "magma"
 SHADES = 96
 """Colors of a map: too many to see a step, few enough that two maps and text share a palette."""
 
-LABELS = {
-    "adam": "Adam",
-    "lbfgs": "L-BFGS",
-    "levenberg_marquardt": "Levenberg-Marquardt",
-    "all": "whole kernel",
-}
 DECADES_OF_ERROR = 5
 """An error map shows this many decades below its maximum."""
+SMALLEST_EIGENVALUE = 1e-20
+"""Relative to the largest one; what lies below is rounding of the Jacobian's singular values."""
 
 Plot = Callable[["Entry"], "Figure"]
 
@@ -97,7 +94,7 @@ def _figure(height: float, width: float = WIDTH) -> "Figure":
 
 
 def _label(name: str) -> str:
-    return LABELS.get(name, name.replace("_", " "))
+    return "whole kernel" if name == "all" else title(name)
 
 
 def _signed(values: np.ndarray) -> bool:
@@ -165,9 +162,9 @@ def _solution_maps(entry: "Entry") -> "Figure":
         both = np.concatenate([exact[:, k], predicted[:, k]])
         limits = _color_limits(both)
         left, middle, right = rows[k]
-        for axes, values, title in ((left, exact, "reference"), (middle, predicted, "network")):
+        for axes, values, whose in ((left, exact, "reference"), (middle, predicted, "network")):
             image = _map(axes, values[:, k], shape, extent, **limits)
-            axes.set_title(f"${component}$, {title}")
+            axes.set_title(f"${component}$, {whose}")
         _colorbar(figure, image, [left, middle])
         error = np.abs(predicted - exact)[:, k]
         image = _map(
@@ -356,20 +353,18 @@ def eigenvalues(entry: "Entry") -> "Figure":
     labeled = _spread(len(snapshots.steps), 6)
     figure = _figure(2.5)
     row = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    lowest, highest = np.inf, 0.0
     for axes, name in zip(row, names, strict=True):
-        spectra = np.asarray(snapshots.eigenvalues(block=name), dtype=float)
-        n = spectra.shape[1]
-        for k, (spectrum, color) in enumerate(zip(spectra, colors, strict=True)):
-            resolved = spectrum > n * np.finfo(float).eps * spectrum[0]
+        for k, (spectrum, color) in enumerate(
+            zip(snapshots.eigenvalues(name), colors, strict=True)
+        ):
             label = _thousands(snapshots.steps[k]) if k in labeled else None
-            values = spectrum[resolved]
-            axes.loglog(1 + np.flatnonzero(resolved), values, color=color, label=label)
-            lowest, highest = min(lowest, values.min()), max(highest, values.max())
+            shown = np.where(spectrum > SMALLEST_EIGENVALUE * spectrum[0], spectrum, np.nan)
+            axes.plot(np.arange(1, 1 + len(shown)), shown, color=color, label=label)
+        axes.set_xscale("log")
         axes.set_title(_label(name or "all"))
         axes.set_xlabel("index $i$")
+    row[0].set_yscale("log")
     row[0].set_ylabel(r"eigenvalue $\lambda_i(K)$")
-    row[0].set_ylim(lowest / 2, highest * 3)
     handles, labels = row[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", title="step", handlelength=1.2)
     return figure
@@ -390,16 +385,22 @@ def drift(entry: "Entry") -> "Figure":
     colors = itertools.chain(["black"], itertools.cycle(COLORS))
     for name, color in zip(names, colors, strict=False):
         values = np.asarray(snapshots.drift(block=name))
-        left.plot(steps[1:], values[1:], color=color, marker="o", markersize=2.2)
+        left.plot(steps[1:], _positive(values[1:]), color=color, marker="o", markersize=2.2)
         rank = np.asarray(snapshots.effective_rank(block=name))
         right.plot(
             steps, rank, color=color, marker="o", markersize=2.2, label=_label(name or "all")
         )
-    left.set_xscale("log")
-    left.set_yscale("log")
-    left.set_ylabel(r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$")
     frobenius = np.asarray(snapshots.drift("frobenius"))
-    left.plot(steps[1:], frobenius[1:], ":", color="black", label="whole kernel, Frobenius norm")
+    left.plot(
+        steps[1:],
+        _positive(frobenius[1:]),
+        ":",
+        color="black",
+        label="whole kernel, Frobenius norm",
+    )
+    left.set_xscale("log" if len(steps) > 1 else "linear")
+    left.set_yscale("log" if (frobenius > 0).any() else "linear")
+    left.set_ylabel(r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$")
     left.legend(loc="best")
     right.set_xscale("symlog", linthresh=1)
     right.set_xlim(0, None)
@@ -409,6 +410,11 @@ def drift(entry: "Entry") -> "Figure":
     for axes in (left, right):
         axes.set_xlabel("step $t$")
     return figure
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    """`values` with gaps where a logarithmic axis has no place for them."""
+    return np.where(values > 0, values, np.nan)
 
 
 PLOTS: dict[str, Plot] = {

@@ -1,0 +1,456 @@
+"""Markdown printed from an entry's files: its own card, and the table of all entries.
+
+Nothing here imports JAX. What a card says about a problem comes from the problem's module
+docstring and from the `Problem` that the caller hands in.
+"""
+
+import ast
+import functools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinnzoo.errors import EntryError
+from pinnzoo.metrics import Metrics
+from pinnzoo.metrics import from_json as metrics_from_json
+from pinnzoo.recipes import Recipe
+
+if TYPE_CHECKING:
+    from pinnzoo.pdes import Problem
+
+TITLES = {
+    "adam": "Adam",
+    "lbfgs": "L-BFGS",
+    "levenberg_marquardt": "Levenberg-Marquardt",
+    "fourier_mlp": "MLP with Fourier features",
+    "mlp": "MLP",
+    "modified_mlp": "modified MLP",
+}
+"""How names are written in prose, where replacing underscores is not enough."""
+
+PLOT_CAPTIONS = {
+    "solution": "Reference, network and absolute error",
+    "history": "Loss and relative L2 error during training",
+    "ntk": "Neural tangent kernel during training, scaled to unit diagonal",
+    "eigenvalues": "Eigenvalues of the neural tangent kernel during training",
+    "drift": "Drift and effective rank of the neural tangent kernel",
+}
+
+PAPER = (
+    'Bonfanti, Bruno and Cipriani, "The Challenges of the Nonlinear Regime for Physics-Informed '
+    'Neural Networks" (NeurIPS 2024, [arXiv 2402.03864](https://arxiv.org/abs/2402.03864))'
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an entry's two JSON files say.
+
+    Attributes:
+        name: Name of the entry.
+        recipe: How it was trained.
+        metrics: What came out; see `pinnzoo.metrics`.
+    """
+
+    name: str
+    recipe: Recipe
+    metrics: Metrics
+
+    @property
+    def optimizers(self) -> str:
+        """The optimizers of all phases, in prose."""
+        return " + ".join(title(phase.optimizer) for phase in self.recipe.phases)
+
+
+def read_summary(folder: str | Path) -> Summary:
+    """Read `config.json` and `metrics.json` of an entry's folder; no network is loaded.
+
+    Raises:
+        EntryError: A file is missing.
+        RecipeError: `config.json` is not a recipe.
+        IntegrityError: `metrics.json` is not complete.
+        FormatVersionError: Written in another format.
+    """
+    folder = Path(folder)
+    recipe = Recipe.from_json(_read(folder / "config.json"))
+    return Summary(recipe.name, recipe, metrics_from_json(_read(folder / "metrics.json")))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EntryError(
+            f"{path} cannot be read ({type(error).__name__}): an entry's folder holds config.json "
+            "and metrics.json."
+        ) from error
+
+
+def title(name: str) -> str:
+    """A name of a table in prose: `levenberg_marquardt` is Levenberg-Marquardt."""
+    return TITLES.get(name, name.replace("_", " "))
+
+
+@functools.cache
+def problem_statement(problem: str) -> str:
+    """First line of the problem's module docstring, such as "Burgers: `u_t + ...` on ...".
+
+    The source is parsed, not imported, so that listing entries needs no JAX. Empty where there is
+    no such file.
+    """
+    path = Path(__file__).parent / "pdes" / f"{problem}.py"
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    except (OSError, SyntaxError):
+        return ""
+    return (docstring or "").partition("\n")[0].strip()
+
+
+def problem_title(recipe: Recipe) -> str:
+    """Problem and the physical arguments that the recipe sets, such as "Convection, beta = 100"."""
+    name = problem_statement(recipe.problem).partition(":")[0] or title(recipe.problem)
+    arguments = [
+        f"{key.replace('_', ' ')} = {_plain(value)}"
+        for key, value in recipe.problem_arguments.items()
+    ]
+    return ", ".join([name, *arguments])
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Wall time in words: "41 s", "12 min 05 s", "3 h 20 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def figure(value: float | None) -> str:
+    """A measured number with three digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3g}" if 0.01 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+    """A Markdown table; `align` has one of `l` and `r` per column, left by default."""
+    align = align or "l" * len(header)
+    rules = ["---:" if letter == "r" else "---" for letter in align]
+    lines = [header, rules, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def front_matter(summary: Summary, problem_title: str) -> str:
+    """The YAML head that the Hugging Face Hub reads: library, license, tags and results."""
+    recipe, metrics = summary.recipe, summary.metrics
+    tags = [
+        "pinn",
+        "physics-informed",
+        "pde",
+        recipe.problem.replace("_", "-"),
+        recipe.architecture.replace("_", "-"),
+        *dict.fromkeys(phase.optimizer.replace("_", "-") for phase in recipe.phases),
+        "jax",
+        "flax",
+        "nnx",
+        "orbax",
+        "ntk",
+    ]
+    results = [
+        ("relative_l2_error", "Relative L2 error"),
+        ("max_error", "Maximum absolute error"),
+    ]
+    return "\n".join(
+        [
+            "---",
+            "library_name: pinnzoo",
+            "license: apache-2.0",
+            "tags:",
+            *(f"- {tag}" for tag in dict.fromkeys(tags)),
+            "model-index:",
+            f"- name: {summary.name}",
+            "  results:",
+            "  - task:",
+            "      type: other",
+            "      name: PDE solving",
+            "    dataset:",
+            f"      type: {recipe.problem}",
+            f"      name: {json.dumps(problem_title, ensure_ascii=False)}",
+            "    metrics:",
+            *(
+                line
+                for key, name in results
+                for line in (
+                    f"    - type: {key}",
+                    f"      name: {name}",
+                    # With a point and a signed exponent, which YAML 1.1 needs to see a number.
+                    f"      value: {metrics[key]:.6e}",
+                )
+            ),
+            "---",
+        ]
+    )
+
+
+def entry_card(summary: Summary, problem: "Problem") -> str:
+    """The README.md of an entry.
+
+    Args:
+        summary: The entry's recipe and metrics.
+        problem: The problem of the recipe.
+    """
+    recipe, metrics = summary.recipe, summary.metrics
+    sections = [
+        front_matter(summary, problem.title),
+        f"# {summary.name}",
+        _opening(summary, problem),
+        _usage(summary, problem),
+        "## Accuracy",
+        _accuracy(metrics),
+        f"![{PLOT_CAPTIONS['solution']}](plots/solution.png)",
+        "## Training",
+        _training(recipe, metrics),
+        f"![{PLOT_CAPTIONS['history']}](plots/history.png)",
+        "## Neural tangent kernel",
+        _kernel(metrics["ntk"]),
+        *(
+            f"![{PLOT_CAPTIONS[name]}](plots/{name}.png)"
+            for name in ("ntk", "eigenvalues", "drift")
+        ),
+        "## Hessians",
+        _hessians(metrics),
+        "## Sources",
+        f"Problem: {_link(problem.citation)}." if problem.citation else "",
+        f"Why kernel and Hessians are recorded: {PAPER}.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _opening(summary: Summary, problem: "Problem") -> str:
+    recipe, metrics = summary.recipe, summary.metrics
+    phases = ", then ".join(
+        f"{phase.steps:,} steps of {title(phase.optimizer)}" for phase in recipe.phases
+    )
+    base = f", starting from [{recipe.base}](../{recipe.base}/README.md)" if recipe.base else ""
+    statement = problem_statement(recipe.problem)
+    return "\n\n".join(
+        part
+        for part in (
+            f"**{problem.title}.** A physics-informed neural network ({title(recipe.architecture)},"
+            f" {metrics['parameters']:,} parameters, {metrics['dtype']}) after {phases}{base}. Its "
+            f"relative L2 error is **{metrics['relative_l2_error']:.2e}**, against a reference that"
+            f" is itself good to {metrics['reference_error']:.1e}.",
+            statement,
+        )
+        if part
+    )
+
+
+def _link(citation: str) -> str:
+    """`arXiv:2109.01050` or `doi:10.1016/...` as a link; anything else as it is."""
+    kind, _, number = citation.partition(":")
+    hosts = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+    return f"[{citation}]({hosts[kind]}{number})" if kind in hosts else citation
+
+
+def _usage(summary: Summary, problem: "Problem") -> str:
+    bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
+    point = ", ".join(f"{low + 0.25 * (high - low):g}" for low, high in bounds)
+    return "\n".join(
+        [
+            "```python",
+            "import pinnzoo",
+            "",
+            "pinnzoo.enable_x64()",
+            f'entry = pinnzoo.load("{summary.name}")',
+            f"entry.predict([[{point}]])  # columns: {', '.join(problem.coords)}",
+            "entry.model  # a live flax.nnx module; entry.ntk, entry.history, entry.snapshots",
+            "```",
+        ]
+    )
+
+
+def _accuracy(metrics: Metrics) -> str:
+    grid = " × ".join(map(str, metrics["evaluation_shape"]))
+    rows = [
+        ("Relative L2 error", f"{metrics['relative_l2_error']:.3e}"),
+        ("Maximum absolute error", f"{metrics['max_error']:.3e}"),
+        ("Relative L2 error of the reference itself", f"{metrics['reference_error']:.1e}"),
+        ("Reference", metrics["reference_method"]),
+        ("Evaluation grid", f"{grid}, uniform, bounds included"),
+    ]
+    return _table(("Figure", "Value"), rows)
+
+
+def _training(recipe: Recipe, metrics: Metrics) -> str:
+    phases = [
+        (
+            str(k),
+            title(phase.optimizer),
+            f"{phase.steps:,}",
+            _arguments(phase.arguments),
+            _resampling(phase),
+        )
+        for k, phase in enumerate(recipe.phases, start=1)
+    ]
+    points = ", ".join(f"{name} {count:,}" for name, count in recipe.points.items())
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in recipe.weights.items())
+    rows = [
+        ("Network", f"{title(recipe.architecture)}; {_arguments(recipe.architecture_arguments)}"),
+        ("Points", f"{points} ({recipe.sampler})"),
+        ("Loss weights", weights or "1 for every term"),
+        ("Seed", str(recipe.seed)),
+        ("Final loss", f"{metrics['loss']:.3e}"),
+        ("Steps", f"{metrics['steps']:,}"),
+        ("Wall time", f"{duration(metrics['wall_time_seconds'])} on {metrics['hardware']}"),
+    ]
+    command = "\n".join(
+        [
+            "```bash",
+            f"pinnzoo train {recipe.name} --out retrained",
+            f"pinnzoo finetune {recipe.name} --optimizer levenberg_marquardt --out tuned",
+            "```",
+        ]
+    )
+    header = ("Phase", "Optimizer", "Steps", "Arguments", "Points")
+    return "\n\n".join(
+        [_table(header, phases, "rlrll"), _table(("Setting", "Value"), rows), command]
+    )
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{k}={v!r}`" for k, v in arguments.items()) or "default arguments"
+
+
+def _resampling(phase: Any) -> str:
+    if not phase.resample_every:
+        return "kept"
+    how = "by residual" if phase.adaptive else "evenly"
+    return f"drawn again every {phase.resample_every:,} steps, {how}"
+
+
+def _kernel(ntk: Mapping[str, Any]) -> str:
+    drift = [
+        ("whole kernel" if name == "all" else name, figure(d["spectral"]), figure(d["frobenius"]))
+        for name, d in ntk["drift"].items()
+    ]
+    initial, final = ntk["initial"], ntk["final"]
+    rows = [
+        ("Largest eigenvalue", figure(initial["norm"]), figure(final["norm"])),
+        ("Effective rank", figure(initial["effective_rank"]), figure(final["effective_rank"])),
+        *(
+            (f"Eigenvalue {k}", figure(before), figure(after))
+            for k, (before, after) in enumerate(
+                list(zip(initial["eigenvalues"], final["eigenvalues"], strict=True))[1:4], start=2
+            )
+        ),
+    ]
+    points = ", ".join(f"{name} {count}" for name, count in ntk["points"].items())
+    return "\n\n".join(
+        [
+            f"`K = J Jᵀ` of the unweighted residuals on a fixed point set ({points}); drift is "
+            "`‖K(T) − K(0)‖ / ‖K(0)‖` from initialization to the end of training.",
+            _table(("Drift of", "Spectral norm", "Frobenius norm"), drift, "lrr"),
+            _table(("Spectrum", "Initial", "Final"), rows, "lrr"),
+        ]
+    )
+
+
+def _hessians(metrics: Metrics) -> str:
+    residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
+    rows = [
+        (f"{label}", figure(part["initial"][key]), figure(part["final"][key]))
+        for part, key, label in (
+            (residual, "mean", "Residual, mean over points of the spectral norm"),
+            (residual, "max", "Residual, maximum over points"),
+            (residual, "sparsity", "Residual, sparsity"),
+            (loss, "largest", "Loss, largest eigenvalue"),
+            (loss, "smallest", "Loss, smallest eigenvalue"),
+            (loss, "trace", "Loss, trace"),
+        )
+    ]
+    return "\n\n".join(
+        [
+            f"Residual Hessians are those of the equation's residual at {residual['points']} "
+            "points, with respect to the parameters.",
+            _table(("Hessian of", "Initial", "Final"), rows, "lrr"),
+        ]
+    )
+
+
+def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
+    """MODEL_CARDS.md: one table per problem, best entry first.
+
+    Args:
+        entries: Each entry with the title of its problem.
+        folder: Where the entries lie, relative to the file.
+    """
+    groups: dict[tuple[str, str], list[Summary]] = {}
+    for summary, problem in entries:
+        groups.setdefault((summary.recipe.problem, problem), []).append(summary)
+    sections = [
+        "# Model cards",
+        "Printed by `pinnzoo cards` from the entries' files. Errors are over a uniform grid, "
+        "against a reference whose own error is stated; NTK drift is `‖K(T) − K(0)‖ / ‖K(0)‖` of "
+        "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
+        "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
+    ]
+    for (_, problem), summaries in sorted(groups.items()):
+        summaries = sorted(summaries, key=lambda s: (s.metrics["relative_l2_error"], s.name))
+        statement = problem_statement(summaries[0].recipe.problem)
+        sections += [f"## {problem}", statement, _problem_table(summaries, folder)]
+        sections += [_references(summaries)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _problem_table(summaries: Sequence[Summary], folder: str) -> str:
+    header = (
+        "Entry",
+        "Optimizer",
+        "Relative L2 error",
+        "Max error",
+        "Parameters",
+        "Steps",
+        "Wall time",
+        "NTK drift",
+        "Hessian",
+        "Plots",
+    )
+    return _table(header, (_problem_row(s, folder) for s in summaries), "llrrrrrrrl")
+
+
+def _problem_row(summary: Summary, folder: str) -> tuple[str, ...]:
+    metrics = summary.metrics
+    where = f"{folder}/{summary.name}"
+    hessian = metrics["residual_hessian"]
+    return (
+        f"[{summary.name}]({where}/README.md)",
+        summary.optimizers,
+        f"{metrics['relative_l2_error']:.2e}",
+        f"{metrics['max_error']:.2e}",
+        f"{metrics['parameters']:,}",
+        f"{metrics['steps']:,}",
+        duration(metrics["wall_time_seconds"]),
+        figure(metrics["ntk"]["drift"]["all"]["spectral"]),
+        f"{figure(hessian['initial']['mean'])} → {figure(hessian['final']['mean'])}",
+        f"[solution]({where}/plots/solution.png), [NTK]({where}/plots/ntk.png)",
+    )
+
+
+def _references(summaries: Sequence[Summary]) -> str:
+    """The reference and its certified error; more than one line if entries disagree."""
+    lines = {
+        f"Reference: {s.metrics['reference_method']}; its own relative L2 error is "
+        f"{s.metrics['reference_error']:.1e}."
+        for s in summaries
+    }
+    return "\n".join(sorted(lines))

@@ -1,0 +1,83 @@
+"""Where output goes: tables or JSON on stdout, everything else on stderr, errors in a sentence."""
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from pinnzoo.errors import PinnzooError
+
+FAILED, INTERRUPTED = 1, 130
+PIPE_WIDTH = 220
+"""Columns of a table that is written to a file or a pipe: enough never to fold a line."""
+
+
+class Verbs(TyperGroup):
+    """A group of commands in which a user's error is a sentence and not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; exit with 1 after an error and with 130 after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except PinnzooError as error:
+            complain(str(error))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            complain(f"{error.strerror or type(error).__name__}{where}.")
+        except KeyboardInterrupt:
+            complain("interrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(FAILED)
+
+
+def complain(sentence: str) -> None:
+    """Print an error to stderr, in red where that is a terminal."""
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+
+
+def console() -> Any:
+    """A console on stdout."""
+    from rich.console import Console
+
+    plain = not sys.stdout.isatty()
+    return Console(width=PIPE_WIDTH if plain else None, highlight=False)
+
+
+@contextlib.contextmanager
+def stdout_for_json(as_json: bool) -> Iterator[None]:
+    """Send whatever is printed meanwhile to stderr if stdout is to hold JSON only."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        yield
+
+
+def emit(data: Any, as_json: bool, screen: Callable[[Any, Any], None]) -> None:
+    """Print data as JSON, or with `screen(console, data)`."""
+    if as_json:
+        print(json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        screen(console(), data)
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON knows it: NaN and infinity are null, arrays lists, paths strings."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

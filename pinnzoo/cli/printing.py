@@ -1,0 +1,71 @@
+"""Cards as files: which there are, what they should say, and which are stale."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pinnzoo.cards import Summary, entry_card, model_cards, read_summary
+from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.recipes import resolve_entry_name
+
+CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
+
+
+def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Folders of the named entries, or of all entries, in `root`.
+
+    Raises:
+        EntryError: There is no folder `checkpoints`.
+        UnknownNameError: There is no entry of a name.
+    """
+    checkpoints = root / CHECKPOINTS
+    if not checkpoints.is_dir():
+        raise EntryError(
+            f"{root.resolve()} holds no folder {CHECKPOINTS!r}: run in the repository's folder, or "
+            "give it as --root."
+        )
+    found = {path.parent.name: path.parent for path in sorted(checkpoints.glob("*/config.json"))}
+    for name in map(resolve_entry_name, names):
+        if name not in found:
+            raise UnknownNameError.of("entry", name, found)
+    return [found[resolve_entry_name(name)] for name in names] or list(found.values())
+
+
+def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
+    """What every card should say: the named entries' (or all), and MODEL_CARDS.md."""
+    from pinnzoo.pdes import make_problem
+    from pinnzoo.precision import enable_x64
+
+    enable_x64()
+    summaries: dict[Path, Summary] = {
+        folder: read_summary(folder) for folder in entry_folders(root)
+    }
+    problems = {
+        folder: make_problem(summary.recipe.problem, summary.recipe.problem_arguments)
+        for folder, summary in summaries.items()
+    }
+    cards = {
+        folder / README: entry_card(summaries[folder], problems[folder])
+        for folder in entry_folders(root, names)
+    }
+    titled = [(summary, problems[folder].title) for folder, summary in summaries.items()]
+    return cards | {root / MODEL_CARDS: model_cards(titled, CHECKPOINTS)}
+
+
+def print_cards(root: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Write every card; returns the files."""
+    cards = expected_cards(root, names)
+    for path, text in cards.items():
+        path.write_text(text, encoding="utf-8")
+    return list(cards)
+
+
+def stale_cards(root: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Which cards are missing or say something else than they should."""
+    cards = expected_cards(root, names)
+    stale = [
+        path
+        for path, text in cards.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    return {"checked": len(cards), "stale": stale}

@@ -1,0 +1,210 @@
+"""How each verb's data looks on a terminal. Every function takes a rich console and plain data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from pinnzoo.cards import duration, figure, title
+
+
+def _table(columns: Sequence[tuple[str, str]], caption: str = "") -> Table:
+    """An empty table from (heading, justification); the first column never folds."""
+    table = Table(box=box.SIMPLE_HEAD, title=caption or None, title_justify="left", pad_edge=False)
+    for k, (heading, justify) in enumerate(columns):
+        table.add_column(heading, justify=justify, no_wrap=k == 0 or justify == "right")  # pyright: ignore
+    return table
+
+
+def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The table of `pinnzoo list`."""
+    if not rows:
+        console.print("no entry matches.", style="dim")
+        return
+    columns = [("Entry", "left"), ("Problem", "left"), ("Optimizer", "left")]
+    columns += [(h, "right") for h in ("Rel. L2 error", "Parameters", "Steps", "Wall time")]
+    table = _table(columns)
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["problem_title"],
+            " + ".join(map(title, row["optimizers"])),
+            f"[bold]{row['relative_l2_error']:.2e}[/]",
+            f"{row['parameters']:,}",
+            f"{row['steps']:,}",
+            duration(row["wall_time_seconds"]),
+        )
+    console.print(table)
+
+
+def info(console: Any, data: Mapping[str, Any]) -> None:
+    """Recipe and figures of one entry."""
+    recipe, metrics = data["recipe"], data["metrics"]
+    console.print(f"[bold]{data['name']}[/]  {data['problem_title']}")
+    if data["statement"]:
+        console.print(data["statement"], style="dim", markup=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for label, value in _info_rows(recipe, metrics):
+        table.add_row(label, value)
+    table.add_row("Folder", str(data["folder"]))
+    console.print(table)
+
+
+def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def settings(arguments: Mapping[str, Any]) -> str:
+        return ", ".join(f"{key}={value}" for key, value in arguments.items())
+
+    phases = [
+        f"{phase['steps']:,} x {title(phase['optimizer'])}"
+        + (f" ({settings(phase['arguments'])})" if phase["arguments"] else "")
+        for phase in recipe["phases"]
+    ]
+    network = settings(recipe["architecture_arguments"])
+    drift = metrics["ntk"]["drift"]["all"]
+    residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
+    rows = [
+        ("Relative L2 error", f"[bold]{metrics['relative_l2_error']:.3e}[/]"),
+        ("Max error", f"{metrics['max_error']:.3e}"),
+        ("Reference", f"{metrics['reference_method']}, error {metrics['reference_error']:.1e}"),
+        ("Network", f"{title(recipe['architecture'])}" + (f" ({network})" if network else "")),
+        ("Parameters", f"{metrics['parameters']:,} {metrics['dtype']}"),
+        ("Training", ", then ".join(phases)),
+        ("Points", ", ".join(f"{name} {n:,}" for name, n in recipe["points"].items())),
+        ("Wall time", f"{duration(metrics['wall_time_seconds'])} on {metrics['hardware']}"),
+        (
+            "NTK drift",
+            f"{figure(drift['spectral'])} spectral, {figure(drift['frobenius'])} Frobenius",
+        ),
+        ("Residual Hessian", f"mean {_change(residual, 'mean')}, max {_change(residual, 'max')}"),
+        ("Loss Hessian", f"largest eigenvalue {_change(loss, 'largest')}"),
+    ]
+    if recipe["base"]:
+        rows.insert(5, ("Fine-tuned from", recipe["base"]))
+    return rows
+
+
+def _change(part: Mapping[str, Any], key: str) -> str:
+    return f"{figure(part['initial'][key])} → {figure(part['final'][key])}"
+
+
+def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Stored and recomputed errors, and whether they agree."""
+    columns = [("Entry", "left"), ("Rel. L2 error", "right"), ("stored", "right")]
+    columns += [("Max error", "right"), ("stored", "right"), ("Reference", "right"), ("", "left")]
+    table = _table(columns)
+    for row in rows:
+        verdict = "[green]matches[/]" if row["matches"] else "[red]differs[/]"
+        table.add_row(
+            row["name"],
+            f"[bold]{row['computed']['relative_l2_error']:.4e}[/]",
+            f"{row['stored']['relative_l2_error']:.4e}",
+            f"{row['computed']['max_error']:.4e}",
+            f"{row['stored']['max_error']:.4e}",
+            f"{row['computed']['reference_error']:.1e}",
+            verdict,
+        )
+    console.print(table)
+
+
+def trained(console: Any, data: Mapping[str, Any]) -> None:
+    """What a training made."""
+    if data.get("before") is not None:
+        before, after = data["before"], data["after"]
+        console.print(
+            f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
+            f"({_ratio(before, after)}) in {data['steps']:,} steps, "
+            f"{duration(data['wall_time_seconds'])}"
+        )
+    else:
+        console.print(
+            f"relative L2 error [bold]{data['after']:.3e}[/] after {data['steps']:,} steps, "
+            f"{duration(data['wall_time_seconds'])}"
+        )
+    console.print(f"saved [bold]{data['name']}[/] in {data['folder']}", soft_wrap=True)
+
+
+def _ratio(before: float, after: float) -> str:
+    if not after > 0:
+        return "exact"
+    times = before / after
+    return f"{times:.3g} times smaller" if times >= 1 else f"{1 / times:.3g} times larger"
+
+
+def analysis(console: Any, data: Mapping[str, Any]) -> None:
+    """Kernel over training, Hessians at both ends, and the pictures that were written."""
+    metrics = data["metrics"]
+    console.print(
+        f"[bold]{data['name']}[/]  {data['problem_title']}, "
+        f"relative L2 error [bold]{metrics['relative_l2_error']:.3e}[/]"
+    )
+    points = ", ".join(f"{name} {n}" for name, n in data["points"].items())
+    table = _table(
+        [
+            (heading, "right")
+            for heading in ("Step", "Drift, spectral", "Frobenius", "Eff. rank", "λ1", "λ2", "λ3")
+        ]
+        + [("Rel. L2 error", "right")],
+        f"Neural tangent kernel on {points} points",
+    )
+    for row in data["snapshots"]:
+        table.add_row(
+            f"{row['step']:,}",
+            figure(row["drift_spectral"]),
+            figure(row["drift_frobenius"]),
+            f"{row['effective_rank']:.2f}",
+            *(figure(value) for value in (row["eigenvalues"] + [None] * 3)[:3]),
+            "" if row["relative_l2_error"] is None else f"{row['relative_l2_error']:.2e}",
+        )
+    console.print(table)
+    console.print(_drift_table(metrics["ntk"]["drift"]))
+    console.print(_hessian_table(metrics))
+    for path in data["plots"]:
+        console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
+
+
+def _drift_table(drift: Mapping[str, Mapping[str, float]]) -> Table:
+    table = _table(
+        [("Drift of", "left"), ("spectral", "right"), ("Frobenius", "right")],
+        "Drift over the whole training, by term",
+    )
+    for name, norms in drift.items():
+        label = "whole kernel" if name == "all" else name
+        table.add_row(label, figure(norms["spectral"]), figure(norms["frobenius"]))
+    return table
+
+
+def _hessian_table(metrics: Mapping[str, Any]) -> Table:
+    residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
+    table = _table(
+        [("Hessian", "left"), ("initial", "right"), ("final", "right")],
+        f"Hessian magnitude, residual at {residual['points']} points",
+    )
+    for part, key, label in (
+        (residual, "mean", "residual, mean spectral norm"),
+        (residual, "max", "residual, max spectral norm"),
+        (residual, "sparsity", "residual, sparsity"),
+        (loss, "largest", "loss, largest eigenvalue"),
+        (loss, "smallest", "loss, smallest eigenvalue"),
+        (loss, "trace", "loss, trace"),
+    ):
+        table.add_row(label, figure(part["initial"][key]), figure(part["final"][key]))
+    return table
+
+
+def files(console: Any, data: Mapping[str, Any]) -> None:
+    """Files that were written."""
+    for path in data["files"]:
+        console.print(f"wrote {path}", soft_wrap=True, markup=False)
+
+
+def stale(console: Any, data: Mapping[str, Any]) -> None:
+    """Cards that differ from what would be printed."""
+    if not data["stale"]:
+        console.print(f"all {data['checked']} cards are up to date.", style="green")
+        return
+    for path in data["stale"]:
+        console.print(f"stale: {path}", style="red", soft_wrap=True, markup=False)
+    console.print("run `pinnzoo cards` and commit the result.")

@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import LogNorm
+from PIL import Image
+
+from pinnzoo import plots
+from pinnzoo.diagnostics.ntk import NTKSnapshots
+from pinnzoo.errors import UnknownNameError
+from pinnzoo.recipes import Phase
+from tests.tiny_entries import tiny_entry, tiny_recipe
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plots")
+    entry = tiny_entry()
+    return entry, {path.stem: path for path in plots.save_plots(entry, folder / "new")}
+
+
+def test_every_plot_is_written_once_and_in_order(drawn):
+    assert list(drawn[1]) == list(plots.PLOTS)
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+def test_picture_is_small_enough_for_an_entry(drawn, name):
+    path = drawn[1][name]
+    assert 4_000 < path.stat().st_size < 120_000
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert 1000 < image.width < 1300
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+def test_picture_is_the_same_bytes_when_drawn_again(drawn, tmp_path, name):
+    entry, paths = drawn
+    (again,) = plots.save_plots(entry, tmp_path, [name])
+    assert again.read_bytes() == paths[name].read_bytes()
+
+
+def test_picture_holds_no_program_version(drawn):
+    with Image.open(drawn[1]["drift"]) as image:
+        assert "Software" not in image.info
+
+
+def test_settings_and_backend_of_the_user_are_left_alone(drawn):
+    with mpl.rc_context({"font.size": 31}):
+        backend = mpl.get_backend()
+        figure = plots.drift(drawn[0])
+        assert mpl.rcParams["font.size"] == 31
+        assert mpl.get_backend() == backend
+        assert figure.axes[0].xaxis.label.get_size() < 12
+
+
+def test_unknown_plot_is_refused_before_anything_is_drawn(tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean 'solution'"):
+        plots.save_plots(tiny_entry(), tmp_path / "out", ["drift", "solutoin"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_reference_and_network_share_one_color_scale():
+    reference, network, error = [a.images[0] for a in plots.solution(tiny_entry()).axes if a.images]
+    assert reference.get_clim() == network.get_clim()
+    assert isinstance(error.norm, LogNorm)
+
+
+def test_map_has_first_coordinate_to_the_right_and_second_upwards():
+    entry = tiny_entry("burgers")
+    image = plots.solution(entry).axes[0].images[0]
+    values = np.asarray(image.get_array())
+    assert image.get_extent() == [0.0, 1.0, -1.0, 1.0]
+    assert image.origin == "lower"
+    # u(0, x) = -sin πx: the left edge is positive in the lower half.
+    rows, _ = values.shape
+    np.testing.assert_allclose(values[rows // 4, 0], 1.0, atol=1e-3)
+    np.testing.assert_allclose(values[:, 0], -np.sin(np.pi * np.linspace(-1, 1, rows)), atol=1e-12)
+
+
+def test_signed_field_is_centered_on_zero_and_positive_one_is_not():
+    signed = plots.solution(tiny_entry("burgers")).axes[0].images[0]
+    low, high = signed.get_clim()
+    assert low == -high
+    positive = tiny_entry(predict=lambda z: np.full((len(z), 1), 0.5))
+    assert plots.solution(positive).axes[0].images[0].get_clim() == pytest.approx((0, 1), abs=1e-9)
+
+
+@pytest.mark.parametrize("problem", ["heat", "poisson"])
+def test_network_without_any_error_can_be_drawn(tmp_path, problem):
+    entry = tiny_entry(problem)
+    entry.predict = entry.problem.reference
+    plots.save_plots(entry, tmp_path, ["solution"])
+
+
+def test_one_dimensional_problem_gets_curves_with_its_coordinate():
+    entry = tiny_entry("poisson")
+    top, bottom = plots.solution(entry).axes
+    assert bottom.get_xlabel() == "$x$"
+    reference, network = (line.get_ydata() for line in top.get_lines())
+    grid = entry.problem.domain.grid((2001,))
+    np.testing.assert_array_equal(reference, entry.problem.reference(grid)[:, 0])
+    np.testing.assert_array_equal(network, entry.predict(grid)[:, 0])
+    assert bottom.get_yscale() == "log"
+
+
+def test_history_gives_each_phase_an_axis_from_its_first_to_its_last_step():
+    axes = plots.history(tiny_entry()).axes
+    assert [a.get_title() for a in axes[:2]] == ["Adam", "Levenberg-Marquardt"]
+    assert [a.get_xlim() for a in axes[2:]] == [(0, 20), (20, 30)]
+    steps = axes[3].get_lines()[0].get_xdata()
+    np.testing.assert_array_equal(steps, [20, 30])  # the error is on record every ten steps
+
+
+def test_history_of_a_phase_that_ended_early_shows_what_was_done():
+    recipe = tiny_recipe(phases=(Phase("levenberg_marquardt", 500),))
+    axes = plots.history(tiny_entry(recipe=recipe)).axes
+    assert len(axes) == 2
+    assert axes[0].get_xlim() == (0, 30)
+
+
+def test_kernel_is_shown_with_unit_diagonal_and_rows_in_order_of_time():
+    entry = tiny_entry()
+    images = [a.images[0] for a in plots.ntk(entry).axes if a.images]
+    assert len(images) == 4
+    shown = np.asarray(images[-1].get_array())
+    np.testing.assert_allclose(np.diag(shown), 1)
+    kernel = entry.ntk.kernels[-1]
+    order = np.argsort(entry.ntk.terms["equation"][:, 0])
+    i, j = order[0], order[5]
+    expected = kernel[i, j] / np.sqrt(kernel[i, i] * kernel[j, j])
+    np.testing.assert_allclose(shown[0, 5], expected)
+    assert abs(expected) < 1
+
+
+def test_spectra_are_those_of_the_snapshots():
+    entry = tiny_entry()
+    axes = plots.eigenvalues(entry).axes
+    assert [a.get_title() for a in axes] == ["whole kernel", "equation", "initial", "left"]
+    last = axes[1].get_lines()[-1].get_ydata()
+    np.testing.assert_allclose(last, entry.ntk.eigenvalues("equation")[-1])
+
+
+def test_drift_is_that_of_the_snapshots():
+    entry = tiny_entry()
+    left, right = plots.drift(entry).axes
+    np.testing.assert_array_equal(left.get_lines()[0].get_xdata(), entry.ntk.steps[1:])
+    np.testing.assert_array_equal(left.get_lines()[0].get_ydata(), entry.ntk.drift()[1:])
+    np.testing.assert_array_equal(right.get_lines()[0].get_ydata(), entry.ntk.effective_rank())
+
+
+@pytest.mark.parametrize("name", ["ntk", "eigenvalues", "drift"])
+def test_hard_constraints_leave_a_kernel_that_can_be_drawn(tmp_path, name):
+    plots.save_plots(tiny_entry(constraints="hard"), tmp_path, [name])
+
+
+@pytest.mark.parametrize("name", ["ntk", "eigenvalues", "drift"])
+def test_single_snapshot_can_be_drawn(tmp_path, name):
+    ntk = tiny_entry().ntk
+    first = NTKSnapshots(
+        steps=ntk.steps[:1],
+        terms=ntk.terms,
+        kernels=ntk.kernels[:1],
+        spectra=ntk.spectra[:1],
+        block_spectra={k: v[:1] for k, v in ntk.block_spectra.items()},
+        drifts={k: {n: v[:1] for n, v in d.items()} for k, d in ntk.drifts.items()},
+    )
+    plots.save_plots(tiny_entry(ntk=first), tmp_path, [name])
+
+
+def test_untrained_entry_has_a_history_to_draw(tmp_path):
+    history = {key: values[:1] for key, values in tiny_entry().history.items()}
+    recipe = replace(tiny_recipe(), phases=(Phase("adam", 0),))
+    plots.save_plots(tiny_entry(history=history, recipe=recipe), tmp_path, ["history"])

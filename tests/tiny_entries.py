@@ -1,0 +1,129 @@
+"""Stand-in entries: a tiny network, a made-up training, and figures that are easy to recognize."""
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from pinnzoo.architectures import MLP
+from pinnzoo.diagnostics.ntk import ntk_snapshots
+from pinnzoo.diagnostics.report import ntk_report
+from pinnzoo.domains import sample
+from pinnzoo.metrics import to_json, validate
+from pinnzoo.objective import assemble, regions
+from pinnzoo.pdes import make_problem
+from pinnzoo.pdes._problem import evaluate_function
+from pinnzoo.recipes import Phase, Recipe
+
+STEPS = (0, 1, 10, 30)
+
+
+def tiny_recipe(problem="heat", optimizer="levenberg_marquardt", **changes) -> Recipe:
+    phases = (Phase("adam", 20, {"learning_rate": 0.01}), Phase(optimizer, 10))
+    recipe = Recipe(
+        problem,
+        "mlp",
+        phases,
+        architecture_arguments={"width": 8, "depth": 2},
+        points={"equation": 16, "conditions": 4},
+    )
+    return dataclasses.replace(recipe, **changes)
+
+
+@cache
+def tiny_ntk(problem_name="heat", constraints="soft"):
+    problem = make_problem(problem_name, {"constraints": constraints})
+    box = problem.domain
+    model = MLP(
+        problem.m,
+        lower=box.lower,
+        upper=box.upper,
+        width=8,
+        depth=2,
+        dtype=jnp.float64,
+        rngs=nnx.Rngs(params=0),
+    )
+    rng = np.random.default_rng(0)
+    points = {
+        name: sample(region, 9 if region == box else 4 - 3 * (box.d == 1), "uniform", rng)
+        for name, region in regions(problem).items()
+    }
+    theta, objective, _ = assemble(problem, model, points)
+    thetas = np.stack(
+        [np.asarray(theta) + 0.02 * step * np.sin(np.arange(theta.size)) for step in STEPS]
+    )
+    return model, ntk_snapshots(objective, STEPS, thetas, points)
+
+
+def tiny_metrics(problem="heat", error=1.234567e-5, **changes):
+    ends = {"initial": {"mean": 20.0, "max": 50.0, "sparsity": 0.5}}
+    loss = {"largest": 300.0, "smallest": -2.5, "trace": 400.0}
+    metrics = {
+        "format": 1,
+        "relative_l2_error": error,
+        "max_error": 3.4e-5,
+        "reference_error": 2e-16,
+        "reference_method": "closed form",
+        "evaluation_shape": list(make_problem(problem, {}).evaluation_shape),
+        "loss": 1.5e-9,
+        "steps": 30,
+        "parameters": 105,
+        "dtype": "float64",
+        "wall_time_seconds": 75.0,
+        "hardware": "a computer",
+        "platform": "cpu",
+        "ntk": ntk_report(tiny_ntk(problem)[1]),
+        "residual_hessian": {
+            "points": 16,
+            **ends,
+            "final": {"mean": 40.0, "max": 90.0, "sparsity": 0.25},
+        },
+        "loss_hessian": {"initial": loss, "final": loss | {"largest": 900.0}},
+    }
+    return validate(metrics | changes)
+
+
+def tiny_history():
+    steps = np.arange(31)
+    decay = 10.0 ** (-steps / 6)
+    return {
+        "step": steps.astype(float),
+        "phase": (steps > 20).astype(float),
+        "loss": decay**2,
+        "relative_l2_error": np.where(steps % 10 == 0, decay, np.nan),
+        "damping": np.where(steps > 20, 1e-3, np.nan),
+        "seconds": steps * 2.5,
+    }
+
+
+def tiny_entry(problem="heat", constraints="soft", **changes):
+    """An entry as far as plots, cards and the command look at it."""
+    model, ntk = tiny_ntk(problem, constraints)
+    posed = make_problem(problem, {"constraints": constraints})
+    field = posed.constrain(model)
+    recipe = tiny_recipe(problem)
+    entry = SimpleNamespace(
+        name=recipe.name,
+        recipe=recipe,
+        metrics=tiny_metrics(problem),
+        problem=posed,
+        model=model,
+        history=tiny_history(),
+        ntk=ntk,
+        predict=lambda points: evaluate_function(field, posed.check_points(points)),
+    )
+    vars(entry).update(changes)
+    return entry
+
+
+def write_summary(root: Path, recipe: Recipe, metrics) -> Path:
+    """The two files of an entry that listing and cards read."""
+    folder = root / recipe.name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(recipe.to_json(), encoding="utf-8")
+    (folder / "metrics.json").write_text(to_json(metrics), encoding="utf-8")
+    return folder
