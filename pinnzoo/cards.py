@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinnzoo.errors import EntryError
+from pinnzoo.folder import EntryFolder
 from pinnzoo.metrics import Metrics
-from pinnzoo.metrics import from_json as metrics_from_json
 from pinnzoo.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -65,28 +64,14 @@ class Summary:
         return " + ".join(title(phase.optimizer) for phase in self.recipe.phases)
 
 
-def read_summary(folder: str | Path) -> Summary:
-    """Read `config.json` and `metrics.json` of an entry's folder; no network is loaded.
+def summarize(folder: EntryFolder) -> Summary:
+    """Recipe and metrics of an entry; no network is loaded.
 
     Raises:
-        EntryError: A file is missing.
-        RecipeError: `config.json` is not a recipe.
-        IntegrityError: `metrics.json` is not complete.
-        FormatVersionError: Written in another format.
+        EntryError: One of the files is damaged or of another format.
     """
-    folder = Path(folder)
-    recipe = Recipe.from_json(_read(folder / "config.json"))
-    return Summary(recipe.name, recipe, metrics_from_json(_read(folder / "metrics.json")))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EntryError(
-            f"{path} cannot be read ({type(error).__name__}): an entry's folder holds config.json "
-            "and metrics.json."
-        ) from error
+    recipe = folder.recipe()
+    return Summary(recipe.name, recipe, folder.metrics())
 
 
 def title(name: str) -> str:

@@ -13,6 +13,16 @@ from pinnzoo.architectures import MLP
 from pinnzoo.diagnostics.ntk import ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
+from pinnzoo.folder import (
+    CONFIG,
+    FILES,
+    FOLDER_FORMAT,
+    MANIFEST,
+    METRICS,
+    TREES,
+    manifest_json,
+    record,
+)
 from pinnzoo.metrics import to_json, validate
 from pinnzoo.objective import assemble, regions
 from pinnzoo.pdes import make_problem
@@ -120,10 +130,22 @@ def tiny_entry(problem="heat", constraints="soft", **changes):
     return entry
 
 
-def write_summary(root: Path, recipe: Recipe, metrics) -> Path:
-    """The two files of an entry that listing and cards read."""
+def write_folder(root: Path, recipe: Recipe, metrics) -> Path:
+    """An entry's folder of which only the manifest, the recipe and the metrics can be read."""
     folder = root / recipe.name
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(recipe.to_json(), encoding="utf-8")
-    (folder / "metrics.json").write_text(to_json(metrics), encoding="utf-8")
+    files = {name: b"-" for name in (*FILES, *(f"{tree}/leaf" for tree in TREES))}
+    files[CONFIG] = recipe.to_json().encode()
+    files[METRICS] = to_json(metrics).encode()
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    manifest = {
+        "format": FOLDER_FORMAT,
+        "entry": recipe.name,
+        "dtype": recipe.dtype,
+        "command": "",
+        "versions": {},
+        "files": {name: record(content) for name, content in files.items()},
+    }
+    (folder / MANIFEST).write_text(manifest_json(manifest), encoding="utf-8")
     return folder

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pinnzoo.cards import Summary, entry_card, model_cards, read_summary
+from pinnzoo.cards import Summary, entry_card, model_cards, summarize
 from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.folder import CARD, MANIFEST, EntryFolder
 from pinnzoo.recipes import resolve_entry_name
 
-CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
+CHECKPOINTS, MODEL_CARDS = "checkpoints", "MODEL_CARDS.md"
 
 
 def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -24,7 +25,7 @@ def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
             f"{root.resolve()} holds no folder {CHECKPOINTS!r}: run in the repository's folder, or "
             "give it as --root."
         )
-    found = {path.parent.name: path.parent for path in sorted(checkpoints.glob("*/config.json"))}
+    found = {path.parent.name: path.parent for path in sorted(checkpoints.glob(f"*/{MANIFEST}"))}
     for name in map(resolve_entry_name, names):
         if name not in found:
             raise UnknownNameError.of("entry", name, found)
@@ -38,14 +39,14 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
 
     enable_x64()
     summaries: dict[Path, Summary] = {
-        folder: read_summary(folder) for folder in entry_folders(root)
+        folder: summarize(EntryFolder.open(folder)) for folder in entry_folders(root)
     }
     problems = {
         folder: make_problem(summary.recipe.problem, summary.recipe.problem_arguments)
         for folder, summary in summaries.items()
     }
     cards = {
-        folder / README: entry_card(summaries[folder], problems[folder])
+        folder / CARD: entry_card(summaries[folder], problems[folder])
         for folder in entry_folders(root, names)
     }
     titled = [(summary, problems[folder].title) for folder, summary in summaries.items()]

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pinnzoo.cli.output import FAILED, Verbs, emit, stdout_for_json
+from pinnzoo.cli.output import FAILED, Verbs, complain, emit, stdout_for_json
+from pinnzoo.errors import EntryError, PinnzooError
 
 if TYPE_CHECKING:
+    from pinnzoo.cards import Summary
     from pinnzoo.entry import Entry
 
 app = typer.Typer(
@@ -52,13 +54,13 @@ def _pinnzoo(
     del version
 
 
-def _summary(name: str) -> tuple[Any, Path]:
+def _summary(name: str) -> "tuple[Summary, Path]":
     """Recipe and metrics of an entry, and its folder, without JAX."""
-    from pinnzoo import zoo
-    from pinnzoo.cards import read_summary
+    from pinnzoo.cards import summarize
+    from pinnzoo.zoo import open_entry
 
-    folder = zoo.find_entry(name)
-    return read_summary(folder), folder
+    folder = open_entry(name)
+    return summarize(folder), folder.path
 
 
 def _load(name: str) -> "Entry":
@@ -72,8 +74,6 @@ def _load(name: str) -> "Entry":
 
 def _check_free(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that exists before hours of training, not after."""
-    from pinnzoo.errors import EntryError
-
     if folder.exists() and not overwrite:
         raise EntryError(
             f"the folder {folder} exists already: give another with --out, or --overwrite."
@@ -87,26 +87,36 @@ def list_(
 ) -> None:
     """List entries with their errors."""
     from pinnzoo import zoo
-    from pinnzoo.cards import problem_title
     from pinnzoo.cli import screens
 
-    rows = []
+    rows, damaged = [], False
     for name in zoo.list_entries(pattern):
-        summary, _ = _summary(name)
-        rows.append(
-            {
-                "name": name,
-                "problem": summary.recipe.problem,
-                "problem_title": problem_title(summary.recipe),
-                "architecture": summary.recipe.architecture,
-                "optimizers": [phase.optimizer for phase in summary.recipe.phases],
-                **{
-                    key: summary.metrics[key]
-                    for key in ("relative_l2_error", "parameters", "steps", "wall_time_seconds")
-                },
-            }
-        )
+        try:
+            rows.append(_row(_summary(name)[0]))
+        except PinnzooError as error:
+            # One damaged folder must not hide all others.
+            complain(str(error))
+            damaged = True
     emit(rows, as_json, screens.entries)
+    if damaged:
+        raise typer.Exit(FAILED)
+
+
+def _row(summary: "Summary") -> dict[str, Any]:
+    from pinnzoo.cards import problem_title
+
+    recipe, metrics = summary.recipe, summary.metrics
+    return {
+        "name": summary.name,
+        "problem": recipe.problem,
+        "problem_title": problem_title(recipe),
+        "architecture": recipe.architecture,
+        "optimizers": [phase.optimizer for phase in recipe.phases],
+        "relative_l2_error": metrics["relative_l2_error"],
+        "parameters": metrics["parameters"],
+        "steps": metrics["steps"],
+        "wall_time_seconds": metrics["wall_time_seconds"],
+    }
 
 
 @app.command()
@@ -208,7 +218,9 @@ def finetune(
 
     with stdout_for_json(as_json):
         tuned = run(entry, optimizer, steps, progress=True, workdir=workdir, **arguments)
-        tuned.save(out, overwrite=overwrite)
+        command = ["pinnzoo finetune", entry.name, f"--optimizer {optimizer} --steps {steps}"]
+        command += [f"--set {setting}" for setting in settings or []]
+        tuned.save(out, overwrite=overwrite, command=" ".join(command))
     before = entry.metrics["relative_l2_error"]
     emit(_outcome(tuned, out) | {"before": before}, as_json, screens.trained)
 
@@ -314,10 +326,11 @@ def cards(
 
 def _draw(root: Path, names: list[str]) -> list[Path]:
     from pinnzoo.cli.printing import entry_folders
+    from pinnzoo.folder import PLOTS
     from pinnzoo.plots import save_plots
 
     return [
         path
         for folder in entry_folders(root, names)
-        for path in save_plots(_load(str(folder)), folder / "plots")
+        for path in save_plots(_load(str(folder.resolve())), folder / PLOTS)
     ]

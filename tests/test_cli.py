@@ -1,0 +1,383 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pinnzoo import evaluation, training, zoo
+from pinnzoo.cli import app, verbs
+from pinnzoo.cli.analysis import analysis
+from pinnzoo.cli.output import plain
+from pinnzoo.errors import TrainingError
+from pinnzoo.recipes import Phase
+from tests.tiny_entries import STEPS, tiny_entry, tiny_metrics, tiny_recipe, write_folder
+
+NAME = "heat-mlp-levenberg_marquardt"
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def run_json(*arguments, code=0):
+    return json.loads(run(*arguments, "--json", code=code).stdout)
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    """Three entries that can be listed but not loaded."""
+    folder = tmp_path / "checkpoints"
+    for problem, optimizer, error in (
+        ("heat", "levenberg_marquardt", 2e-6),
+        ("heat", "adam", 3e-3),
+        ("burgers", "adam", 4e-3),
+    ):
+        write_folder(folder, tiny_recipe(problem, optimizer), tiny_metrics(problem, error))
+    monkeypatch.setattr(zoo, "search_folders", lambda: [folder])
+    return folder
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    """The entry that is loaded under any name, and a working directory of its own."""
+    entry = tiny_entry()
+    entry.saved = []
+    entry.save = lambda folder, **options: entry.saved.append((Path(folder), options))
+    monkeypatch.setattr(verbs, "_load", lambda _: entry)
+    monkeypatch.chdir(tmp_path)
+    return entry
+
+
+# --- list and info
+
+
+def test_list_shows_every_entry_with_its_figures(checkpoints):
+    lines = run("list").stdout.splitlines()
+    (row,) = [line for line in lines if NAME in line]
+    for cell in (
+        "Heat equation",
+        "Adam + Levenberg-Marquardt",
+        "2.00e-06",
+        "105",
+        "30",
+        "1 min 15 s",
+    ):
+        assert cell in row
+    assert sum("-mlp-" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("*", 3), ("heat*", 2), ("*-adam", 2), ("heat-mlp-lm", 1), ("x*", 0)]
+)
+def test_list_takes_a_pattern(checkpoints, pattern, count):
+    assert len(run_json("list", pattern)) == count
+
+
+def test_list_as_json_has_full_precision(checkpoints):
+    rows = {row["name"]: row for row in run_json("list")}
+    assert rows[NAME]["relative_l2_error"] == 2e-6
+    assert rows[NAME]["optimizers"] == ["adam", "levenberg_marquardt"]
+    assert list(rows) == sorted(rows)
+
+
+def test_damaged_entry_does_not_hide_the_others(checkpoints):
+    (checkpoints / NAME / "metrics.json").write_text("{}")
+    result = run("list", code=1)
+    assert "heat-mlp-adam" in result.stdout
+    assert NAME not in result.stdout
+    assert "damaged" in result.stderr
+
+
+def test_info_shows_recipe_and_figures(checkpoints):
+    text = run("info", "heat-mlp-lm").stdout
+    for part in (
+        NAME,
+        "u_t = κ u_xx",
+        "2.000e-06",
+        "width=8",
+        "20 x Adam",
+        "20 → 40",
+        "a computer",
+    ):
+        assert part in text
+    data = run_json("info", "heat-mlp-lm")
+    assert data["metrics"]["ntk"]["drift"]["all"]["spectral"] > 0
+    assert data["recipe"]["phases"][0]["optimizer"] == "adam"
+
+
+# --- errors
+
+
+def test_users_error_is_one_sentence_on_stderr_and_exit_code_1(checkpoints):
+    result = run("info", "heat-mlp-adan", code=1)
+    assert result.stdout == ""
+    assert result.stderr.strip().splitlines() == [
+        "unknown entry 'heat-mlp-adan': did you mean "
+        "'heat-mlp-adam', 'burgers-mlp-adam', 'heat-mlp-levenberg_marquardt'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no_such_verb",),
+        ("list", "--no-such-option"),
+        ("info",),
+        ("evaluate",),
+        ("evaluate", "name", "--all"),
+        ("finetune", "name"),
+        ("finetune", "name", "--out", "x", "--steps", "-1"),
+        ("finetune", "name", "--out", "x", "--set", "damping"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments):
+    result = run(*arguments, code=2)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert result.stderr
+
+
+def test_file_that_cannot_be_read_is_a_sentence(tmp_path):
+    result = run("train", tmp_path / "none.json", code=1)
+    assert result.stderr.startswith("No such file or directory: ")
+
+
+def test_recipe_that_is_not_json_is_a_sentence(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text("{")
+    assert "not JSON" in run("train", path, code=1).stderr
+
+
+def test_programming_error_is_not_hidden(checkpoints, monkeypatch):
+    def broken(pattern):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(zoo, "list_entries", broken)
+    with pytest.raises(ZeroDivisionError):
+        run("list")
+
+
+def test_interruption_exits_with_130_and_no_traceback(checkpoints, monkeypatch):
+    def interrupted(pattern):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zoo, "list_entries", interrupted)
+    result = run("list", code=130)
+    assert result.stderr.strip() == "interrupted."
+
+
+# --- verbs that compute
+
+
+def test_evaluate_says_whether_stored_errors_hold(entry, monkeypatch):
+    stored = entry.metrics
+    monkeypatch.setattr(evaluation, "evaluate", lambda e: dict(e.metrics))
+    assert "matches" in run("evaluate", NAME).stdout
+    wrong = dict(stored) | {"max_error": stored["max_error"] * 1.001}
+    monkeypatch.setattr(evaluation, "evaluate", lambda _: wrong)
+    assert "differs" in run("evaluate", NAME, code=1).stdout
+    (row,) = run_json("evaluate", NAME, code=1)
+    assert row["matches"] is False
+    assert row["computed"]["max_error"] == wrong["max_error"]
+
+
+def test_evaluate_really_recomputes(entry):
+    run("evaluate", NAME, code=1)  # the stand-in's stored errors are made up
+    figures = evaluation.evaluate(entry)
+    entry.metrics = entry.metrics | {
+        key: figures[key] for key in ("relative_l2_error", "max_error", "reference_error")
+    }
+    (row,) = run_json("evaluate", NAME)
+    assert row["computed"]["relative_l2_error"] == figures["relative_l2_error"] > 0.1
+
+
+def test_evaluate_all_takes_every_entry(entry, checkpoints, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluate", lambda e: dict(e.metrics))
+    assert len(run_json("evaluate", "--all")) == 3
+
+
+def test_analyze_shows_each_snapshot_and_writes_every_plot(entry, tmp_path):
+    text = run("analyze", NAME).stdout
+    rows = [line.split() for line in text.splitlines()]
+    assert [row[0] for row in rows if row and row[0].isdigit()] == [str(s) for s in STEPS]
+    assert "residual, mean spectral norm" in text
+    assert sorted(p.name for p in (tmp_path / NAME).iterdir()) == [
+        "drift.png",
+        "eigenvalues.png",
+        "history.png",
+        "ntk.png",
+        "solution.png",
+    ]
+
+
+def test_analysis_repeats_the_snapshots_figures_and_known_errors(entry):
+    data = analysis(entry)
+    rows = data["snapshots"]
+    np.testing.assert_array_equal([r["drift_spectral"] for r in rows], entry.ntk.drift())
+    np.testing.assert_array_equal(
+        [r["drift_frobenius"] for r in rows], entry.ntk.drift("frobenius")
+    )
+    np.testing.assert_array_equal([r["eigenvalues"] for r in rows], entry.ntk.eigenvalues()[:, :3])
+    # History knows the error every ten steps; at the end the stated figure holds.
+    errors = [r["relative_l2_error"] for r in rows]
+    assert errors == [1.0, None, pytest.approx(10 ** (-10 / 6)), entry.metrics["relative_l2_error"]]
+
+
+def test_analyze_as_json_draws_nothing_if_asked(entry, tmp_path):
+    data = run_json("analyze", NAME, "--no-plots")
+    assert data["plots"] == []
+    assert list(tmp_path.iterdir()) == []
+    assert data["metrics"]["loss_hessian"]["final"]["largest"] == 900
+
+
+def test_plot_draws_the_chosen_plots_only(entry, tmp_path):
+    run("plot", NAME, "drift", "history", "--out", "figures")
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["drift.png", "history.png"]
+
+
+def test_unknown_plot_is_refused_before_the_entry_is_loaded(monkeypatch):
+    monkeypatch.setattr(verbs, "_load", lambda _: pytest.fail("loaded"))
+    assert "did you mean 'history'" in run("plot", NAME, "histry", code=1).stderr
+
+
+def test_finetune_passes_its_options_on_and_reports_both_errors(entry, monkeypatch, tmp_path):
+    seen = {}
+
+    def finetune(given, optimizer, steps, **options):
+        seen.update(given=given, optimizer=optimizer, steps=steps, **options)
+        print("a progress bar")
+        tuned = tiny_entry(metrics=tiny_metrics(error=1e-7))
+        tuned.save = entry.save
+        return tuned
+
+    monkeypatch.setattr(training, "finetune", finetune)
+    arguments = ["finetune", NAME, "--optimizer", "lm", "--steps", 7, "--out", "tuned"]
+    settings = ["--set", "damping=1e-3", "--set", "rule=paper"]
+    text = run(*arguments, *settings).stdout
+    assert "1.235e-05 → 1.000e-07 (123 times smaller)" in text
+    assert seen["given"] is entry
+    assert (seen["optimizer"], seen["steps"], seen["progress"]) == ("lm", 7, True)
+    assert (seen["damping"], seen["rule"]) == (1e-3, "paper")
+    ((folder, options),) = entry.saved
+    assert folder == Path("tuned")
+    assert options["command"] == (
+        f"pinnzoo finetune {NAME} --optimizer lm --steps 7 --set damping=1e-3 --set rule=paper"
+    )
+    # Whatever the library prints, stdout holds JSON only.
+    data = run_json(*arguments)
+    assert data["before"] == entry.metrics["relative_l2_error"]
+    assert data["after"] == 1e-7
+
+
+def test_train_takes_a_recipe_file_or_the_recipe_of_an_entry(
+    entry, checkpoints, monkeypatch, tmp_path
+):
+    seen = []
+
+    def train(recipe, **options):
+        seen.append((recipe, options))
+        return entry
+
+    monkeypatch.setattr(training, "train", train)
+    recipe = tiny_recipe("wave", phases=(Phase("adam", 3),))
+    Path("mine.json").write_text(recipe.to_json(), encoding="utf-8")
+    run("train", "mine.json", "--workdir", "work", "--no-resume")
+    run("train", "burgers-mlp-adam", "--out", "again")
+    assert seen[0] == (recipe, {"progress": True, "workdir": Path("work"), "resume": False})
+    assert seen[1][0] == tiny_recipe("burgers", "adam")
+    assert [folder for folder, _ in entry.saved] == [Path("wave-mlp-adam"), Path("again")]
+
+
+@pytest.mark.parametrize("verb", [("train", "heat-mlp-lm"), ("finetune", "heat-mlp-lm")])
+def test_folder_that_exists_is_refused_before_training(
+    entry, checkpoints, monkeypatch, verb, tmp_path
+):
+    def fail(*arguments, **options):
+        pytest.fail("trained")
+
+    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setattr(training, "finetune", fail)
+    (tmp_path / "taken").mkdir()
+    assert "--overwrite" in run(*verb, "--out", "taken", code=1).stderr
+
+
+def test_error_of_the_library_while_training_is_a_sentence(entry, monkeypatch):
+    def diverge(*arguments, **options):
+        raise TrainingError("the loss is nan.")
+
+    monkeypatch.setattr(training, "finetune", diverge)
+    result = run("finetune", NAME, "--out", "new", "--json", code=1)
+    assert (result.stdout, result.stderr.strip()) == ("", "the loss is nan.")
+
+
+def test_cards_are_printed_checked_and_their_plots_drawn(entry, checkpoints):
+    root = checkpoints.parent
+    data = run_json("cards", "--check", "--root", root, code=1)
+    assert len(data["stale"]) == data["checked"] == 4
+    run("cards", "--root", root, "--no-plots")
+    assert "all 4 cards are up to date" in run("cards", "--check", "--root", root).stdout
+    files = run_json("cards", "heat-mlp-lm", "--root", root)["files"]
+    assert len(files) == 2 + 5
+    assert (checkpoints / NAME / "plots" / "ntk.png").is_file()
+    (checkpoints / NAME / "README.md").write_text("old")
+    result = run("cards", "--check", "--root", root, code=1)
+    assert result.stdout.count("stale:") == 1
+    assert f"{NAME}/README.md" in result.stdout
+
+
+# --- the process
+
+
+def test_json_has_no_nan_and_no_arrays():
+    value = plain({"a": np.array([1.0, np.nan]), 2: (Path("x"), np.float64(0.5), float("inf"))})
+    assert value == {"a": [1.0, None], "2": ["x", 0.5, None]}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["info", NAME], ["--version"]])
+def test_quick_verbs_import_no_jax(checkpoints, arguments):
+    code = (
+        "import sys, pathlib\n"
+        "from pinnzoo import zoo\n"
+        f"zoo.search_folders = lambda: [pathlib.Path({str(checkpoints)!r})]\n"
+        "from pinnzoo.cli import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "heavy = {'jax', 'flax', 'orbax', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_module_runs_as_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "pinnzoo", "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    for verb in ("list", "info", "evaluate", "train", "finetune", "analyze", "plot", "cards"):
+        assert f" {verb} " in done.stdout
+    assert "Usage: pinnzoo " in done.stdout
+
+
+def test_closed_pipe_ends_the_command_quietly(checkpoints):
+    environment = {**os.environ, "PINNZOO_CACHE": str(checkpoints)}
+    done = subprocess.run(
+        f"{sys.executable} -m pinnzoo list --json | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
