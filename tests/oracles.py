@@ -80,9 +80,10 @@ def residual_rows(objective: Objective, theta: jax.Array) -> np.ndarray:
     """The residual vector, one term and one point after the other."""
     rows = []
     for term in objective.terms:
+        residual = jax.jit(term.residual)
         scales = np.broadcast_to(term.scale, (term.n,))
         for scale, z in zip(scales, term.points, strict=True):
-            rows.append(scale * float(term.residual(theta, z)))
+            rows.append(scale * float(residual(theta, z)))
     return np.array(rows)
 
 

@@ -1,0 +1,25 @@
+"""Formatting, lint and types are claims about the repository like any other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "format", "--check", "."],
+        ["ruff", "check", "."],
+        ["pyright", "--pythonpath", sys.executable],
+    ],
+    ids=["ruff format", "ruff check", "pyright"],
+)
+def test_tool_has_nothing_to_say(command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
