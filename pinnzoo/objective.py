@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -191,7 +192,7 @@ class Assembly:
     field: Callable[[Theta, Point], Array]
     to_model: Callable[[Theta], nnx.Module]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         """`theta, objective, to_model = assemble(...)`."""
         return iter((self.theta, self.objective, self.to_model))
 

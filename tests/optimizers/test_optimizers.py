@@ -148,7 +148,7 @@ def test_compiled_step_equals_the_step_without_compilation(name):
     bare, _, bare_info = optimizer.step(objective, theta, state)
     fast, _, info = compiled(name)[1](objective, theta, state)
     np.testing.assert_allclose(fast, bare, rtol=1e-12)
-    np.testing.assert_allclose(info, bare_info, rtol=1e-12)
+    np.testing.assert_allclose([float(x) for x in info], [float(x) for x in bare_info], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", TRACEABLE)
