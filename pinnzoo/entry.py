@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,6 @@ from jaxtyping import Float
 
 from pinnzoo.blueprint import Blueprint, blueprint, flat_parameters, stack_parameters
 from pinnzoo.blueprint import build as build
-from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.errors import PointsError
 from pinnzoo.folder import EntryFolder
 from pinnzoo.metrics import Metrics, validate
@@ -22,6 +21,9 @@ from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
 from pinnzoo.records import Records, check_history, check_records
 from pinnzoo.records import Snapshots as Snapshots
+
+if TYPE_CHECKING:
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
 
 CHUNK = 16384
 """Points that are predicted at once."""
@@ -65,7 +67,7 @@ class Entry:
         model: nnx.Module,
         metrics: Mapping[str, Any],
         history: Mapping[str, Any],
-        ntk: NTKSnapshots,
+        ntk: "NTKSnapshots",
         snapshots: Snapshots,
     ) -> "Entry":
         """An entry from the results of a training, with all of them checked.
@@ -131,7 +133,7 @@ class Entry:
         return self.records.history
 
     @property
-    def ntk(self) -> NTKSnapshots:
+    def ntk(self) -> "NTKSnapshots":
         """The neural tangent kernel during training, with its drift and its spectrum."""
         return self.records.ntk
 

@@ -189,15 +189,20 @@ class Recipe:
         if not isinstance(data, dict):
             raise RecipeError(f"a recipe must be a JSON object, not {type(data).__name__}.")
         version = data.get("format")
-        if version != RECIPE_FORMAT:
+        if type(version) is not int or version != RECIPE_FORMAT:
             raise FormatVersionError(
                 f"a recipe of format {version!r} was given: this version of pinnzoo reads format "
                 f"{RECIPE_FORMAT}, so use the version that wrote it."
             )
         rest = {key: value for key, value in data.items() if key != "format"}
         phases = rest.pop("phases", None)
-        if not isinstance(phases, list):
-            raise RecipeError("a recipe without a list of phases was given.")
+        if not isinstance(phases, list) or len(phases) > MAX_PHASES:
+            raise RecipeError(
+                f"a recipe without a list of phases, {MAX_PHASES} at most, was given."
+            )
+        _check_contents(rest, "recipe")
+        for phase in phases:
+            _check_contents(phase, "phase")
         return _build(
             cls,
             {"phases": tuple(_build(Phase, phase, "phase") for phase in phases)} | rest,

@@ -3,15 +3,17 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.errors import IntegrityError
 from pinnzoo.metrics import Metrics
 from pinnzoo.pdes import Problem
+
+if TYPE_CHECKING:
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
 
 HISTORY = (
     "step",
@@ -85,7 +87,7 @@ def check_history(history: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return columns
 
 
-def check_ntk(ntk: NTKSnapshots, problem: Problem, metrics: Metrics) -> None:
+def check_ntk(ntk: "NTKSnapshots", problem: Problem, metrics: Metrics) -> None:
     """Raise unless the kernels are of this problem and of the points that the metrics state.
 
     Raises:
@@ -108,7 +110,7 @@ class Records:
     def __init__(
         self,
         history: Callable[[], dict[str, np.ndarray]],
-        ntk: Callable[[], NTKSnapshots],
+        ntk: Callable[[], "NTKSnapshots"],
         snapshots: Callable[[], Snapshots],
     ):
         """Keep the functions that read the parts."""
@@ -120,7 +122,7 @@ class Records:
         return self._history()
 
     @functools.cached_property
-    def ntk(self) -> NTKSnapshots:
+    def ntk(self) -> "NTKSnapshots":
         """See `Entry.ntk`."""
         return self._ntk()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,6 @@ from pinnzoo.blueprint import (
     stack_parameters,
     unstack_parameters,
 )
-from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.domains import sample
 from pinnzoo.errors import EntryError, IntegrityError, PinnzooError
 from pinnzoo.folder import (
@@ -64,6 +63,9 @@ from pinnzoo.records import (
     check_records,
     check_snapshots,
 )
+
+if TYPE_CHECKING:
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
 
 GOLDEN_POINTS = 32
 GOLDEN_TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
@@ -140,7 +142,10 @@ def _load_history(folder: EntryFolder) -> dict[str, np.ndarray]:
         return check_history(folder.arrays(HISTORY))
 
 
-def _load_ntk(folder: EntryFolder, plan: Blueprint, metrics: Metrics) -> NTKSnapshots:
+def _load_ntk(folder: EntryFolder, plan: Blueprint, metrics: Metrics) -> "NTKSnapshots":
+    # SciPy, which the diagnostics need, takes a while to import and most loads do not touch this.
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
+
     with _refusing(folder, NTK):
         ntk = NTKSnapshots.from_arrays(folder.arrays(NTK))
         check_ntk(ntk, plan.problem, metrics)

@@ -1,11 +1,17 @@
 """An entry of a tiny network, made without training, whose every part is valid."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from pinnzoo.diagnostics.ntk import ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
 from pinnzoo.entry import Entry, Snapshots, build
+from pinnzoo.folder import MANIFEST, record
 from pinnzoo.objective import assemble, regions
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.records import HISTORY
@@ -66,7 +72,8 @@ def made_parts(recipe: Recipe) -> dict:
     problem, model = build(recipe)
     rng = np.random.default_rng(1)
     points = {name: sample(box, 3, "uniform", rng) for name, box in regions(problem).items()}
-    theta, objective, _ = assemble(problem, model, points)
+    assembly = assemble(problem, model, points)
+    theta, objective = assembly.theta, assembly.objective
     offsets = np.array([0.5, 0.25, 0.0])[:, None] * np.sin(np.arange(theta.size))
     thetas = np.asarray(theta) + offsets
     kernels = ntk_snapshots(objective, STEPS, thetas, points)
@@ -82,3 +89,20 @@ def made_parts(recipe: Recipe) -> dict:
 
 def made_entry(**changes) -> Entry:
     return Entry.from_training(**made_parts(made_recipe(**changes)))
+
+
+def edit_json(path: Path, change: Callable[[Any], Any]) -> None:
+    """Change a JSON file in place, or replace it by what `change` returns."""
+    data = json.loads(path.read_bytes())
+    path.write_text(json.dumps(change(data) or data))
+
+
+def resign(folder: Path) -> None:
+    """Make a manifest agree with the files, as someone would who changes an entry on purpose."""
+
+    def renew(manifest: dict) -> None:
+        manifest["files"] = {
+            name: record((folder / name).read_bytes()) for name in manifest["files"]
+        }
+
+    edit_json(folder / MANIFEST, renew)
