@@ -123,7 +123,10 @@ def figure(value: float | None) -> str:
     """A measured number with three digits; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3g}" if 0.01 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
+    if value == 0:
+        return "0"
+    # With "#" trailing zeros stay, so that the figures of a column look alike.
+    return f"{value:#.3g}".rstrip(".") if 0.01 <= abs(value) < 1e3 else f"{value:.2e}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:

@@ -78,7 +78,7 @@ def _styled(plot: Plot) -> Plot:
     return styled
 
 
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     """`STYLE` over matplotlib's defaults, without the choice of a window system."""
     import matplotlib as mpl
 

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import yaml
@@ -35,7 +36,7 @@ def repository(tmp_path):
 
 
 def test_hub_reads_library_license_tags_and_results():
-    data = ModelCard(card()).data
+    data: Any = ModelCard(card()).data
     assert data.library_name == "pinnzoo"
     assert data.license == "apache-2.0"
     assert {"pinn", "heat", "levenberg-marquardt", "adam", "ntk", "orbax"} <= set(data.tags or [])
@@ -69,7 +70,7 @@ def test_card_says_what_the_files_say():
         assert figure in text
     assert "20 steps of Adam, then 10 steps of Levenberg-Marquardt" in text
     assert "`learning_rate=0.01`" in text
-    assert "| Residual, mean over points of the spectral norm | 20 | 40 |" in text
+    assert "| Residual, mean over points of the spectral norm | 20.0 | 40.0 |" in text
     assert "[arXiv:2405.15603](https://arxiv.org/abs/2405.15603)" in text
 
 
@@ -164,7 +165,7 @@ def test_table_has_a_section_per_problem_and_the_best_entry_first(repository):
     assert text.index("[heat-mlp-levenberg_marquardt]") < text.index("[heat-mlp-adam]")
     row = next(line for line in text.splitlines() if "[heat-mlp-adam]" in line)
     assert "Adam + Adam | 3.00e-03 | 3.40e-05 | 105 | 30 | 1 min 15 s |" in row
-    assert "20 → 40" in row
+    assert "20.0 → 40.0" in row
     assert "its own relative L2 error is 2.0e-16" in text
 
 

@@ -104,7 +104,7 @@ def test_info_shows_recipe_and_figures(checkpoints):
         "2.000e-06",
         "width=8",
         "20 x Adam",
-        "20 → 40",
+        "20.0 → 40.0",
         "a computer",
     ):
         assert part in text

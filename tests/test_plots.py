@@ -51,7 +51,7 @@ def test_settings_and_backend_of_the_user_are_left_alone(drawn):
         figure = plots.drift(drawn[0])
         assert mpl.rcParams["font.size"] == 31
         assert mpl.get_backend() == backend
-        assert figure.axes[0].xaxis.label.get_size() < 12
+        assert float(figure.axes[0].xaxis.label.get_fontsize()) < 12
 
 
 def test_unknown_plot_is_refused_before_anything_is_drawn(tmp_path):
@@ -137,7 +137,7 @@ def test_spectra_are_those_of_the_snapshots():
     entry = tiny_entry()
     axes = plots.eigenvalues(entry).axes
     assert [a.get_title() for a in axes] == ["whole kernel", "equation", "initial", "left"]
-    last = axes[1].get_lines()[-1].get_ydata()
+    last = np.asarray(axes[1].get_lines()[-1].get_ydata())
     np.testing.assert_allclose(last, entry.ntk.eigenvalues("equation")[-1])
 
 

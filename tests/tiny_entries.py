@@ -4,6 +4,7 @@ import dataclasses
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +21,7 @@ from pinnzoo.folder import (
     MANIFEST,
     METRICS,
     TREES,
+    Manifest,
     manifest_json,
     record,
 )
@@ -62,14 +64,15 @@ def tiny_ntk(problem_name="heat", constraints="soft"):
         name: sample(region, 9 if region == box else 4 - 3 * (box.d == 1), "uniform", rng)
         for name, region in regions(problem).items()
     }
-    theta, objective, _ = assemble(problem, model, points)
+    assembly = assemble(problem, model, points)
+    theta, objective = assembly.theta, assembly.objective
     thetas = np.stack(
         [np.asarray(theta) + 0.02 * step * np.sin(np.arange(theta.size)) for step in STEPS]
     )
     return model, ntk_snapshots(objective, STEPS, thetas, points)
 
 
-def tiny_metrics(problem="heat", error=1.234567e-5, **changes):
+def tiny_metrics(problem="heat", error=1.234567e-5, **changes) -> Any:
     ends = {"initial": {"mean": 20.0, "max": 50.0, "sparsity": 0.5}}
     loss = {"largest": 300.0, "smallest": -2.5, "trace": 400.0}
     metrics = {
@@ -110,7 +113,7 @@ def tiny_history():
     }
 
 
-def tiny_entry(problem="heat", constraints="soft", **changes):
+def tiny_entry(problem="heat", constraints="soft", **changes) -> Any:
     """An entry as far as plots, cards and the command look at it."""
     model, ntk = tiny_ntk(problem, constraints)
     posed = make_problem(problem, {"constraints": constraints})
@@ -139,7 +142,7 @@ def write_folder(root: Path, recipe: Recipe, metrics) -> Path:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    manifest = {
+    manifest: Manifest = {
         "format": FOLDER_FORMAT,
         "entry": recipe.name,
         "dtype": recipe.dtype,

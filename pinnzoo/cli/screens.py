@@ -8,10 +8,13 @@ from rich.table import Table
 
 from pinnzoo.cards import duration, figure, title
 
+NARROW = 110
+"""Columns of a terminal below which columns that say little are left out."""
 
-def _table(columns: Sequence[tuple[str, str]], caption: str = "") -> Table:
-    """An empty table from (heading, justification); the first column never folds."""
-    table = Table(box=box.SIMPLE_HEAD, title=caption or None, title_justify="left", pad_edge=False)
+
+def _table(columns: Sequence[tuple[str, str]]) -> Table:
+    """An empty table from (heading, justification); numbers and first columns never fold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for k, (heading, justify) in enumerate(columns):
         table.add_column(heading, justify=justify, no_wrap=k == 0 or justify == "right")  # pyright: ignore
     return table
@@ -22,14 +25,14 @@ def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         console.print("no entry matches.", style="dim")
         return
-    columns = [("Entry", "left"), ("Problem", "left"), ("Optimizer", "left")]
-    columns += [(h, "right") for h in ("Rel. L2 error", "Parameters", "Steps", "Wall time")]
-    table = _table(columns)
+    named = [("Problem", "left"), ("Optimizer", "left")] if console.width >= NARROW else []
+    figures = ("Rel. L2\nerror", "Param-\neters", "Steps", "Wall time")
+    table = _table([("Entry", "left"), *named, *((heading, "right") for heading in figures)])
     for row in rows:
+        names = [row["problem_title"], " + ".join(map(title, row["optimizers"]))]
         table.add_row(
             row["name"],
-            row["problem_title"],
-            " + ".join(map(title, row["optimizers"])),
+            *names[: len(named)],
             f"[bold]{row['relative_l2_error']:.2e}[/]",
             f"{row['parameters']:,}",
             f"{row['steps']:,}",
@@ -92,20 +95,23 @@ def _change(part: Mapping[str, Any], key: str) -> str:
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Stored and recomputed errors, and whether they agree."""
-    columns = [("Entry", "left"), ("Rel. L2 error", "right"), ("stored", "right")]
-    columns += [("Max error", "right"), ("stored", "right"), ("Reference", "right"), ("", "left")]
-    table = _table(columns)
+    if not rows:
+        console.print("there are no entries.", style="dim")
+        return
+    wide = console.width >= NARROW
+    headings = ["Rel. L2\nerror", "\nstored", "Max\nerror", "\nstored", "Reference\nerror"]
+    shown = headings if wide else headings[:4]
+    table = _table([("Entry", "left"), *((heading, "right") for heading in shown), ("", "left")])
     for row in rows:
-        verdict = "[green]matches[/]" if row["matches"] else "[red]differs[/]"
-        table.add_row(
-            row["name"],
+        figures = [
             f"[bold]{row['computed']['relative_l2_error']:.4e}[/]",
             f"{row['stored']['relative_l2_error']:.4e}",
             f"{row['computed']['max_error']:.4e}",
             f"{row['stored']['max_error']:.4e}",
             f"{row['computed']['reference_error']:.1e}",
-            verdict,
-        )
+        ]
+        verdict = "[green]matches[/]" if row["matches"] else "[red]differs[/]"
+        table.add_row(row["name"], *figures[: len(shown)], verdict)
     console.print(table)
 
 
@@ -140,15 +146,11 @@ def analysis(console: Any, data: Mapping[str, Any]) -> None:
         f"[bold]{data['name']}[/]  {data['problem_title']}, "
         f"relative L2 error [bold]{metrics['relative_l2_error']:.3e}[/]"
     )
-    points = ", ".join(f"{name} {n}" for name, n in data["points"].items())
-    table = _table(
-        [
-            (heading, "right")
-            for heading in ("Step", "Drift, spectral", "Frobenius", "Eff. rank", "λ1", "λ2", "λ3")
-        ]
-        + [("Rel. L2 error", "right")],
-        f"Neural tangent kernel on {points} points",
-    )
+    points = ", ".join(f"{n} {name}" for name, n in data["points"].items())
+    console.print(f"\n[bold]Neural tangent kernel[/] on {points} points")
+    headings = ("Step", "Drift,\nspectral", "Drift,\nFrobenius", "Effective\nrank")
+    headings += ("λ1", "λ2", "λ3", "Rel. L2\nerror")
+    table = _table([(heading, "right") for heading in headings])
     for row in data["snapshots"]:
         table.add_row(
             f"{row['step']:,}",
@@ -159,17 +161,17 @@ def analysis(console: Any, data: Mapping[str, Any]) -> None:
             "" if row["relative_l2_error"] is None else f"{row['relative_l2_error']:.2e}",
         )
     console.print(table)
+    console.print("[bold]Drift[/] over the whole training, by term")
     console.print(_drift_table(metrics["ntk"]["drift"]))
+    n = metrics["residual_hessian"]["points"]
+    console.print(f"[bold]Hessian magnitude[/], of the residual at {n} points")
     console.print(_hessian_table(metrics))
     for path in data["plots"]:
         console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
 
 
 def _drift_table(drift: Mapping[str, Mapping[str, float]]) -> Table:
-    table = _table(
-        [("Drift of", "left"), ("spectral", "right"), ("Frobenius", "right")],
-        "Drift over the whole training, by term",
-    )
+    table = _table([("Drift of", "left"), ("spectral", "right"), ("Frobenius", "right")])
     for name, norms in drift.items():
         label = "whole kernel" if name == "all" else name
         table.add_row(label, figure(norms["spectral"]), figure(norms["frobenius"]))
@@ -178,10 +180,7 @@ def _drift_table(drift: Mapping[str, Mapping[str, float]]) -> Table:
 
 def _hessian_table(metrics: Mapping[str, Any]) -> Table:
     residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
-    table = _table(
-        [("Hessian", "left"), ("initial", "right"), ("final", "right")],
-        f"Hessian magnitude, residual at {residual['points']} points",
-    )
+    table = _table([("Hessian of", "left"), ("initial", "right"), ("final", "right")])
     for part, key, label in (
         (residual, "mean", "residual, mean spectral norm"),
         (residual, "max", "residual, max spectral norm"),
