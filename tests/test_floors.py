@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "pinnzoo"
 
 FLOORS: list[list[set[str]]] = [
     [{"errors", "_typing", "precision", "_json"}],
-    [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes"}],
+    [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
     [{"references"}],
     [{"pdes"}, {"architectures"}],
     [{"objective", "weighting"}],
@@ -28,7 +28,8 @@ FLOORS: list[list[set[str]]] = [
 ]
 """From the ground up. A file may import what lies on lower floors, and what shares its set."""
 
-ONLY = {"errors": set(), "_json": {"errors"}, "recipes": {"errors", "_json", "recipes"}}
+ONLY = {"errors": set(), "_json": {"errors"}, "recipes": {"errors", "_json", "recipes"},
+    "catalog": {"recipes"}}
 """Files that may import less than their floor allows: these are read without JAX."""
 
 WITHOUT_JAX = ["pinnzoo", "pinnzoo.errors", "pinnzoo.recipes", "pinnzoo.zoo", "pinnzoo.metrics"]

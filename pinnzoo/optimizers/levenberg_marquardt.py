@@ -71,7 +71,7 @@ def levenberg_marquardt(
     scaling: str = "identity",
     factor: float = 3.0,
     method: str = "auto",
-    chunk: int = 4096,
+    chunk: int = 512,
 ) -> Optimizer:
     """Levenberg-Marquardt on the residual vector.
 

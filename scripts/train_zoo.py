@@ -1,0 +1,51 @@
+"""Train the catalog's recipes, one after the other, each into its entry.
+
+A killed run goes on where it was saved: start the script again. Entries that exist are left alone.
+
+    python scripts/train_zoo.py "burgers-*" --workdir runs
+"""
+
+import fnmatch
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pinnzoo
+from pinnzoo.catalog import CATALOG
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def main(
+    pattern: Annotated[str, typer.Argument(help="Names of the entries to train.")] = "*",
+    workdir: Annotated[Path, typer.Option(help="Folder for unfinished runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder for entries.")] = CHECKPOINTS,
+    overwrite: Annotated[bool, typer.Option(help="Train entries that exist again.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = False,
+) -> None:
+    """Train the recipes whose names match."""
+    pinnzoo.enable_x64()
+    recipes = [recipe for recipe in CATALOG if fnmatch.fnmatchcase(recipe.name, pattern)]
+    for recipe in recipes:
+        folder = out / recipe.name
+        if folder.exists() and not overwrite:
+            continue
+        begun = time.monotonic()
+        try:
+            entry = pinnzoo.train(recipe, workdir=workdir / recipe.name, progress=progress)
+        except pinnzoo.PinnzooError as error:
+            # One recipe that fails must not take the others with it.
+            print(f"{recipe.name}: {error}", flush=True)
+            continue
+        entry.save(folder, overwrite=overwrite)
+        print(
+            f"{entry.name}: relative L2 {entry.metrics['relative_l2_error']:.2e} after "
+            f"{entry.metrics['steps']} steps, {time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
