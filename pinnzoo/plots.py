@@ -455,8 +455,8 @@ def save(figure: "Figure", path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     with mpl.rc_context(_settings()):
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    # 256 colors look the same in print and take a third of the space.
+        figure.savefig(buffer, format="png")
+    # 256 colors look the same in print and take a third of the space; metadata stays behind.
     with Image.open(buffer) as image:
         palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     palette.save(path, format="PNG", optimize=True)

@@ -66,9 +66,13 @@ def test_reference_and_network_share_one_color_scale():
     assert isinstance(error.norm, LogNorm)
 
 
-def test_map_has_first_coordinate_to_the_right_and_second_upwards():
-    entry = tiny_entry("burgers")
-    image = plots.solution(entry).axes[0].images[0]
+@pytest.fixture(scope="module")
+def burgers():
+    return plots.solution(tiny_entry("burgers"))
+
+
+def test_map_has_first_coordinate_to_the_right_and_second_upwards(burgers):
+    image = burgers.axes[0].images[0]
     values = np.asarray(image.get_array())
     assert image.get_extent() == [0.0, 1.0, -1.0, 1.0]
     assert image.origin == "lower"
@@ -78,8 +82,8 @@ def test_map_has_first_coordinate_to_the_right_and_second_upwards():
     np.testing.assert_allclose(values[:, 0], -np.sin(np.pi * np.linspace(-1, 1, rows)), atol=1e-12)
 
 
-def test_signed_field_is_centered_on_zero_and_positive_one_is_not():
-    signed = plots.solution(tiny_entry("burgers")).axes[0].images[0]
+def test_signed_field_is_centered_on_zero_and_positive_one_is_not(burgers):
+    signed = burgers.axes[0].images[0]
     low, high = signed.get_clim()
     assert low == -high
     positive = tiny_entry(predict=lambda z: np.full((len(z), 1), 0.5))
