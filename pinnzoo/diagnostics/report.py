@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from pinnzoo.diagnostics._inputs import Vector
 from pinnzoo.diagnostics.hessian import (
+    DENSE_LIMIT,
     HessianSpectrum,
     ResidualHessians,
     loss_hessian_spectrum,
@@ -26,6 +27,8 @@ def report(
     theta_final: Vector,
     ntk: NTKSnapshots,
     hessian_points: Float[np.ndarray, "n d"],
+    *,
+    dense_limit: int = DENSE_LIMIT,
 ) -> dict[str, Any]:
     """The blocks "ntk", "residual_hessian" and "loss_hessian" of `metrics.json`, as plain numbers.
 
@@ -39,6 +42,8 @@ def report(
         theta_final: Parameters at the end.
         ntk: Snapshots whose first is at initialisation and whose last is at the end.
         hessian_points: Where to take the Hessian of the equation's residual.
+        dense_limit: Largest number of parameters for which the loss Hessian is formed; see
+            `loss_hessian_spectrum`.
 
     Raises:
         PointsError: The points have the wrong shape.
@@ -54,7 +59,8 @@ def report(
             for when, theta in ends.items()
         },
         "loss_hessian": {
-            when: _ends(loss_hessian_spectrum(objective, theta)) for when, theta in ends.items()
+            when: _ends(loss_hessian_spectrum(objective, theta, dense_limit=dense_limit))
+            for when, theta in ends.items()
         },
     }
 
