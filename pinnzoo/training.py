@@ -608,8 +608,9 @@ def finetune(
     *,
     progress: bool = False,
     points: Mapping[str, int] | None = None,
-    resample_every: int = 0,
-    adaptive: bool = False,
+    weights: Mapping[str, float] | None = None,
+    resample_every: int | None = None,
+    adaptive: bool = True,
     workdir: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     **arguments: Any,
@@ -622,8 +623,11 @@ def finetune(
         steps: Number of steps.
         progress: Show a progress bar.
         points: Points per term, as in a recipe; by default those of the entry.
-        resample_every: Draw new points after this many steps; 0 keeps the first ones.
-        adaptive: Draw them by residual.
+        weights: Loss weight per term; by default those of the entry.
+        resample_every: Draw new points after this many steps; 0 keeps the first ones. By default
+            10 for Levenberg-Marquardt, which soon fits a fixed set more closely than the solution,
+            and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
+        adaptive: Draw the equation's new points by residual.
         workdir: Folder for the state of the run, so that it can go on after a kill.
         tag: Tag of the new entry; by default "from_" and the old optimizer.
         **arguments: Arguments of the optimizer.
@@ -635,18 +639,16 @@ def finetune(
         UnknownNameError: There is no such optimizer.
         RecipeError: The optimizer does not take one of the arguments.
     """
-    phase = Phase(
-        resolve_optimizer(optimizer),
-        steps,
-        arguments,
-        resample_every=resample_every,
-        adaptive=adaptive,
-    )
+    name = resolve_optimizer(optimizer)
+    if resample_every is None:
+        resample_every = 10 if name == "levenberg_marquardt" else 0
+    phase = Phase(name, steps, arguments, resample_every=resample_every, adaptive=adaptive)
     make_optimizer(phase.optimizer, phase.arguments)
     recipe = dataclasses.replace(
         entry.recipe,
         phases=(phase,),
         points=dict(points or entry.recipe.points),
+        weights=dict(weights or entry.recipe.weights),
         base=entry.name,
         tag=tag if tag is not None else _derived_tag(entry.recipe),
     )

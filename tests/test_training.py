@@ -1,0 +1,246 @@
+"""Training: what is recorded, what resumes, and that it gets somewhere."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import pinnzoo
+from pinnzoo import Phase, Recipe, training
+from pinnzoo.domains import sample
+from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+
+TINY = Recipe(
+    "heat",
+    "mlp",
+    (
+        Phase("adam", 30, {"learning_rate": 5e-3}, resample_every=10),
+        Phase("levenberg_marquardt", 6, points={"equation": 24}, resample_every=3, adaptive=True),
+    ),
+    architecture_arguments={"width": 6, "depth": 2},
+    points={"equation": 20, "conditions": 6},
+)
+
+
+@pytest.fixture(autouse=True)
+def small_diagnostics(monkeypatch):
+    """A few points are enough to see that the diagnostics are there."""
+    monkeypatch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
+    monkeypatch.setattr(training, "HESSIAN_POINTS", 2)
+    monkeypatch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+
+
+@pytest.fixture(scope="module")
+def trained():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
+        patch.setattr(training, "HESSIAN_POINTS", 2)
+        patch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+        return pinnzoo.train(TINY)
+
+
+def same_numbers(one, other):
+    np.testing.assert_array_equal(one.theta, other.theta)
+    np.testing.assert_array_equal(one.snapshots.thetas, other.snapshots.thetas)
+    for column in set(one.history) - {"seconds"}:
+        np.testing.assert_array_equal(one.history[column], other.history[column])
+
+
+def test_training_lowers_loss_and_error_over_both_phases(trained):
+    error = trained.history["relative_l2_error"]
+    assert trained.metrics["relative_l2_error"] < 0.1 * error[0]
+    assert trained.metrics["steps"] == 36
+    assert set(trained.history["phase"]) == {0, 1}
+    assert np.all(np.diff(trained.history["step"]) > 0)
+    assert np.all(np.diff(trained.history["seconds"]) >= 0)
+
+
+def test_snapshots_begin_at_initialization_and_end_at_the_published_network(trained):
+    _, initial = pinnzoo.entry.build(TINY)
+    from pinnzoo.objective import flatten_model
+
+    np.testing.assert_array_equal(trained.snapshots.thetas[0], flatten_model(initial)[0])
+    np.testing.assert_array_equal(trained.snapshots.thetas[-1], trained.theta)
+    assert list(trained.snapshots.steps) == training.log_spaced_steps(36)
+    assert list(trained.ntk.steps) == list(trained.snapshots.steps)
+
+
+def test_same_recipe_gives_the_same_numbers_and_another_seed_does_not(trained):
+    same_numbers(trained, pinnzoo.train(TINY))
+    other = pinnzoo.train(dataclasses.replace(TINY, seed=1))
+    assert np.abs(trained.theta - other.theta).max() > 1e-3
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in training may catch it."""
+
+
+@pytest.mark.parametrize("after", [1, 7, 20, 34])
+def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, after):
+    saves = 0
+    real = training.save_run
+
+    def dying(run, recipe, workdir):
+        nonlocal saves
+        real(run, recipe, workdir)
+        saves += 1
+        if saves == after:
+            raise Killed
+
+    monkeypatch.setattr(training, "save_run", dying)
+    with pytest.raises(Killed):
+        pinnzoo.train(TINY, workdir=tmp_path, save_every=0.0)
+    monkeypatch.setattr(training, "save_run", real)
+    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+
+
+def test_run_of_another_recipe_is_refused_and_resume_false_begins_anew(trained, tmp_path):
+    pinnzoo.train(dataclasses.replace(TINY, seed=3), workdir=tmp_path)
+    with pytest.raises(RecipeError, match="another recipe"):
+        pinnzoo.train(TINY, workdir=tmp_path)
+    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path, resume=False))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip"])
+def test_damaged_run_is_refused_by_name(tmp_path, damage):
+    (tmp_path / training.WORK_FILE).write_bytes(damage)
+    with pytest.raises(IntegrityError, match="delete the file"):
+        pinnzoo.train(TINY, workdir=tmp_path)
+
+
+def test_interrupt_keeps_the_best_state_and_an_honest_recipe(monkeypatch):
+    real = training._Trainer._record
+
+    def interrupting(self, run, info, loss):
+        real(self, run, info, loss)
+        if run.total == 17:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Trainer, "_record", interrupting)
+    entry = pinnzoo.train(TINY)
+    assert entry.metrics["steps"] == 17
+    assert entry.recipe.steps == 17
+    assert [phase.optimizer for phase in entry.recipe.phases] == ["adam"]
+    assert entry.name == "heat-mlp-adam"
+    assert entry.metrics["loss"] <= entry.history["loss"].min() * (1 + 1e-12) or (
+        # Resampling begins a new comparison.
+        entry.metrics["loss"] <= entry.history["loss"][-7:].min() * (1 + 1e-12)
+    )
+    monkeypatch.undo()
+
+
+def test_kill_signal_in_a_real_process_leaves_a_run_that_resumes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, pinnzoo
+            pinnzoo.enable_x64()
+            from pinnzoo import Phase, Recipe
+            recipe = Recipe.from_json(open(sys.argv[1]).read())
+            print("begun", flush=True)
+            pinnzoo.train(recipe, workdir=sys.argv[2], save_every=0.0)
+            """
+        )
+    )
+    recipe = dataclasses.replace(TINY, phases=(Phase("levenberg_marquardt", 100_000),))
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    work = tmp_path / "work"
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "recipe.json"), str(work)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )
+    try:
+        state = work / training.WORK_FILE
+        for _ in range(1200):
+            if state.exists() or process.poll() is not None:
+                break
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+    with np.load(state) as file:
+        about = json.loads(file["about"].tobytes())
+    assert about["digest"] == recipe.digest
+    assert about["step"] >= 1
+
+
+def test_loss_that_leaves_the_numbers_is_an_error_with_a_remedy():
+    recipe = dataclasses.replace(TINY, phases=(Phase("adam", 400, {"learning_rate": 1e200}),))
+    with pytest.raises(TrainingError, match="smaller learning rate"):
+        pinnzoo.train(recipe)
+
+
+def test_phase_that_has_converged_ends_early_and_the_recipe_says_so(monkeypatch):
+    calls = 0
+
+    def stuck(objective, theta, state):
+        nonlocal calls
+        calls += 1
+        return theta, state, training.Info(loss=1.0, accepted=0.0)
+
+    def fake(name, arguments):
+        return training.Optimizer(lambda *_: (), stuck, traceable=False)
+
+    monkeypatch.setattr(training, "make_optimizer", fake)
+    entry = pinnzoo.train(dataclasses.replace(TINY, phases=(Phase("levenberg_marquardt", 50),)))
+    assert calls == training.STALL
+    assert entry.recipe.steps == training.STALL == entry.metrics["steps"]
+
+
+def test_finetuning_starts_at_the_entry_and_names_it(trained):
+    tuned = pinnzoo.finetune(trained, "lm", steps=8)
+    assert tuned.recipe.base == trained.name
+    assert tuned.name == "heat-mlp-levenberg_marquardt-from_levenberg_marquardt"
+    assert tuned.metrics["relative_l2_error"] < trained.metrics["relative_l2_error"]
+    np.testing.assert_array_equal(tuned.snapshots.thetas[0], trained.theta)
+
+
+def test_finetuning_refuses_what_the_optimizer_does_not_take(trained):
+    with pytest.raises(RecipeError, match="learning_rate"):
+        pinnzoo.finetune(trained, "lm", steps=1, learning_rate=1.0)
+
+
+def test_error_figures_are_those_of_the_definition(trained):
+    grid = trained.problem.evaluation_points()
+    difference = trained.predict(grid) - trained.problem.reference(grid)
+    expected = np.sqrt((difference**2).sum() / (trained.problem.reference(grid) ** 2).sum())
+    figures = pinnzoo.evaluate(trained)
+    assert figures["relative_l2_error"] == pytest.approx(expected, rel=1e-12)
+    assert figures["max_error"] == pytest.approx(np.abs(difference).max(), rel=1e-12)
+    assert trained.metrics["relative_l2_error"] == pytest.approx(expected, rel=1e-12)
+    rng = np.random.default_rng(5)
+    other = pinnzoo.evaluate(trained, sample(trained.problem.domain, 4000, "uniform", rng))
+    assert other["relative_l2_error"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 9, 400, 50_000])
+def test_snapshot_steps_begin_at_zero_end_at_the_end_and_grow(total):
+    steps = training.log_spaced_steps(total)
+    assert steps[0] == 0
+    assert steps[-1] == total
+    assert np.all(np.diff(steps) > 0)
+    assert len(steps) <= training.SNAPSHOTS + 1
+
+
+def test_point_sets_differ_from_draw_to_draw_and_repeat_with_the_seed():
+    problem, _ = pinnzoo.entry.build(TINY)
+    first, again, second = (
+        training.draw_points(problem, TINY.points, "sobol", 0, draw)["equation"]
+        for draw in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.isin(first, second).any()
