@@ -442,3 +442,47 @@ def _references(summaries: Sequence[Summary]) -> str:
         for s in summaries
     }
     return "\n".join(sorted(lines))
+
+
+MARKERS = ("<!-- entries -->", "<!-- /entries -->")
+"""Between these two lines, a README holds the table that `overview` prints."""
+
+
+def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
+    """A table with a row per problem and a column per optimizer: the best relative L2 errors.
+
+    Args:
+        entries: Each entry with the title of its problem.
+        folder: Where the entries lie, relative to the file.
+    """
+    best: dict[str, dict[str, Summary]] = {}
+    for summary, problem in entries:
+        row = best.setdefault(problem, {})
+        optimizer = summary.recipe.phases[-1].optimizer
+        known = row.get(optimizer)
+        error = summary.metrics["relative_l2_error"]
+        if known is None or error < known.metrics["relative_l2_error"]:
+            row[optimizer] = summary
+    columns = sorted({optimizer for row in best.values() for optimizer in row})
+
+    def cell(summary: Summary | None) -> str:
+        if summary is None:
+            return "–"
+        error = summary.metrics["relative_l2_error"]
+        return f"[{error:.1e}]({folder}/{summary.name}/README.md)"
+
+    rows = [
+        (problem, *(cell(row.get(optimizer)) for optimizer in columns))
+        for problem, row in sorted(best.items())
+    ]
+    return _table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
+
+
+def with_overview(text: str, table: str) -> str:
+    """`text` with what stands between the markers replaced; unchanged where it has none."""
+    begin, end = MARKERS
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        return text
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"

@@ -218,3 +218,25 @@ def test_unknown_entry_and_wrong_root_are_refused(repository, tmp_path):
         entry_folders(repository, ["heat-mlp-adan"])
     with pytest.raises(EntryError, match="--root"):
         entry_folders(tmp_path / "checkpoints")
+
+
+def test_readme_gets_the_best_error_per_problem_and_optimizer_and_keeps_the_rest(repository):
+    readme = repository / "README.md"
+    readme.write_text("# Title\n\n<!-- entries -->\nold\n<!-- /entries -->\n\nEnd.\n")
+    worse = tiny_recipe("heat", "adam", tag="worse")
+    write_folder(repository / "checkpoints", worse, tiny_metrics("heat", 4e-3))
+    assert stale_cards(repository)["stale"]
+    print_cards(repository)
+    text = readme.read_text()
+    assert text.startswith("# Title\n\n<!-- entries -->\n")
+    assert text.endswith("<!-- /entries -->\n\nEnd.\n")
+    assert "old" not in text
+    heat = next(line for line in text.splitlines() if line.startswith("| Heat"))
+    assert "[3.0e-03](checkpoints/heat-mlp-adam/README.md)" in heat
+    assert "[2.0e-06](checkpoints/heat-mlp-levenberg_marquardt/README.md)" in heat
+    assert "4.0e-03" not in heat
+    assert not stale_cards(repository)["stale"]
+
+
+def test_readme_without_markers_is_left_alone():
+    assert cards.with_overview("# Title\n", "| table |") == "# Title\n"

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pinnzoo.cards import Summary, entry_card, model_cards, summarize
+from pinnzoo.cards import (
+    Summary,
+    entry_card,
+    model_cards,
+    overview,
+    summarize,
+    with_overview,
+)
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.folder import CARD, MANIFEST, EntryFolder
 from pinnzoo.recipes import resolve_entry_name
 
-CHECKPOINTS, MODEL_CARDS = "checkpoints", "MODEL_CARDS.md"
+CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
 
 
 def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -33,7 +40,7 @@ def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
 
 
 def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
-    """What every card should say: the named entries' (or all), and MODEL_CARDS.md."""
+    """What every card should say: the named entries' (or all), MODEL_CARDS.md and the README."""
     from pinnzoo.pdes import make_problem
     from pinnzoo.precision import enable_x64
 
@@ -50,7 +57,12 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
         for folder in entry_folders(root, names)
     }
     titled = [(summary, problems[folder].title) for folder, summary in summaries.items()]
-    return cards | {root / MODEL_CARDS: model_cards(titled, CHECKPOINTS)}
+    cards[root / MODEL_CARDS] = model_cards(titled, CHECKPOINTS)
+    readme = root / README
+    if readme.is_file():
+        text = readme.read_text(encoding="utf-8")
+        cards[readme] = with_overview(text, overview(titled, CHECKPOINTS))
+    return cards
 
 
 def print_cards(root: Path, names: Sequence[str] = ()) -> list[Path]:
