@@ -19,6 +19,9 @@ SYSTEMS = [
     *(("device", method) for method in DEVICE_METHODS),
 ]
 
+# Every shape of a device form compiles anew, a host form is LAPACK at once.
+DEVICE_SHAPES = ("tall", "rank deficient wide")
+
 SHAPES = {
     "tall": (50, 20, np.logspace(0, -3, 20)),
     "wide": (20, 50, np.logspace(0, -3, 20)),
@@ -28,6 +31,14 @@ SHAPES = {
     "one row": (1, 5, [2.0]),
     "one column": (6, 1, [2.0]),
 }
+
+
+CASES = [
+    (backend, method, shape)
+    for backend, method in SYSTEMS
+    for shape in SHAPES
+    if backend == "host" or shape in DEVICE_SHAPES
+]
 
 
 def make(shape, dtype="float64", scaled=True):
@@ -62,8 +73,7 @@ def relative(found, expected):
     return np.linalg.norm(np.asarray(found, np.float64) - expected) / np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("backend", "method"), SYSTEMS)
+@pytest.mark.parametrize(("backend", "method", "shape"), CASES)
 def test_step_equals_least_squares_of_the_augmented_system(backend, method, shape):
     jacobian, residual, scaling, _ = make(shape)
     system = build(backend, method, jacobian, residual, scaling)
@@ -72,8 +82,7 @@ def test_step_equals_least_squares_of_the_augmented_system(backend, method, shap
         assert relative(system.solve(damping), expected) < 1e-9
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("backend", "method"), SYSTEMS)
+@pytest.mark.parametrize(("backend", "method", "shape"), CASES)
 def test_solve_gradient_equals_the_dense_solve_for_another_side(backend, method, shape):
     jacobian, residual, scaling, other = make(shape)
     system = build(backend, method, jacobian, residual, scaling)
@@ -86,8 +95,10 @@ def test_solve_gradient_equals_the_dense_solve_for_another_side(backend, method,
         )
 
 
-@pytest.mark.parametrize("shape", ["tall", "wide", "rank deficient tall", "rank deficient wide"])
-@pytest.mark.parametrize(("backend", "method"), SYSTEMS)
+# The square matrix has condition 1e3, which squared leaves single precision nothing.
+@pytest.mark.parametrize(
+    ("backend", "method", "shape"), [case for case in CASES if case[2] != "square"]
+)
 def test_single_precision_step_stays_single_and_near(backend, method, shape):
     jacobian, residual, scaling, other = make(shape, "float32")
     system = build(backend, method, jacobian, residual, scaling)
@@ -105,7 +116,7 @@ def test_single_precision_step_stays_single_and_near(backend, method, shape):
 
 @pytest.mark.parametrize(("backend", "method"), SYSTEMS)
 def test_gradient_and_norm_bound_are_those_of_the_jacobian(backend, method):
-    for shape in ("tall", "wide"):
+    for shape in DEVICE_SHAPES:
         jacobian, residual, scaling, _ = make(shape)
         system = build(backend, method, jacobian, residual, scaling)
         assert relative(system.gradient, jacobian.T @ residual) < 1e-12

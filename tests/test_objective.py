@@ -13,9 +13,9 @@ from pinnzoo.pdes import PROBLEMS, make_problem
 from tests.oracles import residual_rows, small_assembly, small_network, small_points
 
 
-@pytest.fixture(scope="module", params=["burgers", "wave"])
-def assembly(request):
-    return small_assembly(request.param, n=7)
+@pytest.fixture(scope="module")
+def assembly():
+    return small_assembly("burgers", n=7)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_jacobian_by_rows_equals_forward_mode_of_the_whole(assembly, dense):
     np.testing.assert_allclose(jacobian, dense[1], rtol=1e-9, atol=1e-12 * np.abs(dense[1]).max())
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+@pytest.mark.parametrize("chunk", [3, 100])
 def test_chunked_jacobian_equals_the_whole(assembly, dense, chunk):
     theta, objective, _ = assembly
     jacobian = jax.jit(objective.jacobian, static_argnames="chunk")(theta, chunk=chunk)
