@@ -1,5 +1,6 @@
 """An entry of a tiny network, made without training, whose every part is valid."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pinnzoo.diagnostics.ntk import ntk_snapshots
+from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
 from pinnzoo.entry import Entry, Snapshots, build
 from pinnzoo.folder import MANIFEST, record
-from pinnzoo.objective import assemble, regions
+from pinnzoo.objective import assemble, flatten_model, regions
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.records import HISTORY
 
@@ -67,23 +68,41 @@ def made_history() -> dict[str, np.ndarray]:
     return columns | {"step": np.arange(4.0), "damping": np.full(4, np.nan)}
 
 
+@functools.cache
+def made_kernels(problem: str, arguments: tuple) -> NTKSnapshots:
+    """Kernels of a tiny network on a problem, whichever network the entry has."""
+    posed, model = build(
+        Recipe(
+            problem,
+            "mlp",
+            (Phase("adam", 1),),
+            problem_arguments=dict(arguments),
+            architecture_arguments={"width": 4, "depth": 1},
+        )
+    )
+    rng = np.random.default_rng(1)
+    points = {
+        name: sample(box, 3 if box.lower != box.upper else 1, "uniform", rng)
+        for name, box in regions(posed).items()
+    }
+    assembly = assemble(posed, model, points)
+    thetas = np.asarray(assembly.theta) * np.array([0.5, 0.75, 1.0])[:, None]
+    return ntk_snapshots(assembly.objective, STEPS, thetas, points)
+
+
 def made_parts(recipe: Recipe) -> dict:
     """Arguments of `Entry.from_training`."""
-    problem, model = build(recipe)
-    rng = np.random.default_rng(1)
-    points = {name: sample(box, 3, "uniform", rng) for name, box in regions(problem).items()}
-    assembly = assemble(problem, model, points)
-    theta, objective = assembly.theta, assembly.objective
+    _, model = build(recipe)
+    theta = np.asarray(flatten_model(model)[0])
     offsets = np.array([0.5, 0.25, 0.0])[:, None] * np.sin(np.arange(theta.size))
-    thetas = np.asarray(theta) + offsets
-    kernels = ntk_snapshots(objective, STEPS, thetas, points)
+    kernels = made_kernels(recipe.problem, tuple(recipe.problem_arguments.items()))
     return {
         "recipe": recipe,
         "model": model,
         "metrics": made_metrics(recipe, theta.size, ntk_report(kernels)),
         "history": made_history(),
         "ntk": kernels,
-        "snapshots": Snapshots(np.array(STEPS), thetas),
+        "snapshots": Snapshots(np.array(STEPS), theta + offsets),
     }
 
 
