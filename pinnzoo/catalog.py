@@ -19,7 +19,7 @@ PROBLEMS: tuple[Recipe, ...] = tuple(
         architecture_arguments=NETWORK,
         problem_arguments=arguments,
         tag=tag,
-        phases=(Phase("adam", 50_000),),
+        phases=(Phase("adam", 1),),
         points={"equation": 2000, "conditions": 150},
     )
     for problem, arguments, tag in (
@@ -33,9 +33,9 @@ PROBLEMS: tuple[Recipe, ...] = tuple(
 )
 """Problem, network and points; the optimizers below replace the phases."""
 
-ADAM = (Phase("adam", 50_000, {"learning_rate": 2e-3, "decay_rate": 0.85, "decay_steps": 2000}),)
+ADAM = (Phase("adam", 30_000, {"learning_rate": 2e-3, "decay_rate": 0.8, "decay_steps": 2000}),)
 
-LBFGS = (Phase("adam", 1000), Phase("lbfgs", 15_000))
+LBFGS = (Phase("adam", 1000), Phase("lbfgs", 10_000))
 
 
 def _levenberg_marquardt(steps: int, equation: int, conditions: int, **options: Any) -> Phase:
@@ -43,14 +43,28 @@ def _levenberg_marquardt(steps: int, equation: int, conditions: int, **options: 
     return Phase("levenberg_marquardt", steps, points=points, **options)
 
 
+HEAVY = {"initial": 1e4, "velocity": 1e3, "left": 1e4, "right": 1e4}
+"""Weights of the conditions once the equation is nearly met: what is left of the error then comes
+from the boundary."""
+
+SCALED = {"scaling": "columns", "damping": 1e-9}
+"""Scaling by columns converges further, the identity finds the way to begin with."""
+
 LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
     "heat": (_levenberg_marquardt(100, 3000, 150),),
     "poisson": (_levenberg_marquardt(800, 2000, 1),),
-    "convection": (_levenberg_marquardt(300, 4000, 200),),
-    "wave": (_levenberg_marquardt(300, 4000, 200),),
+    "convection": (
+        _levenberg_marquardt(120, 4000, 200),
+        _levenberg_marquardt(120, 4000, 200, arguments=SCALED),
+    ),
+    "wave": (
+        _levenberg_marquardt(160, 4000, 200),
+        _levenberg_marquardt(200, 4000, 200, arguments=SCALED, weights=HEAVY),
+    ),
     "burgers": (
         _levenberg_marquardt(60, 2000, 150),
-        _levenberg_marquardt(80, 10_000, 300, resample_every=10, adaptive=True),
+        _levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True),
+        _levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True, arguments=SCALED),
     ),
 }
 """Few points find the solution's shape; the thin layer of Burgers then needs many, where the

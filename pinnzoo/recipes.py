@@ -66,6 +66,7 @@ class Phase:
         steps: Number of steps.
         arguments: Arguments of the optimizer.
         points: Number of points per term in this phase, where it differs from the recipe's.
+        weights: Loss weight per term in this phase, where it differs from the recipe's.
         resample_every: Draw new points after this many steps; 0 keeps the first ones.
         adaptive: Draw the equation's points by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
@@ -76,6 +77,7 @@ class Phase:
     steps: int
     arguments: Mapping[str, Any] = field(default_factory=dict)
     points: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
     resample_every: int = 0
     adaptive: bool = False
     seconds: float = 0.0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import time
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
 
 from pinnzoo import diagnostics
@@ -29,7 +31,7 @@ from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 
 NTK_POINTS = {"equation": 64, "conditions": 24}
 HESSIAN_POINTS = 16
-LOSS_HESSIAN_POINTS = {"equation": 1000, "conditions": 100}
+LOSS_HESSIAN_POINTS = {"equation": 500, "conditions": 50}
 SNAPSHOTS = 10
 RECORDS = 1000
 CANDIDATES = 10
@@ -250,11 +252,15 @@ class _Trainer:
 
     def _phase(self, run: Run, phase: Phase) -> None:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
-        objective = self.assembly.objective.with_points(run.points)
+        objective = self._objective(phase).with_points(run.points)
         loss_of = jax.jit(lambda o, t: o.loss(t))
         if run.state is None:
-            if run.step == 0 and run.phase and phase.points != self._previous_points(run):
-                objective = self._redraw(run, phase, objective, loss_of)
+            if run.phase and run.step == 0:
+                before = self.recipe.phases[run.phase - 1]
+                if phase.points != before.points:
+                    objective = self._redraw(run, phase, objective)
+                if phase.points != before.points or phase.weights != before.weights:
+                    self._restart_best(run, float(loss_of(objective, run.theta)))
             run.state = optimizer.init(objective, run.theta)
         advance = _advance(optimizer)
         every = max(1, phase.steps // RECORDS) if optimizer.traceable else 1
@@ -288,24 +294,32 @@ class _Trainer:
                     self.reporter(run, phase)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
             if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
-                objective = self._redraw(run, phase, objective, loss_of)
+                objective = self._redraw(run, phase, objective)
+                self._restart_best(run, float(loss_of(objective, run.theta)))
             self._save(run)
             if run.rejected >= STALL:
                 break
             if phase.seconds and time.monotonic() - begun > phase.seconds:
                 break
 
-    def _previous_points(self, run: Run) -> Mapping[str, int]:
-        return self.recipe.phases[run.phase - 1].points
+    def _objective(self, phase: Phase) -> Objective:
+        """The objective with the weights of a phase."""
+        weights = {**self.recipe.weights, **phase.weights}
+        return self.assembly.objective.with_scales(
+            {
+                term.name: math.sqrt(weights.get(term.name, 1.0) / term.n)
+                for term in self.assembly.objective.terms
+            }
+        )
 
-    def _redraw(self, run: Run, phase: Phase, objective: Objective, loss_of: Callable) -> Objective:
+    def _redraw(self, run: Run, phase: Phase, objective: Objective) -> Objective:
         run.points = _resample(run, self.recipe, self.problem, phase, self.residual)
         run.draws += 1
-        objective = objective.with_points(run.points)
-        # Losses of different points do not compare.
-        run.best_loss = float(loss_of(objective, run.theta))
-        run.best_theta, run.rejected = run.theta, 0
-        return objective
+        return objective.with_points(run.points)
+
+    def _restart_best(self, run: Run, loss: float) -> None:
+        """Losses on other points or with other weights do not compare."""
+        run.best_loss, run.best_theta, run.rejected = loss, run.theta, 0
 
     def _phase_seconds(self, run: Run) -> float:
         before = [
@@ -489,6 +503,11 @@ def hardware() -> str:
     return f"{accelerator}{name}, {os.cpu_count()} cores"
 
 
+def _in_float64(model: nnx.Module) -> nnx.Module:
+    graph, state = nnx.split(model)
+    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(np.float64), state))
+
+
 def _finish(trainer: _Trainer, run: Run) -> Entry:
     """Diagnostics and metrics of a run that is over, and the entry."""
     done = tuple(
@@ -497,33 +516,34 @@ def _finish(trainer: _Trainer, run: Run) -> Entry:
         if steps or phase is trainer.recipe.phases[0]
     )
     recipe = dataclasses.replace(trainer.recipe, phases=done)
-    problem, assembly = trainer.problem, trainer.assembly
-    theta = run.best_theta
+    problem = trainer.problem
+    model = trainer.assembly.to_model(run.best_theta)
+    theta = np.asarray(run.best_theta)
     steps, thetas = list(run.snapshot_steps), list(run.snapshot_thetas)
     # The last snapshot is the published network, whatever ended the run.
     if steps[-1] == run.total and run.total > 0:
-        thetas[-1] = np.asarray(theta)
+        thetas[-1] = theta
     elif run.total > 0:
         steps.append(run.total)
-        thetas.append(np.asarray(theta))
+        thetas.append(theta)
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
+    points = draw_points(problem, LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
+    weights = {**recipe.weights, **recipe.phases[-1].weights}
+    # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
+    objective = assemble(problem, _in_float64(model), points, weights).objective
     ntk = diagnostics.ntk_snapshots(
-        assembly.objective,
+        objective,
         np.asarray(steps),
         np.stack(thetas),
         draw_points(problem, NTK_POINTS, "sobol", seed, stream),
     )
-    loss_points = draw_points(problem, LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    small = assemble(problem, assembly.to_model(theta), loss_points, recipe.weights).objective
-    rng = np.random.default_rng([seed, stream + 2])
     report = diagnostics.report(
-        small,
-        jnp.asarray(thetas[0]),
+        objective,
+        thetas[0],
         theta,
         ntk,
-        sample(problem.domain, HESSIAN_POINTS, "sobol", rng),
+        sample(problem.domain, HESSIAN_POINTS, "sobol", np.random.default_rng([seed, stream + 2])),
     )
-    model = assembly.to_model(theta)
     metrics = {
         "format": 1,
         **evaluate_field(problem, problem.constrain(model)),  # pyright: ignore

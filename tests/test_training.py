@@ -244,3 +244,24 @@ def test_point_sets_differ_from_draw_to_draw_and_repeat_with_the_seed():
     )
     np.testing.assert_array_equal(first, again)
     assert not np.isin(first, second).any()
+
+
+def test_weights_of_a_phase_are_those_of_a_recipe_for_that_long():
+    weights = {"initial": 100.0}
+    phase = Phase("levenberg_marquardt", 4)
+    by_recipe = pinnzoo.train(dataclasses.replace(TINY, phases=(phase,), weights=weights))
+    by_phase = pinnzoo.train(
+        dataclasses.replace(TINY, phases=(dataclasses.replace(phase, weights=weights),))
+    )
+    plain = pinnzoo.train(dataclasses.replace(TINY, phases=(phase,)))
+    np.testing.assert_allclose(by_phase.theta, by_recipe.theta, rtol=1e-9)
+    assert np.abs(plain.theta - by_recipe.theta).max() > 1e-3
+
+
+def test_float32_recipe_trains_and_its_diagnostics_are_in_float64():
+    recipe = dataclasses.replace(TINY, phases=(Phase("adam", 30),), dtype="float32")
+    entry = pinnzoo.train(recipe)
+    assert entry.theta.dtype == np.float64
+    assert entry.metrics["dtype"] == "float32"
+    assert entry.ntk.spectra.dtype == np.float64
+    assert entry.metrics["relative_l2_error"] < 1.0
