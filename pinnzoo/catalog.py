@@ -35,7 +35,7 @@ PROBLEMS: tuple[Recipe, ...] = tuple(
 
 ADAM = (Phase("adam", 30_000, {"learning_rate": 2e-3, "decay_rate": 0.8, "decay_steps": 2000}),)
 
-LBFGS = (Phase("adam", 1000), Phase("lbfgs", 10_000))
+LBFGS = (Phase("adam", 1000), Phase("lbfgs", 6000))
 
 
 def _levenberg_marquardt(steps: int, equation: int, conditions: int, **options: Any) -> Phase:

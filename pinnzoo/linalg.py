@@ -7,7 +7,7 @@ XLA has no triangular-pentagonal QR. On an accelerator the same four forms run o
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -320,6 +320,55 @@ DEVICE_METHODS: dict[str, Callable[..., AbstractDampedSystem]] = {
 METHODS = ("auto", *HOST_METHODS)
 
 
+def compress_rows(blocks: Iterable[tuple[Any, Any]], backend: str | None = None) -> tuple[Any, Any]:
+    """The triangle that stands for a Jacobian too tall to hold: `(R, c)` with `J = QR`, `c = Qᵀr`.
+
+    `|Jδ + r|² = |Rδ + c|² + constant`, so that every damped system of `(R, c)` has the steps of
+    `(J, r)`. Blocks of rows are folded into the triangle one by one (sequential TSQR; Demmel,
+    Grigori, Hoemmen and Langou 2012, section 4), which does not square the condition number.
+
+    Args:
+        blocks: Pairs of rows of J, `(k, p)`, and of r, `(k,)`; at least one.
+        backend: As in `damped_system`.
+
+    Returns:
+        R, `(p, p)`, and c, `(p,)`.
+    """
+    triangle: Any = None
+    for jacobian, residual in blocks:
+        if (backend or default_backend()) == "host":
+            triangle = _fold_on_host(triangle, _host(jacobian), _host(residual))
+        else:
+            augmented = jnp.concatenate([jacobian, residual[:, None]], axis=1)
+            triangle = _fold_on_device(triangle, augmented)
+    return triangle[:-1, :-1], triangle[:-1, -1]
+
+
+def _fold_on_host(triangle: Any, jacobian: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    n, p = jacobian.shape
+    block = np.empty((n, p + 1), jacobian.dtype, order="F")
+    block[:, :p], block[:, p] = jacobian, residual
+    if triangle is None:
+        triangle = np.zeros((p + 1, p + 1), jacobian.dtype, order="F")
+    (tpqrt,) = lapack.get_lapack_funcs(("tpqrt",), (block,))
+    # The block is rectangular: none of its rows belongs to a lower trapezoid.
+    folded, *_ = tpqrt(0, min(BLOCK, p + 1), triangle, block, overwrite_a=1, overwrite_b=1)
+    return folded
+
+
+@jax.jit
+def _fold_on_device(triangle: Array | None, augmented: Array) -> Array:
+    p = augmented.shape[1]
+    if triangle is None:
+        triangle = jnp.zeros((p, p), augmented.dtype)
+    return jnp.linalg.qr(jnp.concatenate([triangle, augmented]), mode="r")
+
+
+def default_backend() -> str:
+    """The backend that is used by default: "host" where JAX computes on the CPU."""
+    return "host" if jax.default_backend() == "cpu" else "device"
+
+
 def choose_method(n: int, p: int, relative_damping: float, dtype: Any) -> str:
     """The cheapest form that is accurate: by shape, then by conditioning.
 
@@ -353,7 +402,7 @@ def damped_system(
     Raises:
         UnknownNameError: There is no such method on the backend.
     """
-    backend = backend or ("host" if jax.default_backend() == "cpu" else "device")
+    backend = backend or default_backend()
     table = HOST_METHODS if backend == "host" else DEVICE_METHODS
     if method not in table:
         raise UnknownNameError.of("damped solve", method, table)

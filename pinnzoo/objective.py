@@ -133,6 +133,18 @@ class Objective:
 
         return jax.jvp(first, (theta,), (direction,))[1]
 
+    def split(self, rows: int) -> "list[Objective]":
+        """Objectives of at most `rows` rows each, which in this order make up all rows."""
+        parts = []
+        for term in self.terms:
+            for start in range(0, term.n, rows):
+                part = slice(start, start + rows)
+                scale = term.scale if term.scale.ndim == 0 else term.scale[part]
+                parts.append(
+                    Objective((dataclasses.replace(term, points=term.points[part], scale=scale),))
+                )
+        return parts
+
     def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
         """The same objective on other points; terms that are not named keep theirs.
 
@@ -159,7 +171,7 @@ class Objective:
             terms.append(term)
         return Objective(tuple(terms))
 
-    def with_scales(self, scales: Mapping[str, Float[Array, " *n"]]) -> "Objective":
+    def with_scales(self, scales: Mapping[str, Float[Array, " *n"] | float]) -> "Objective":
         """The same objective with other row scales, for adaptive and causal weights."""
         return Objective(
             tuple(

@@ -48,8 +48,8 @@ _DIAGNOSTIC_STREAM = 2**31
 class Reporter(Protocol):
     """Is told of the progress of a training."""
 
-    def __call__(self, run: "Run", phase: Phase) -> None:
-        """Called after every record."""
+    def __call__(self, run: "Run") -> None:
+        """Called at the beginning and after every record."""
 
 
 @dataclass
@@ -291,7 +291,7 @@ class _Trainer:
             if stop % every == 0 or stop == phase.steps:
                 self._record(run, info, loss)
                 if self.reporter is not None:
-                    self.reporter(run, phase)
+                    self.reporter(run)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
             if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
                 objective = self._redraw(run, phase, objective)
@@ -454,34 +454,34 @@ def _bar(recipe: Recipe, *, show: bool) -> Iterator[Reporter | None]:
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    # Narrow enough for a terminal of 80 columns, where rich would cut every column short.
     with Progress(
         TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=8),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("loss {task.fields[loss]:.2e}"),
-        TextColumn("[cyan]rel. L2 {task.fields[error]:.2e}"),
+        TextColumn("loss {task.fields[loss]:.1e}"),
+        TextColumn("[cyan]L2 {task.fields[error]:.1e}"),
         TextColumn("{task.fields[damping]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     ) as bar:
         nan = float("nan")
         task = bar.add_task(
-            recipe.name, total=recipe.steps, loss=nan, error=nan, damping="", rate=""
+            recipe.problem, total=recipe.steps, loss=nan, error=nan, damping="", rate=""
         )
         begun: list[tuple[float, int]] = []
 
-        def report(run: Run, phase: Phase) -> None:
+        def report(run: Run) -> None:
             begun.append((time.monotonic(), run.total))
             (t0, s0), (t1, s1) = begun[max(0, len(begun) - 20)], begun[-1]
-            rate = f"{(s1 - s0) / (t1 - t0):.3g} steps/s" if t1 > t0 else ""
+            rate = f"{(s1 - s0) / (t1 - t0):.2g}/s" if t1 > t0 else ""
             damping = run.history["damping"][-1]
             bar.update(
                 task,
                 completed=run.total,
-                description=f"{recipe.problem} {phase.optimizer}",
                 loss=run.history["loss"][-1],
                 error=run.history["relative_l2_error"][-1],
-                damping=f"λ {damping:.1e}" if np.isfinite(damping) else "",
+                damping=f"λ {damping:.0e}" if np.isfinite(damping) else "",
                 rate=rate,
             )
 
@@ -613,6 +613,8 @@ def train(
         trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter)
         run = load_run(recipe, assembly, folder) if folder is not None and resume else None
         run = run or trainer.start()
+        if reporter is not None:
+            reporter(run)
         try:
             trainer.run(run)
         except KeyboardInterrupt:

@@ -28,8 +28,12 @@ FLOORS: list[list[set[str]]] = [
 ]
 """From the ground up. A file may import what lies on lower floors, and what shares its set."""
 
-ONLY = {"errors": set(), "_json": {"errors"}, "recipes": {"errors", "_json", "recipes"},
-    "catalog": {"recipes"}}
+ONLY = {
+    "errors": set(),
+    "_json": {"errors"},
+    "recipes": {"errors", "_json", "recipes"},
+    "catalog": {"recipes"},
+}
 """Files that may import less than their floor allows: these are read without JAX."""
 
 WITHOUT_JAX = ["pinnzoo", "pinnzoo.errors", "pinnzoo.recipes", "pinnzoo.zoo", "pinnzoo.metrics"]

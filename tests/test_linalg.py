@@ -10,6 +10,7 @@ from pinnzoo.linalg import (
     HOST_METHODS,
     METHODS,
     choose_method,
+    compress_rows,
     damped_system,
 )
 from tests.oracles import damped_step, matrix_with_spectrum, tolerance
@@ -191,3 +192,16 @@ def test_unknown_methods_are_refused_with_what_the_backend_has():
 
 def test_tolerance_follows_the_precision():
     assert tolerance(np.float64) < 1e-6 < tolerance(np.float32) < 1e-2
+
+
+@pytest.mark.parametrize("backend", ["host", "device"])
+def test_compressed_rows_have_the_least_squares_problem_of_all_rows(backend):
+    rng = np.random.default_rng(0)
+    jacobian, residual = rng.normal(size=(50, 8)), rng.normal(size=50)
+    cuts = [(0, 3), (3, 20), (20, 50)]
+    blocks = [(jnp.asarray(jacobian[a:b]), jnp.asarray(residual[a:b])) for a, b in cuts]
+    triangle, c = (np.asarray(part) for part in compress_rows(blocks, backend))
+    assert triangle.shape == (8, 8)
+    np.testing.assert_array_equal(np.tril(triangle, -1), 0)
+    np.testing.assert_allclose(triangle.T @ triangle, jacobian.T @ jacobian, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(triangle.T @ c, jacobian.T @ residual, rtol=1e-12, atol=1e-12)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,14 @@ import numpy as np
 
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError, UnknownNameError
-from pinnzoo.linalg import METHODS, AbstractDampedSystem, choose_method, damped_system
+from pinnzoo.linalg import (
+    METHODS,
+    AbstractDampedSystem,
+    choose_method,
+    compress_rows,
+    damped_system,
+    default_backend,
+)
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
 
@@ -50,6 +58,36 @@ def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any
 
 
 @jax.jit
+def _vjp(objective: Objective, theta: Theta, residual: Any) -> Theta:
+    return objective.vjp(theta, residual)
+
+
+def _linear_model(
+    objective: Objective, theta: Theta, chunk: int, memory: float
+) -> tuple[Any, Any, float, Callable[[Any], Any]]:
+    """r, J, the loss, and `w -> Jᵀw`; a triangle in the place of J and r where J is too large."""
+    row = theta.size * theta.dtype.itemsize
+    budget = max(1, int(memory * 2**30 / row))
+    if objective.n <= budget:
+        residual, jacobian, loss = _linearize(objective, theta, chunk)
+        if default_backend() == "host":
+            rows = np.asarray(jacobian)
+            return residual, jacobian, float(loss), lambda w: rows.T @ np.asarray(w)
+        return residual, jacobian, float(loss), lambda w: jacobian.T @ w
+    loss = 0.0
+
+    def blocks() -> Iterator[tuple[Any, Any]]:
+        nonlocal loss
+        for part in objective.split(budget):
+            residual, jacobian, share = _linearize(part, theta, chunk)
+            loss += float(share)
+            yield jacobian, residual
+
+    triangle, c = compress_rows(blocks())
+    return c, triangle, loss, functools.partial(_vjp, objective, theta)
+
+
+@jax.jit
 def _residual(objective: Objective, theta: Theta) -> Any:
     residual = objective.residual(theta)
     return residual, 0.5 * jnp.sum(residual**2)
@@ -72,6 +110,7 @@ def levenberg_marquardt(
     factor: float = 3.0,
     method: str = "auto",
     chunk: int = 512,
+    memory: float = 4.0,
 ) -> Optimizer:
     """Levenberg-Marquardt on the residual vector.
 
@@ -108,6 +147,8 @@ def levenberg_marquardt(
         method: How the damped system is solved: "auto", "cholesky", "kernel", "qr" or "svd".
         chunk: Points whose Jacobian rows are computed at once, which bounds the memory that
             reverse mode needs beside J itself.
+        memory: Budget for J in GiB. A larger J is never held: its rows are folded into a triangle
+            block by block, which has the same steps.
 
     Raises:
         UnknownNameError: No such rule, scaling or method.
@@ -126,10 +167,11 @@ def levenberg_marquardt(
             f"acceleration={acceleration} were given: allowed are 0 < damping < max_damping, "
             "tolerance in [0, 1/4) and acceleration in [0, 1)."
         )
-    if factor <= 1 or corrections < 0 or chunk < 1:
+    if factor <= 1 or corrections < 0 or chunk < 1 or not memory > 0:
         raise RecipeError(
-            f"factor={factor}, corrections={corrections} and chunk={chunk} were given: allowed "
-            "are factor above 1, corrections of 0 or more and chunk of 1 or more."
+            f"factor={factor}, corrections={corrections}, chunk={chunk} and memory={memory} were "
+            "given: allowed are factor above 1, corrections of 0 or more, chunk of 1 or more and "
+            "memory above 0."
         )
 
     def init(objective: Objective, theta: Theta) -> LevenbergMarquardtState:
@@ -140,16 +182,16 @@ def levenberg_marquardt(
     def step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState
     ) -> tuple[Theta, LevenbergMarquardtState, Info]:
-        residual, jacobian, loss = _linearize(objective, theta, chunk)
+        residual, jacobian, loss, pull_back = _linear_model(objective, theta, chunk, memory)
         chosen = method
         if method == "auto":
             chosen = choose_method(
-                objective.n, theta.size, float(state.relative_damping), theta.dtype
+                len(residual), theta.size, float(state.relative_damping), theta.dtype
             )
         weights = column_norms(jacobian) if scaling == "columns" else np.ones(theta.size)
         system = damped_system(jacobian, residual, method=chosen, scaling=weights)
         trials = _Trials(
-            objective, theta, float(loss), jacobian, system, weights, acceleration, corrections
+            objective, theta, loss, pull_back, system, weights, acceleration, corrections
         )
         if rule == "paper":
             best, proposal = _paper_rule(trials, float(state.damping), max_damping, tolerance)
@@ -162,7 +204,7 @@ def levenberg_marquardt(
         used = best.damping if best is not None else proposal
         relative = used / system.norm if system.norm > 0 else 1.0
         info = Info(
-            loss=float(loss),
+            loss=loss,
             grad_norm=float(np.linalg.norm(np.asarray(system.gradient))),
             step_norm=best.step_norm if best is not None else 0.0,
             accepted=float(best is not None),
@@ -191,14 +233,14 @@ class _Trials:
         objective: Objective,
         theta: Theta,
         loss: float,
-        jacobian: Any,
+        pull_back: Callable[[Any], Any],
         system: AbstractDampedSystem,
         scaling: np.ndarray,
         bound: float,
         corrections: int,
     ):
         self.objective, self.theta, self.loss = objective, theta, loss
-        self.jacobian, self.system = jacobian, system
+        self.pull_back, self.system = pull_back, system
         self.metric, self.bound, self.corrections = scaling**2, bound, corrections
 
     def attempt(self, damping: float, *, correct: bool) -> _Trial | None:
@@ -223,7 +265,7 @@ class _Trials:
             if evaluated is not None and evaluated[0].loss < best.loss:
                 v, (best, residual) = v + bent, evaluated
         for _ in range(self.corrections):
-            gradient = self._pull_back(residual) + damping * self.metric * v
+            gradient = self._native(self.pull_back(residual)) + damping * self.metric * v
             v = v + self.system.solve_gradient(damping, gradient)
             evaluated = self._evaluate(damping, v, predicted)
             if evaluated is None or evaluated[0].loss >= best.loss:
@@ -268,9 +310,6 @@ class _Trials:
     def _native(self, array: Any) -> Any:
         """The array where the factorization lives."""
         return np.asarray(array) if isinstance(self.system.gradient, np.ndarray) else array
-
-    def _pull_back(self, residual: Any) -> Any:
-        return self._native(self.jacobian).T @ self._native(residual)
 
 
 def _paper_rule(

@@ -106,6 +106,22 @@ def test_corrections_end_where_the_proximal_gradient_vanishes_in_the_range_of_th
     assert abs(delta[0] - roots[roots > 0][0]) < 0.2 * abs(uncorrected - roots[roots > 0][0])
 
 
+@pytest.mark.parametrize("scaling", ["identity", "columns"])
+@pytest.mark.parametrize("method", ["cholesky", "qr"])
+def test_jacobian_over_the_memory_budget_has_the_same_step(heat, scaling, method):
+    theta, objective, _, _ = heat
+    rows = 7
+    memory = rows * theta.size * 8 / 2**30
+    assert len(objective.split(rows)) > len(objective.terms)
+    arguments = {"scaling": scaling, "method": method, "damping": 0.1, "corrections": 2}
+    whole, _, told = one_step(lm(**arguments), objective, theta)
+    parts, _, info = one_step(lm(**arguments, memory=memory), objective, theta)
+    assert np.linalg.norm(whole) > 1e-3
+    np.testing.assert_allclose(parts, whole, rtol=1e-7, atol=1e-10)
+    assert info.loss == pytest.approx(told.loss, rel=1e-12)
+    assert info.grad_norm == pytest.approx(told.grad_norm, rel=1e-9)
+
+
 @pytest.mark.parametrize("rule", ["search", "paper"])
 @pytest.mark.parametrize("scaling", ["identity", "columns"])
 def test_loss_never_rises(rule, scaling):
@@ -189,6 +205,7 @@ def test_corrected_search_goes_far_below_the_plain_rule():
         {"factor": 1.0},
         {"corrections": -1},
         {"chunk": 0},
+        {"memory": 0.0},
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments):
