@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from pinnzoo.blueprint import Blueprint, blueprint, flat_parameters, stack_parameters
 from pinnzoo.blueprint import build as build
@@ -167,13 +168,13 @@ class Entry:
 
     def predict(
         self,
-        points: Float[np.ndarray, "n d"],
+        points: ArrayLike,
         theta: Float[np.ndarray, " p"] | None = None,
     ) -> Float[np.ndarray, "n m"]:
         """The solution that the network has found, at many points.
 
         Args:
-            points: One point per row; columns follow `problem.coords`, time first. Points outside
+            points: `(n, d)`, columns in the order of `problem.coords`, time first. Points outside
                 of the domain are extrapolated.
             theta: Other parameters, such as a row of `snapshots.thetas`; by default the network's.
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.pdes import Problem
@@ -41,7 +42,7 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
     }
 
 
-def evaluate(entry: "Entry", points: Float[np.ndarray, "n d"] | None = None) -> dict[str, Any]:
+def evaluate(entry: "Entry", points: ArrayLike | None = None) -> dict[str, Any]:
     """Compute the error figures of an entry anew.
 
     Args:

@@ -376,7 +376,7 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     temporary = workdir / f".{WORK_FILE}.{os.getpid()}"
     with temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(workdir / WORK_FILE)

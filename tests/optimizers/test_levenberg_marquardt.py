@@ -44,7 +44,7 @@ def heat():
 def test_step_equals_lstsq_of_augmented_system(heat, method):
     theta, objective, jacobian, residual = heat
     delta, _, info = one_step(plain(method=method), objective, theta)
-    expected = damped_step(jacobian, residual, np.ones(theta.size), info.damping)
+    expected = damped_step(jacobian, residual, np.ones(theta.size), float(info.damping))
     assert np.linalg.norm(expected) > 1e-3
     np.testing.assert_allclose(delta, expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
 
@@ -54,7 +54,7 @@ def test_scaled_step_equals_lstsq_of_scaled_system(heat):
     delta, _, info = one_step(plain(scaling="columns"), objective, theta)
     norms = np.linalg.norm(jacobian, axis=0)
     np.testing.assert_allclose(column_norms(jacobian), np.maximum(norms, 1e-6 * norms.max()))
-    expected = damped_step(jacobian, residual, column_norms(jacobian), info.damping)
+    expected = damped_step(jacobian, residual, column_norms(jacobian), float(info.damping))
     np.testing.assert_allclose(delta, expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
 
 
@@ -74,7 +74,7 @@ def test_geodesic_acceleration_equals_dense_second_derivatives(heat):
     theta, objective, jacobian, residual = heat
     start = lm(rule="paper", tolerance=0.0, acceleration=0.99, damping=1.0, method="qr")
     delta, _, info = one_step(start, objective, theta)
-    v = damped_step(jacobian, residual, np.ones(theta.size), info.damping)
+    v = damped_step(jacobian, residual, np.ones(theta.size), float(info.damping))
 
     def along(s):
         return objective.residual(theta + s * jnp.asarray(v))
@@ -97,7 +97,7 @@ def test_corrections_end_where_the_proximal_gradient_vanishes_in_the_range_of_th
     damping, theta = 0.5, jnp.zeros(2)
     optimizer = lm(damping=damping, factor=1e9, tolerance=0.2, corrections=200, acceleration=0.0)
     delta, _, info = one_step(optimizer, objective, theta)
-    damping = info.damping
+    damping = float(info.damping)
     roots = np.roots([0.25, 1 + damping, -1.0])
     np.testing.assert_allclose(delta[1], 1 / (1 + damping), rtol=1e-6)
     # The loss stops falling by a tenth before the fixed point is exact.

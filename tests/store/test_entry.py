@@ -163,7 +163,7 @@ def test_entry_refuses_a_model_of_another_recipe():
     parts = made_parts(made_recipe())
     other = build(made_recipe(architecture_arguments={"width": 5, "depth": 2}))[1]
     with pytest.raises(RecipeError, match=r"hidden\.0"):
-        Entry.from_training(**(parts | {"model": other}))
+        Entry.from_training(**(parts | {"model": other}))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
