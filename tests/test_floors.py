@@ -14,7 +14,7 @@ from pinnzoo.pdes import PROBLEMS
 PACKAGE = Path(__file__).parent.parent / "pinnzoo"
 
 FLOORS: list[list[set[str]]] = [
-    [{"errors", "_typing", "precision", "_json"}],
+    [{"errors", "_typing", "precision", "_json", "_tables"}],
     [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
     [{"references"}],
     [{"pdes"}, {"architectures"}],

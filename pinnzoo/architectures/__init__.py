@@ -1,16 +1,15 @@
 """The network architectures, one file each. `mlp.py` is the template for a new one."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flax import nnx
 
+from pinnzoo._tables import make
 from pinnzoo.architectures._layers import Buffer as Buffer
 from pinnzoo.architectures.fourier_mlp import FourierMLP
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
-from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.precision import check_dtype
 
 ARCHITECTURES: dict[str, type[nnx.Module]] = {
@@ -37,24 +36,14 @@ def make_architecture(
         RecipeError: The architecture does not take one of the arguments, or not that value.
         PrecisionError: float64 was asked for while JAX has it switched off.
     """
-    if name not in ARCHITECTURES:
-        raise UnknownNameError.of("architecture", name, ARCHITECTURES)
-    factory = ARCHITECTURES[name]
-    given = {"self", "m", "lower", "upper", "dtype", "rngs"}
-    # The signature of an nnx class itself is that of its metaclass: (*args, **kwargs).
-    parameters = inspect.signature(factory.__init__).parameters
-    allowed = [key for key in parameters if key not in given]
-    for argument in arguments:
-        if argument not in allowed:
-            raise RecipeError(
-                f"architecture {name!r} was given the argument {argument!r}: "
-                f"it takes {', '.join(allowed)}."
-            )
-    return factory(
-        m,  # pyright: ignore[reportCallIssue]
+    return make(
+        "architecture",
+        ARCHITECTURES,
+        name,
+        arguments,
+        m=m,
         lower=lower,
         upper=upper,
         dtype=check_dtype(dtype),
         rngs=nnx.Rngs(params=seed),
-        **arguments,
     )

@@ -1,10 +1,9 @@
 """The optimizers, one file each, all on one `init`/`step` contract. `adam.py` is the template."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo._tables import make
 from pinnzoo.optimizers._base import Info as Info
 from pinnzoo.optimizers._base import Optimizer as Optimizer
 from pinnzoo.optimizers._base import from_optax as from_optax
@@ -26,14 +25,4 @@ def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:
         UnknownNameError: There is no such optimizer.
         RecipeError: The optimizer does not take one of the arguments.
     """
-    if name not in OPTIMIZERS:
-        raise UnknownNameError.of("optimizer", name, OPTIMIZERS)
-    factory = OPTIMIZERS[name]
-    allowed = inspect.signature(factory).parameters
-    for argument in arguments:
-        if argument not in allowed:
-            raise RecipeError(
-                f"optimizer {name!r} was given the argument {argument!r}: "
-                f"it takes {', '.join(allowed)}."
-            )
-    return factory(**arguments)
+    return make("optimizer", OPTIMIZERS, name, arguments)

@@ -2,6 +2,7 @@
 
 import optax
 
+from pinnzoo._tables import check_positive
 from pinnzoo.optimizers._base import Optimizer, from_optax
 
 
@@ -20,6 +21,12 @@ def adam(
         decay_steps: Steps per decay.
         b1: Decay of the first moment.
         b2: Decay of the second moment.
+
+    Raises:
+        RecipeError: An argument is not a positive number.
     """
+    check_positive(
+        learning_rate=learning_rate, decay_rate=decay_rate, decay_steps=decay_steps, b1=b1, b2=b2
+    )
     schedule = optax.exponential_decay(learning_rate, decay_steps, decay_rate)
     return from_optax(optax.adam(schedule, b1=b1, b2=b2))

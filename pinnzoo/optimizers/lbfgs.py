@@ -2,6 +2,7 @@
 
 import optax
 
+from pinnzoo._tables import check_positive
 from pinnzoo.optimizers._base import Optimizer, from_optax
 
 
@@ -11,7 +12,11 @@ def lbfgs(memory_size: int = 100, max_linesearch_steps: int = 30) -> Optimizer:
     Args:
         memory_size: Number of curvature pairs.
         max_linesearch_steps: Loss evaluations that a step may use.
+
+    Raises:
+        RecipeError: An argument is not a positive number.
     """
+    check_positive(memory_size=memory_size, max_linesearch_steps=max_linesearch_steps)
     search = optax.scale_by_zoom_linesearch(
         max_linesearch_steps=max_linesearch_steps, initial_guess_strategy="one"
     )

@@ -1,9 +1,8 @@
 """The benchmark problems, one file each. `heat.py` is the template for a new one."""
 
-import inspect
 from collections.abc import Callable, Mapping
 
-from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo._tables import make
 from pinnzoo.pdes._problem import Condition as Condition
 from pinnzoo.pdes._problem import Problem as Problem
 from pinnzoo.pdes._problem import Reference as Reference
@@ -29,14 +28,4 @@ def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
         UnknownNameError: There is no such problem.
         RecipeError: The problem does not take one of the arguments, or not that value.
     """
-    if name not in PROBLEMS:
-        raise UnknownNameError.of("problem", name, PROBLEMS)
-    factory = PROBLEMS[name]
-    allowed = inspect.signature(factory).parameters
-    for argument in arguments:
-        if argument not in allowed:
-            raise RecipeError(
-                f"problem {name!r} was given the argument {argument!r}: "
-                f"it takes {', '.join(allowed)}."
-            )
-    return factory(**arguments)
+    return make("problem", PROBLEMS, name, arguments)

@@ -1,8 +1,6 @@
 """What a problem is: a domain, an equation, conditions and a reference solution."""
 
 import functools
-import math
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnzoo._tables import check_positive as check_positive
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
@@ -178,18 +177,6 @@ def check_constraints(constraints: str) -> bool:
     if constraints not in CONSTRAINTS:
         raise RecipeError(f"constraints={constraints!r} was given: allowed are 'soft' and 'hard'.")
     return constraints == "hard"
-
-
-def check_positive(**arguments: float) -> None:
-    """Raise unless every argument is a finite number above zero.
-
-    Raises:
-        RecipeError: One is not.
-    """
-    for name, value in arguments.items():
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value > 0):
-            raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
 
 
 def initial(

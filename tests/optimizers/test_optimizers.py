@@ -232,3 +232,18 @@ def test_unknown_optimizers_and_arguments_are_refused_with_what_exists():
     for name, factory in OPTIMIZERS.items():
         for argument in inspect.signature(factory).parameters:
             assert f"{argument}:" in (inspect.getdoc(factory) or ""), name
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("adam", {"learning_rate": "fast"}),
+        ("adam", {"decay_steps": 0}),
+        ("lbfgs", {"memory_size": -1}),
+        ("levenberg_marquardt", {"damping": "strong"}),
+        ("levenberg_marquardt", {"factor": None}),
+    ],
+)
+def test_values_that_an_optimizer_cannot_use_are_refused(name, arguments):
+    with pytest.raises(RecipeError, match=next(iter(arguments))):
+        make_optimizer(name, arguments)
