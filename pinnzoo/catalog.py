@@ -56,6 +56,8 @@ LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
     "convection": (
         _levenberg_marquardt(120, 4000, 200),
         _levenberg_marquardt(120, 4000, 200, arguments=SCALED),
+        # Fixed points leave a spike in a corner that none of them is close to.
+        _levenberg_marquardt(40, 6000, 600, arguments=SCALED, resample_every=5, adaptive=True),
     ),
     "wave": (
         _levenberg_marquardt(160, 4000, 200),

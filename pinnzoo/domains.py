@@ -79,6 +79,16 @@ class Box:
         ]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.d)
 
+    def grid_weights(self, shape: tuple[int, ...]) -> Float[np.ndarray, " n"]:
+        """Trapezoidal weights of `grid(shape)`, normalized to one: a mean over the box."""
+        weights = np.ones(1)
+        for k in shape:
+            line = np.ones(k)
+            if k > 1:
+                line[[0, -1]] = 0.5
+            weights = np.outer(weights, line / line.sum()).ravel()
+        return weights
+
 
 def _uniform(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.random((n, dim))

@@ -118,8 +118,8 @@ class Metrics(TypedDict):
 
     Attributes:
         format: Version of this schema.
-        relative_l2_error: ‖u - û‖₂ / ‖û‖₂ of the network u and the reference û, over all points of
-            the evaluation grid and all components. The headline figure.
+        relative_l2_error: ‖u - û‖₂ / ‖û‖₂ of the network u and the reference û, both norms over the
+            domain by the trapezoidal rule on the evaluation grid, all components. The headline.
         max_error: Largest |u - û| on that grid.
         reference_error: Certified relative L2 error of the reference itself on that grid.
         reference_method: How the reference is computed.

@@ -25,8 +25,6 @@ def adam(
     Raises:
         RecipeError: An argument is not a positive number.
     """
-    check_positive(
-        learning_rate=learning_rate, decay_rate=decay_rate, decay_steps=decay_steps, b1=b1, b2=b2
-    )
+    check_positive(learning_rate=learning_rate, decay_rate=decay_rate, decay_steps=decay_steps)
     schedule = optax.exponential_decay(learning_rate, decay_steps, decay_rate)
     return from_optax(optax.adam(schedule, b1=b1, b2=b2))
