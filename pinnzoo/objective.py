@@ -17,10 +17,8 @@ from jaxtyping import Array, Float
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.domains import Box
 from pinnzoo.errors import PointsError, RecipeError
+from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import Problem
-
-EQUATION = "equation"
-"""Name of the term that holds the equation itself; the others are named by their conditions."""
 
 TermResidual = Callable[[Theta, Point], Scalar]
 
@@ -184,8 +182,8 @@ class Objective:
 
 
 def regions(problem: Problem) -> dict[str, Box]:
-    """Where the points of each term are drawn: the domain, and each condition's face."""
-    return {EQUATION: problem.domain} | {c.name: c.region for c in problem.conditions}
+    """Where the points of each term are drawn: the domain, or a condition's face."""
+    return {name: term.region for name, term in problem.terms.items()}
 
 
 @dataclass(frozen=True)
@@ -255,7 +253,7 @@ def assemble(
         network: PointFunction = to_model(vector)  # pyright: ignore[reportAssignmentType]
         return problem.constrain(network)(z)
 
-    residuals = {EQUATION: problem.equation} | {c.name: c.residual for c in problem.conditions}
+    residuals = {name: term.residual for name, term in problem.terms.items()}
     for given, kind in ((points, "points"), (weights or {}, "weights")):
         unknown = set(given) - set(residuals)
         if unknown or (kind == "points" and len(given) < len(residuals)):

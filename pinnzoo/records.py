@@ -95,7 +95,7 @@ def check_ntk(ntk: "NTKSnapshots", problem: Problem, metrics: Metrics) -> None:
     """
     stated = metrics["ntk"]["points"]
     counts = {name: len(points) for name, points in ntk.terms.items()}
-    terms = {"equation", *(condition.name for condition in problem.conditions)}
+    terms = set(problem.terms)
     if counts != stated or set(counts) != terms or ntk.points.shape[1] != problem.d:
         raise IntegrityError(
             f"NTK snapshots on points {counts} with {ntk.points.shape[1]} coordinates were given: "

@@ -118,12 +118,16 @@ def log_spaced_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
 
 
 def term_counts(boxes: Mapping[str, Box], counts: Mapping[str, int]) -> dict[str, int]:
-    """Points per term; a term that lives on a single point has one."""
-    default = counts.get("conditions", counts[EQUATION])
-    return {
-        name: counts.get(name, default) if box.lower != box.upper else 1
-        for name, box in boxes.items()
-    }
+    """Points per term; equations of a system share a count, and a single point is one point."""
+    equation = counts[EQUATION]
+    conditions = counts.get("conditions", equation)
+
+    def count(name: str, box: Box) -> int:
+        if box.lower == box.upper:
+            return 1
+        return counts.get(name, equation if box == boxes[EQUATION] else conditions)
+
+    return {name: count(name, box) for name, box in boxes.items()}
 
 
 def draw_points(
@@ -137,22 +141,32 @@ def draw_points(
     }
 
 
-def _equation_residual(objective: Objective) -> Callable[[Theta, Any], Any]:
-    return jax.jit(jax.vmap(objective.terms[0].residual, (None, 0)))
+def _equation_residuals(problem: Problem, objective: Objective) -> Callable[[Theta, Any], Any]:
+    """`(theta, points) -> {name: residual}` of the equations, of which a system has several."""
+    equations = [
+        term for term in objective.terms if problem.terms[term.name].region == problem.domain
+    ]
+
+    @jax.jit
+    def residuals(theta: Theta, points: Any) -> dict[str, Any]:
+        return {term.name: jax.vmap(term.residual, (None, 0))(theta, points) for term in equations}
+
+    return residuals
 
 
 def _resample(
-    run: Run, recipe: Recipe, problem: Problem, phase: Phase, residual: Callable
+    run: Run, recipe: Recipe, problem: Problem, phase: Phase, residuals: Callable
 ) -> dict[str, np.ndarray]:
-    """New points, the equation's by residual if the phase asks for that."""
+    """New points, those of the equations by residual if the phase asks for that."""
     counts = {**recipe.points, **phase.points}
     points = draw_points(problem, counts, recipe.sampler, recipe.seed, run.draws)
     if phase.adaptive:
         n = len(points[EQUATION])
         rng = np.random.default_rng([recipe.seed, run.draws, 1])
         candidates = sample(problem.domain, CANDIDATES * n, recipe.sampler, rng)
-        values = np.asarray(residual(run.theta, jnp.asarray(candidates, run.theta.dtype)))
-        points[EQUATION] = residual_adaptive(candidates, values, n, rng)
+        values = residuals(run.theta, jnp.asarray(candidates, run.theta.dtype))
+        for name, value in values.items():
+            points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
     return points
 
 
@@ -214,7 +228,7 @@ class _Trainer:
             lambda theta: jax.vmap(self.assembly.field, (None, 0))(theta, grid).astype(dtype)
         )
         self.error = lambda theta: error_figures(np.asarray(values(theta)), self.reference)
-        self.residual = _equation_residual(self.assembly.objective)
+        self.residuals = _equation_residuals(self.problem, self.assembly.objective)
         self.last_save = time.monotonic()
 
     def start(self) -> Run:
@@ -313,7 +327,7 @@ class _Trainer:
         )
 
     def _redraw(self, run: Run, phase: Phase, objective: Objective) -> Objective:
-        run.points = _resample(run, self.recipe, self.problem, phase, self.residual)
+        run.points = _resample(run, self.recipe, self.problem, phase, self.residuals)
         run.draws += 1
         return objective.with_points(run.points)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pinnzoo._tables import make
+from pinnzoo.pdes._problem import EQUATION as EQUATION
 from pinnzoo.pdes._problem import Condition as Condition
 from pinnzoo.pdes._problem import Problem as Problem
 from pinnzoo.pdes._problem import Reference as Reference

@@ -25,15 +25,18 @@ Ansatz: TypeAlias = Callable[[Point, Values], Values]
 
 CONSTRAINTS = ("soft", "hard")
 
+EQUATION = "equation"
+"""Name of the term that holds the (first) equation; the others are named by their conditions."""
+
 
 @dataclass(frozen=True)
 class Condition:
-    """An initial, boundary or periodic condition: a residual on part of the boundary.
+    """A residual on a region: an initial, boundary or periodic condition, or a further equation.
 
     Attributes:
         name: Short and unique in its problem, such as "initial".
         residual: Vanishes where the condition holds.
-        region: Where points are drawn, usually a face of the domain.
+        region: Where points are drawn: a face of the domain, or all of it for an equation.
     """
 
     name: str
@@ -92,7 +95,7 @@ class Problem:
         title: One line for tables and cards.
         domain: Space-time box; its letters name the coordinates.
         components: Names of the unknowns.
-        equation: Residual of the equation inside of the domain.
+        equation: Residual of the equation inside of the domain; of a system, the first one.
         conditions: Residuals on the boundary. Empty where `ansatz` meets all of them.
         reference: The solution.
         evaluation_shape: Shape of the uniform grid on which the stated errors are measured; fine
@@ -100,6 +103,7 @@ class Problem:
         arguments: What the factory was called with.
         citation: Source of the setting.
         ansatz: Hard constraints, or None.
+        system: Residuals of the other equations of a system, each over the whole domain.
     """
 
     name: str
@@ -113,6 +117,13 @@ class Problem:
     arguments: Mapping[str, float | str] = field(default_factory=dict)
     citation: str = ""
     ansatz: Ansatz | None = None
+    system: tuple[Condition, ...] = ()
+
+    @property
+    def terms(self) -> dict[str, Condition]:
+        """All residuals by name: the equations first, then the conditions."""
+        first = Condition(EQUATION, self.equation, self.domain)
+        return {term.name: term for term in (first, *self.system, *self.conditions)}
 
     @property
     def coords(self) -> str:
