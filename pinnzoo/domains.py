@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -63,6 +64,15 @@ class Box:
         lower[i] = upper[i] = float(value)
         return Box(self.coords, tuple(lower), tuple(upper))
 
+    def boundary(self, coords: str) -> "Surface":
+        """All faces on which one of `coords` is at a bound, as one region.
+
+        With the letters of space alone this is where boundary conditions hold at all times.
+        """
+        return Surface(
+            tuple(self.face(coord, bound) for coord in coords for bound in self.bounds(coord))
+        )
+
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
         """Which points lie inside, up to `slack` times the extent of each axis."""
         lower, upper = np.asarray(self.lower), np.asarray(self.upper)
@@ -90,6 +100,39 @@ class Box:
         return weights
 
 
+@dataclass(frozen=True)
+class Surface:
+    """Several faces of a box as one region, so that one condition can hold on all of them.
+
+    Attributes:
+        faces: Boxes with as many free coordinates each, at least one.
+    """
+
+    faces: tuple[Box, ...]
+
+    def __post_init__(self) -> None:
+        free = {np.count_nonzero(np.subtract(face.upper, face.lower)) for face in self.faces}
+        if len(free) != 1 or free == {0}:
+            raise PointsError(
+                f"a surface of faces with {sorted(free)} free coordinates was given: all faces "
+                "have the same number of them, and at least one."
+            )
+
+    @property
+    def lower(self) -> tuple[float, ...]:
+        """Lower bounds of the smallest box that holds all faces."""
+        return tuple(np.min([face.lower for face in self.faces], axis=0).tolist())
+
+    @property
+    def upper(self) -> tuple[float, ...]:
+        """Upper bounds of the smallest box that holds all faces."""
+        return tuple(np.max([face.upper for face in self.faces], axis=0).tolist())
+
+
+Region: TypeAlias = Box | Surface
+"""Where the points of a term are drawn."""
+
+
 def _uniform(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.random((n, dim))
 
@@ -115,11 +158,13 @@ SAMPLERS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
 }
 
 
-def sample(box: Box, n: int, method: str, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
-    """Draw `n` points in `box`; coordinates without extent are exact and use up no dimension.
+def sample(
+    region: Region, n: int, method: str, rng: np.random.Generator
+) -> Float[np.ndarray, "n d"]:
+    """Draw `n` points in `region`; coordinates without extent are exact and use up no dimension.
 
     Args:
-        box: Where to draw.
+        region: Where to draw. The faces of a surface get points in proportion to their size.
         n: How many points; at least one.
         method: A name of `SAMPLERS`: "uniform", "latin_hypercube" (McKay, Beckman and Conover
             1979) or "sobol" (scrambled, Owen 1998).
@@ -133,12 +178,36 @@ def sample(box: Box, n: int, method: str, rng: np.random.Generator) -> Float[np.
         raise UnknownNameError.of("sampler", method, SAMPLERS)
     if n < 1:
         raise PointsError(f"{n} points were asked for: ask for at least one.")
+    face = region.faces[0] if isinstance(region, Surface) else region
+    dim = np.count_nonzero(np.subtract(face.upper, face.lower))
+    unit = SAMPLERS[method](dim, n, rng) if dim else np.empty((n, 0))
+    return _unroll(region, unit) if isinstance(region, Surface) else _stretch(region, unit)
+
+
+def _stretch(box: Box, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n d"]:
+    """Points of the unit cube in the coordinates of `box` that have an extent."""
     lower, upper = np.asarray(box.lower), np.asarray(box.upper)
     free = upper > lower
-    points = np.tile(lower, (n, 1))
-    if free.any():
-        unit = SAMPLERS[method](int(free.sum()), n, rng)
-        points[:, free] = lower[free] + (upper - lower)[free] * unit
+    points = np.tile(lower, (len(unit), 1))
+    points[:, free] = lower[free] + (upper - lower)[free] * unit
+    return points
+
+
+def _unroll(surface: Surface, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n d"]:
+    """Points of the unit cube on a surface whose faces lie side by side along the first axis.
+
+    The first coordinate says on which face a point lies and where on it, so that points that
+    fill the cube evenly fill the surface evenly too.
+    """
+    extents = np.array([np.subtract(face.upper, face.lower) for face in surface.faces])
+    areas = np.prod(np.where(extents > 0, extents, 1.0), axis=1)
+    edges = np.concatenate([[0.0], np.cumsum(areas) / np.sum(areas)])
+    which = np.clip(np.searchsorted(edges, unit[:, 0], side="right") - 1, 0, len(areas) - 1)
+    along = (unit[:, 0] - edges[which]) / (edges[which + 1] - edges[which])
+    unit = np.column_stack([np.clip(along, 0.0, 1.0), unit[:, 1:]])
+    points = np.empty((len(unit), extents.shape[1]))
+    for k, face in enumerate(surface.faces):
+        points[which == k] = _stretch(face, unit[which == k])
     return points
 
 

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
-from pinnzoo.domains import Box
+from pinnzoo.domains import Region
 from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import Problem
@@ -181,7 +181,7 @@ class Objective:
         )
 
 
-def regions(problem: Problem) -> dict[str, Box]:
+def regions(problem: Problem) -> dict[str, Region]:
     """Where the points of each term are drawn: the domain, or a condition's face."""
     return {name: term.region for name, term in problem.terms.items()}
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from pinnzoo import diagnostics
 from pinnzoo._typing import Theta
-from pinnzoo.domains import Box, residual_adaptive, sample
+from pinnzoo.domains import Region, residual_adaptive, sample
 from pinnzoo.entry import Entry, Snapshots, build
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures, evaluate_field
@@ -117,12 +117,12 @@ def log_spaced_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     return sorted({0, *np.unique(np.round(np.geomspace(1, total, count)).astype(int)).tolist()})
 
 
-def term_counts(boxes: Mapping[str, Box], counts: Mapping[str, int]) -> dict[str, int]:
+def term_counts(boxes: Mapping[str, Region], counts: Mapping[str, int]) -> dict[str, int]:
     """Points per term; equations of a system share a count, and a single point is one point."""
     equation = counts[EQUATION]
     conditions = counts.get("conditions", equation)
 
-    def count(name: str, box: Box) -> int:
+    def count(name: str, box: Region) -> int:
         if box.lower == box.upper:
             return 1
         return counts.get(name, equation if box == boxes[EQUATION] else conditions)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pinnzoo.domains import SAMPLERS, Box, residual_adaptive, sample
+from pinnzoo.domains import SAMPLERS, Box, Surface, residual_adaptive, sample
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 
 BOX = Box("txy", (0.0, -1.0, 2.0), (1.0, 3.0, 2.5))
@@ -124,3 +124,48 @@ def test_residual_adaptive_is_uniform_where_the_residual_vanishes():
     np.testing.assert_array_equal(chosen, candidates)
     with pytest.raises(PointsError):
         residual_adaptive(candidates, np.zeros(10), 11, np.random.default_rng(0))
+
+
+SIDES = BOX.boundary("xy")
+
+
+def test_boundary_in_space_is_the_four_faces_that_fix_x_or_y():
+    fixed = [("x", -1.0), ("x", 3.0), ("y", 2.0), ("y", 2.5)]
+    assert SIDES.faces == tuple(BOX.face(*where) for where in fixed)
+    assert (SIDES.lower, SIDES.upper) == (BOX.lower, BOX.upper)
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+@pytest.mark.parametrize("n", [1, 7, 64])
+def test_samples_of_a_surface_lie_exactly_on_its_faces(method, n):
+    points = sample(SIDES, n, method, np.random.default_rng(3))
+    assert points.shape == (n, 3)
+    assert BOX.contains(points, slack=0).all()
+    on = [face.contains(points, slack=0) for face in SIDES.faces]
+    np.testing.assert_array_equal(np.sum(on, axis=0), 1)
+    np.testing.assert_array_equal(points, sample(SIDES, n, method, np.random.default_rng(3)))
+
+
+def test_faces_get_points_by_their_size_and_evenly():
+    points = sample(SIDES, 4096, "sobol", np.random.default_rng(0))
+    for face, share in zip(SIDES.faces, np.array([0.5, 0.5, 4.0, 4.0]) / 9, strict=True):
+        on = points[face.contains(points, slack=0)]
+        np.testing.assert_allclose(len(on) / len(points), share, atol=2 / 4096)
+        free = np.subtract(face.upper, face.lower) > 0
+        unit = np.sort((on - face.lower)[:, free] / np.subtract(face.upper, face.lower)[free], 0)
+        even = (np.arange(len(on)) + 0.5) / len(on)
+        assert np.abs(unit - even[:, None]).max() < 0.02
+
+
+def test_perimeter_is_covered_without_gaps():
+    """In 2D, Latin hypercube samples of a boundary are one per equal piece of its length."""
+    square = Box("xy", (0.0, 0.0), (1.0, 3.0))
+    points = sample(square.boundary("xy"), 80, "latin_hypercube", np.random.default_rng(0))
+    left = np.sort(points[points[:, 0] == 0][:, 1])
+    np.testing.assert_array_equal(np.floor(left * 10), np.arange(30))
+
+
+@pytest.mark.parametrize("faces", [(), (BOX, BOX.face("x", 3.0)), Box("x", (0,), (1,)).boundary])
+def test_surfaces_that_cannot_be_sampled_are_refused(faces):
+    with pytest.raises(PointsError, match="free coordinates"):
+        faces("x") if callable(faces) else Surface(faces)

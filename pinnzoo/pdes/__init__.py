@@ -11,6 +11,8 @@ from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.poisson import poisson
+from pinnzoo.pdes.poisson_2d import poisson_2d
+from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.wave import wave
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
@@ -18,6 +20,8 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "convection": convection,
     "heat": heat,
     "poisson": poisson,
+    "poisson_2d": poisson_2d,
+    "reaction": reaction,
     "wave": wave,
 }
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from pinnzoo._tables import check_positive as check_positive
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
+from pinnzoo.domains import Box, Region, Surface
 from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.precision import require_x64
 
@@ -36,12 +36,13 @@ class Condition:
     Attributes:
         name: Short and unique in its problem, such as "initial".
         residual: Vanishes where the condition holds.
-        region: Where points are drawn: a face of the domain, or all of it for an equation.
+        region: Where points are drawn: a face or several of the domain, or all of it for an
+            equation.
     """
 
     name: str
     residual: Residual
-    region: Box
+    region: Region
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ class Problem:
         return lambda z: ansatz(z, network(z))
 
     def evaluation_points(self, coarsen: int = 1) -> Float[np.ndarray, "n d"]:
-        """The grid of `evaluation_shape`, every `coarsen`-th line of it kept."""
-        shape = tuple((k - 1) // coarsen + 1 for k in self.evaluation_shape)
+        """The grid of `evaluation_shape`, every `coarsen`-th line of it kept, two at least."""
+        shape = tuple(max((k - 1) // coarsen + 1, 2) for k in self.evaluation_shape)
         return self.domain.grid(shape)
 
     def check_points(self, points: object) -> Float[np.ndarray, "n d"]:
@@ -190,45 +191,64 @@ def check_constraints(constraints: str) -> bool:
     return constraints == "hard"
 
 
-def initial(
-    domain: Box, component: str, profile: Callable[[Float[Array, ""]], Array], name: str = "initial"
+def prescribe(
+    region: Region, component: str, value: float | Callable[[Point], Array], name: str
 ) -> Condition:
-    """`component` (a value or a derivative such as "u_t") equals `profile(x)` at the first time.
+    """`component` (a value or a derivative such as "u_t") equals `value` on `region`.
 
     Args:
-        domain: Space-time box with coordinates (t, x).
+        region: Where it holds.
         component: What is prescribed.
-        profile: Its value as a function of x.
+        value: A number, or a function of the point.
         name: Name of the condition.
     """
 
     def residual(u: Field, z: Point) -> Scalar:
-        (value,) = u(z, component)
-        return value - profile(z[1])
+        (prescribed,) = u(z, component)
+        return prescribed - (value(z) if callable(value) else value)
 
-    return Condition(name, residual, domain.face("t", domain.bounds("t")[0]))
+    return Condition(name, residual, region)
 
 
-def dirichlet(domain: Box, component: str, coord: str, side: str, value: float = 0.0) -> Condition:
+def initial(
+    domain: Box, component: str, profile: Callable[..., Array], name: str = "initial"
+) -> Condition:
+    """`component` (a value or a derivative such as "u_t") equals `profile` at the first time.
+
+    Args:
+        domain: Space-time box whose first coordinate is t.
+        component: What is prescribed.
+        profile: Its value as a function of the coordinates of space, `profile(x)` or
+            `profile(x, y)`.
+        name: Name of the condition.
+    """
+    start = domain.face("t", domain.bounds("t")[0])
+    return prescribe(start, component, lambda z: profile(*z[1:]), name)
+
+
+def dirichlet(
+    domain: Box,
+    component: str,
+    coord: str,
+    side: str,
+    value: float | Callable[[Point], Array] = 0.0,
+) -> Condition:
     """`component` equals `value` on the "left" (lower) or "right" (upper) face of `coord`."""
-
-    def residual(u: Field, z: Point) -> Scalar:
-        return u(z, component)[0] - value
-
     bound = domain.bounds(coord)[("left", "right").index(side)]
-    return Condition(side, residual, domain.face(coord, bound))
+    return prescribe(domain.face(coord, bound), component, value, side)
 
 
-def periodic(domain: Box, component: str, coord: str) -> Condition:
-    """`component` agrees on the two faces of `coord`."""
-    low, high = domain.bounds(coord)
-    shift = np.zeros(domain.d)
-    shift[domain.axis(coord)] = high - low
+def periodic(domain: Box, component: str, coords: str, name: str = "periodic") -> Condition:
+    """`component` agrees on the two faces of every one of `coords`."""
+    faces = tuple(domain.face(coord, domain.bounds(coord)[0]) for coord in coords)
+    wrapped = np.isin(list(domain.coords), list(coords))
 
     def residual(u: Field, z: Point) -> Scalar:
-        return u(z, component)[0] - u(z + jnp.asarray(shift, z.dtype), component)[0]
+        low, high = jnp.asarray(domain.lower, z.dtype), jnp.asarray(domain.upper, z.dtype)
+        opposite = jnp.where(wrapped & (z == low), high, z)
+        return u(z, component)[0] - u(opposite, component)[0]
 
-    return Condition("periodic", residual, domain.face(coord, low))
+    return Condition(name, residual, faces[0] if len(faces) == 1 else Surface(faces))
 
 
 def evaluate_function(

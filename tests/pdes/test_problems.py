@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pinnzoo.derivatives import Field
-from pinnzoo.domains import sample
+from pinnzoo.domains import Surface, sample
 from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes._problem import evaluate_function
@@ -58,11 +58,12 @@ class TestProblem:
         problem = make_problem(name, {})
         points = interior(problem)
         solution = problem.reference.function
-        value, terms = magnitudes(problem, solution, problem.equation, points)
-        assert terms > 0.1
-        assert value < 1e-10 * terms
-        value, _ = magnitudes(problem, perturbed(solution), problem.equation, points)
-        assert value > 1e-2
+        for equation in (problem.equation, *(term.residual for term in problem.system)):
+            value, terms = magnitudes(problem, solution, equation, points)
+            assert terms > 0.1
+            assert value < 1e-10 * terms
+            value, _ = magnitudes(problem, perturbed(solution), equation, points)
+            assert value > 1e-2
 
     def test_reference_meets_every_condition_and_a_perturbed_one_none(self, name):
         problem = make_problem(name, {})
@@ -76,13 +77,15 @@ class TestProblem:
 
     def test_conditions_lie_on_faces_of_the_domain(self, name):
         problem = make_problem(name, {})
-        names = [condition.name for condition in problem.conditions]
+        names = ["equation", *(term.name for term in (*problem.system, *problem.conditions))]
         assert len(set(names)) == len(names)
-        assert "equation" not in names
-        for condition in problem.conditions:
-            low, high = np.asarray(condition.region.lower), np.asarray(condition.region.upper)
+        assert list(problem.terms) == names
+        assert all(equation.region == problem.domain for equation in problem.system)
+        regions = [condition.region for condition in problem.conditions]
+        for face in (f for r in regions for f in (r.faces if isinstance(r, Surface) else (r,))):
+            low, high = np.asarray(face.lower), np.asarray(face.upper)
             fixed = low == high
-            assert fixed.sum() == 1
+            assert fixed.any()
             on_a_face = (low == problem.domain.lower) | (low == problem.domain.upper)
             assert on_a_face[fixed].all()
             np.testing.assert_array_equal(low[~fixed], np.asarray(problem.domain.lower)[~fixed])
@@ -207,6 +210,16 @@ def test_fractional_poisson_frequency_is_refused():
         make_problem("poisson", {"frequency": 50.5})
 
 
+def test_poisson_with_other_modes_is_refused():
+    with pytest.raises(RecipeError, match="'single' and 'multi'"):
+        make_problem("poisson_2d", {"modes": "double"})
+
+
+def test_large_reaction_rates_overflow_nowhere():
+    reference = make_problem("reaction", {"rho": 1e4}).reference
+    np.testing.assert_allclose(reference(np.array([[1.0, 0.0], [1.0, 3.0]])), 1.0)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -214,6 +227,8 @@ def test_fractional_poisson_frequency_is_refused():
         ("convection", {"beta": 3.0}),
         ("heat", {"diffusivity": 2.0}),
         ("poisson", {"frequency": 3.0, "amplitude": 2.0}),
+        ("poisson_2d", {"modes": "multi"}),
+        ("reaction", {"rho": 20.0}),
         ("wave", {"speed": 0.5}),
     ],
 )
