@@ -19,6 +19,7 @@ FLOORS: list[list[set[str]]] = [
     [{"references"}],
     [{"pdes"}, {"architectures"}],
     [{"objective", "weighting"}],
+    [{"sharding"}],
     [{"optimizers"}, {"diagnostics"}],
     [{"metrics", "folder", "blueprint", "records", "entry", "store", "hub", "zoo"}],
     [{"evaluation", "training"}],

@@ -21,6 +21,7 @@ from pinnzoo.linalg import (
 )
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.sharding import AgreedSystem, mesh_of, reduced_rows
 
 RULES = ("search", "paper")
 SCALINGS = ("identity", "columns")
@@ -65,9 +66,16 @@ def _vjp(objective: Objective, theta: Theta, residual: Any) -> Theta:
 def _linear_model(
     objective: Objective, theta: Theta, chunk: int, memory: float
 ) -> tuple[Any, Any, float, Callable[[Any], Any]]:
-    """r, J, the loss, and `w -> Jᵀw`; a triangle in the place of J and r where J is too large."""
+    """r, J, the loss, and `w -> Jᵀw`.
+
+    A triangle takes the place of J and r where J is too large, and reduced rows where its rows
+    are spread over several devices.
+    """
     row = theta.size * theta.dtype.itemsize
     budget = max(1, int(memory * 2**30 / row))
+    if mesh_of(objective) is not None:
+        jacobian, residual, loss = reduced_rows(objective, theta, chunk, budget)
+        return residual, jacobian, loss, functools.partial(_vjp, objective, theta)
     if objective.n <= budget:
         residual, jacobian, loss = _linearize(objective, theta, chunk)
         if default_backend() == "host":
@@ -190,6 +198,8 @@ def levenberg_marquardt(
             )
         weights = column_norms(jacobian) if scaling == "columns" else np.ones(theta.size)
         system = damped_system(jacobian, residual, method=chosen, scaling=weights)
+        if (mesh := mesh_of(objective)) is not None:
+            system = AgreedSystem(system, mesh)
         trials = _Trials(
             objective, theta, loss, pull_back, system, weights, acceleration, corrections
         )
