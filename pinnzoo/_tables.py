@@ -53,6 +53,17 @@ def make(
         ) from error
 
 
+def check_finite(**arguments: float) -> None:
+    """Raise unless every argument is a finite number.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    for name, value in arguments.items():
+        if not _is_finite(value):
+            raise RecipeError(f"{name}={value!r} was given: it must be a number.")
+
+
 def check_positive(**arguments: float) -> None:
     """Raise unless every argument is a finite number above zero.
 
@@ -60,6 +71,9 @@ def check_positive(**arguments: float) -> None:
         RecipeError: One is not.
     """
     for name, value in arguments.items():
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value > 0):
+        if not (_is_finite(value) and value > 0):
             raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

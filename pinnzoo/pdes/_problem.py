@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnzoo._tables import check_finite as check_finite
 from pinnzoo._tables import check_positive as check_positive
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field

@@ -5,8 +5,8 @@ and 16. The equation is divided by the amplitude of the fastest term of f, which
 and 128π² for the four scales, so that its two sides are of order one.
 
 Source: the arch is that of Müller and Zeinhofer, "Achieving High Accuracy with PINNs via Energy
-Natural Gradient Descent" (ICML 2023, arXiv 2302.13163), section 4.1; the four scales are those of
-arXiv 2607.02194. Known difficulty: none for the arch, a first test for an optimizer; spectral bias
+Natural Gradient Descent" (ICML 2023, arXiv 2302.13163); the four scales are those of arXiv
+2607.02194. Known difficulty: none for the arch, a first test for an optimizer; spectral bias
 for the four scales, of which the slowest is a sixteenth of the fastest in f, and as large in u.
 """
 

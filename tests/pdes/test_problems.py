@@ -20,6 +20,10 @@ from tests.oracles import burgers_bessel, burgers_integral, small_network
 HARD = [name for name in PROBLEMS if "constraints" in inspect.signature(PROBLEMS[name]).parameters]
 
 
+POSITIONS = ("x1", "x2")
+"""Arguments that may have either sign."""
+
+
 def interior(problem, n=40):
     """Points off the boundary, where a reference may have no derivative."""
     points = sample(problem.domain, n, "uniform", np.random.default_rng(0))
@@ -98,7 +102,7 @@ class TestProblem:
 
     def test_field_of_the_reference_has_the_components_of_the_problem(self, name):
         problem = make_problem(name, {})
-        points = problem.evaluation_points(50)
+        points = interior(problem)
         values = problem.reference(points)
         assert values.shape == (len(points), problem.m)
         assert values.dtype == np.float64
@@ -132,7 +136,8 @@ class TestProblem:
 
     def test_every_numeric_argument_refuses_zero_nan_and_text(self, name):
         for argument, parameter in inspect.signature(PROBLEMS[name]).parameters.items():
-            for wrong in (0.0, -1.0, float("nan"), float("inf"), "many", None, True):
+            out_of_range = () if argument in POSITIONS else (0.0, -1.0)
+            for wrong in (*out_of_range, float("nan"), float("inf"), "many", None, True):
                 if isinstance(parameter.default, (int, float)):
                     with pytest.raises(RecipeError, match=argument):
                         make_problem(name, {argument: wrong})  # pyright: ignore
@@ -205,9 +210,12 @@ def test_unknown_problems_and_arguments_are_refused_with_what_exists():
     assert issubclass(UnknownNameError, PinnzooError)
 
 
-def test_fractional_poisson_frequency_is_refused():
-    with pytest.raises(RecipeError, match=r"frequency=50\.5"):
-        make_problem("poisson", {"frequency": 50.5})
+@pytest.mark.parametrize(
+    ("name", "argument"), [("poisson", "frequency"), ("helmholtz", "a1"), ("helmholtz", "a2")]
+)
+def test_fractions_of_waves_are_refused(name, argument):
+    with pytest.raises(RecipeError, match=rf"{argument}=5\.5 .* whole number"):
+        make_problem(name, {argument: 5.5})
 
 
 def test_poisson_with_other_modes_is_refused():
@@ -226,9 +234,12 @@ def test_large_reaction_rates_overflow_nowhere():
         ("burgers", {"viscosity": 0.1}),
         ("convection", {"beta": 3.0}),
         ("heat", {"diffusivity": 2.0}),
+        ("helmholtz", {"a1": 2.0, "a2": 3.0, "k": 10.0}),
+        ("kdv_solitons", {"c1": 4.0, "c2": 1.0, "x1": 3.0, "x2": 9.0}),
         ("poisson", {"frequency": 3.0, "amplitude": 2.0}),
         ("poisson_2d", {"modes": "multi"}),
         ("reaction", {"rho": 20.0}),
+        ("sine_gordon", {"frequency": 0.9}),
         ("wave", {"speed": 0.5}),
     ],
 )
@@ -238,8 +249,12 @@ def test_reference_follows_the_physical_arguments(name, arguments):
     solution = changed.reference.function
     value, terms = magnitudes(changed, solution, changed.equation, points)
     assert value < 1e-10 * terms
-    value, terms = magnitudes(default, solution, default.equation, points)
-    assert value > 1e-2
+    rng = np.random.default_rng(0)
+    missed = [
+        magnitudes(default, solution, term.residual, sample(term.region, 40, "uniform", rng))[0]
+        for term in default.terms.values()
+    ]
+    assert max(missed) > 1e-2
 
 
 @pytest.mark.usefixtures("single_precision")
@@ -316,3 +331,45 @@ def test_cole_hopf_begins_with_the_sine_and_is_odd():
     left = solution(np.stack([np.full_like(x, 0.6), -x], axis=1))[:, 0]
     np.testing.assert_allclose(right, -left, atol=1e-13)
     assert np.abs(right).max() > 0.5
+
+
+def test_two_solitons_are_those_of_hirota():
+    """`u = 2 ∂²/∂x² log F` with F of Hirota, Phys. Rev. Lett. 27 (1971), 1192."""
+    problem = make_problem("kdv_solitons", {})
+    speeds, starts = np.array([6.0, 2.0]), np.array([-2.0, 2.0])
+    k = np.sqrt(speeds)
+    ratio = (k[0] - k[1]) / (k[0] + k[1])
+
+    def log_f(z):
+        # Positions are those of the solitons before the collision up to a phase, log(1 / ratio).
+        first, second = jnp.exp(k * (z[1] - speeds * z[0] - starts)) / ratio
+        return jnp.log(1 + first + second + ratio**2 * first * second)
+
+    points = interior(problem, 200)
+    expected = 2 * jax.jit(jax.vmap(jax.hessian(log_f)))(points)[:, 1, 1]
+    assert expected.max() > 2
+    np.testing.assert_allclose(problem.reference(points)[:, 0], expected, rtol=0, atol=1e-12)
+
+
+def test_two_solitons_have_all_digits_in_their_tails():
+    """Against the bare quotient of hyperbolic functions, in extended precision."""
+    problem = make_problem("kdv_solitons", {})
+    points = 10 * problem.domain.grid((11, 21))  # ten times as far as the problem reaches
+    t, x = points.T.astype(np.longdouble)
+    k1, k2 = np.sqrt(np.array([6, 2], dtype=np.longdouble))
+    a, b = k1 * (x - 6 * t + 2) / 2, k2 * (x - 2 * t - 2) / 2
+    above = 6 * np.cosh(b) ** 2 + 2 * np.sinh(a) ** 2
+    below = (k1 - k2) * np.cosh(a + b) + (k1 + k2) * np.cosh(a - b)
+    expected = (8 * above / below**2).astype(float)
+    assert 0 < expected.min() < 1e-100
+    np.testing.assert_allclose(problem.reference(points)[:, 0], expected, rtol=1e-12)
+
+
+def test_solitons_of_one_speed_are_refused():
+    with pytest.raises(RecipeError, match="faster"):
+        make_problem("kdv_solitons", {"c2": 6.0})
+
+
+def test_breather_of_frequency_one_is_refused():
+    with pytest.raises(RecipeError, match="below 1"):
+        make_problem("sine_gordon", {"frequency": 1.0})
