@@ -10,11 +10,15 @@ from pinnzoo.optimizers._base import from_optax as from_optax
 from pinnzoo.optimizers.adam import adam
 from pinnzoo.optimizers.lbfgs import lbfgs
 from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
+from pinnzoo.optimizers.ssbfgs import ssbfgs
+from pinnzoo.optimizers.ssbroyden import ssbroyden
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
     "lbfgs": lbfgs,
     "levenberg_marquardt": levenberg_marquardt,
+    "ssbfgs": ssbfgs,
+    "ssbroyden": ssbroyden,
 }
 
 
