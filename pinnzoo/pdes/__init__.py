@@ -7,29 +7,35 @@ from pinnzoo.pdes._problem import EQUATION as EQUATION
 from pinnzoo.pdes._problem import Condition as Condition
 from pinnzoo.pdes._problem import Problem as Problem
 from pinnzoo.pdes._problem import Reference as Reference
+from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
 from pinnzoo.pdes.klein_gordon import klein_gordon
+from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.sine_gordon import sine_gordon
+from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.wave import wave
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "beltrami": beltrami,
     "burgers": burgers,
     "convection": convection,
     "heat": heat,
     "helmholtz": helmholtz,
     "kdv_solitons": kdv_solitons,
     "klein_gordon": klein_gordon,
+    "kovasznay": kovasznay,
     "poisson": poisson,
     "poisson_2d": poisson_2d,
     "reaction": reaction,
     "sine_gordon": sine_gordon,
+    "taylor_green": taylor_green,
     "wave": wave,
 }
 

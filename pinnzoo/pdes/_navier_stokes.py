@@ -1,0 +1,89 @@
+"""Incompressible flow in velocity and pressure, for every problem that is about it.
+
+The Navier-Stokes equations `u_t + (u·∇)u + ∇p = ν Δu` and `∇·u = 0`, with density one. Velocities
+along x, y and z are called u, v and w; there is no `u_t` where the coordinates have no t.
+"""
+
+from pinnzoo._typing import Point, PointFunction, Scalar
+from pinnzoo.derivatives import Field
+from pinnzoo.domains import Box, Region
+from pinnzoo.pdes._problem import Condition, Residual, prescribe
+
+VELOCITIES = {"x": "u", "y": "v", "z": "w"}
+"""The velocity along each coordinate of space."""
+
+
+def velocities(domain: Box) -> tuple[str, ...]:
+    """Names of the velocities in `domain`; with "p" after them, the components of the problem."""
+    return tuple(VELOCITIES[coord] for coord in domain.coords if coord != "t")
+
+
+def momentum(domain: Box, along: str, viscosity: float) -> Residual:
+    """`c_t + (u·∇)c + ∂p/∂s - ν Δc` for the velocity c along s.
+
+    Args:
+        domain: Its coordinates say whether the flow is steady and how many velocities there are.
+        along: The letter of s.
+        viscosity: ν, length²/time.
+    """
+    space = domain.coords.replace("t", "")
+    c, carriers = VELOCITIES[along], " ".join(velocities(domain))
+    slopes = " ".join(f"{c}_{s}" for s in space)
+    curvatures = " ".join(f"{c}_{s}{s}" for s in space)
+    rate = f"{c}_t" if "t" in domain.coords else ""
+    d = len(space)
+
+    def residual(u: Field, z: Point) -> Scalar:
+        p_s, *values = u(z, f"p_{along} {carriers} {slopes} {curvatures} {rate}")
+        velocity, slope, curvature, c_t = (values[k * d : (k + 1) * d] for k in range(4))
+        carried = sum(a * b for a, b in zip(velocity, slope, strict=True))
+        return sum(c_t) + carried + p_s - viscosity * sum(curvature)
+
+    return residual
+
+
+def continuity(domain: Box) -> Residual:
+    """`∇·u`."""
+    names = " ".join(f"{VELOCITIES[s]}_{s}" for s in domain.coords if s != "t")
+
+    def residual(u: Field, z: Point) -> Scalar:
+        return sum(u(z, names))  # pyright: ignore[reportReturnType]
+
+    return residual
+
+
+def navier_stokes(domain: Box, viscosity: float) -> tuple[Residual, tuple[Condition, ...]]:
+    """The momentum along x, and the system that goes with it: other momenta, then continuity.
+
+    Args:
+        domain: Where they hold; its coordinates say how many there are.
+        viscosity: ν, length²/time; one over the Reynolds number where lengths and velocities are
+            in units of the flow's own.
+    """
+    others = [s for s in domain.coords if s not in "tx"]
+    system = (
+        *(Condition(f"momentum_{s}", momentum(domain, s, viscosity), domain) for s in others),
+        Condition("continuity", continuity(domain), domain),
+    )
+    return momentum(domain, "x", viscosity), system
+
+
+def prescribe_velocity(
+    domain: Box, region: Region, solution: PointFunction, name: str
+) -> tuple[Condition, ...]:
+    """Every velocity is that of `solution` on `region`, as conditions "name_u", "name_v", ..."""
+    return tuple(
+        prescribe(region, c, lambda z, k=k: solution(z)[k], f"{name}_{c}")
+        for k, c in enumerate(velocities(domain))
+    )
+
+
+def pin_pressure(domain: Box, solution: PointFunction) -> Condition:
+    """The pressure is that of `solution` at the last corner in space, at all times.
+
+    The equations fix it up to a constant that may depend on time; this is that constant.
+    """
+    corner = domain
+    for coord in domain.coords.replace("t", ""):
+        corner = corner.face(coord, domain.bounds(coord)[1])
+    return prescribe(corner, "p", lambda z: solution(z)[-1], "pressure")
