@@ -72,7 +72,7 @@ class Term:
         return jnp.broadcast_to(self.scale, (self.n,))[:, None] * rows
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["terms"], meta_fields=[])
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["terms"], meta_fields=["shapes"])
 @dataclass(frozen=True)
 class Objective:
     """The residual vector r(θ) of a network on a problem, as a function of flat parameters.
@@ -86,9 +86,12 @@ class Objective:
 
     Attributes:
         terms: The equation first, then the conditions.
+        shapes: Shapes of the arrays that make up the parameters, in their order; none where that
+            is not known. For optimizers that treat weight matrices as matrices.
     """
 
     terms: tuple[Term, ...]
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def n(self) -> int:
@@ -138,9 +141,8 @@ class Objective:
             for start in range(0, term.n, rows):
                 part = slice(start, start + rows)
                 scale = term.scale if term.scale.ndim == 0 else term.scale[part]
-                parts.append(
-                    Objective((dataclasses.replace(term, points=term.points[part], scale=scale),))
-                )
+                rows_of = dataclasses.replace(term, points=term.points[part], scale=scale)
+                parts.append(dataclasses.replace(self, terms=(rows_of,)))
         return parts
 
     def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
@@ -167,18 +169,17 @@ class Objective:
                 scale = term.scale * math.sqrt(term.n / len(new))
                 term = dataclasses.replace(term, points=new, scale=scale)
             terms.append(term)
-        return Objective(tuple(terms))
+        return dataclasses.replace(self, terms=tuple(terms))
 
     def with_scales(self, scales: Mapping[str, Float[Array, " *n"] | float]) -> "Objective":
         """The same objective with other row scales, for adaptive and causal weights."""
-        return Objective(
-            tuple(
-                dataclasses.replace(term, scale=jnp.asarray(scales[term.name], term.points.dtype))
-                if term.name in scales
-                else term
-                for term in self.terms
-            )
+        terms = (
+            dataclasses.replace(term, scale=jnp.asarray(scales[term.name], term.points.dtype))
+            if term.name in scales
+            else term
+            for term in self.terms
         )
+        return dataclasses.replace(self, terms=tuple(terms))
 
 
 def regions(problem: Problem) -> dict[str, Region]:
@@ -279,4 +280,6 @@ def assemble(
             jnp.asarray(drawn, theta.dtype), jnp.asarray(scale, theta.dtype), name, at_point
         )
 
-    return Assembly(theta, Objective(tuple(map(term, residuals))), field, to_model)
+    # The same order as in `flatten_model`.
+    shapes = tuple(leaf.shape for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    return Assembly(theta, Objective(tuple(map(term, residuals)), shapes), field, to_model)

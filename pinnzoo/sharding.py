@@ -51,7 +51,7 @@ def shard(objective: Objective, mesh: Mesh) -> Objective:
         scale = np.pad(np.broadcast_to(term.scale, (term.n,)), (0, padding))
         return dataclasses.replace(term, points=place(points), scale=place(scale))
 
-    return Objective(tuple(map(spread, objective.terms)))
+    return dataclasses.replace(objective, terms=tuple(map(spread, objective.terms)))
 
 
 def mesh_of(objective: Objective) -> Mesh | None:

@@ -10,6 +10,7 @@ from pinnzoo.optimizers._base import from_optax as from_optax
 from pinnzoo.optimizers.adam import adam
 from pinnzoo.optimizers.lbfgs import lbfgs
 from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
+from pinnzoo.optimizers.soap import soap
 from pinnzoo.optimizers.ssbfgs import ssbfgs
 from pinnzoo.optimizers.ssbroyden import ssbroyden
 
@@ -17,6 +18,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
     "lbfgs": lbfgs,
     "levenberg_marquardt": levenberg_marquardt,
+    "soap": soap,
     "ssbfgs": ssbfgs,
     "ssbroyden": ssbroyden,
 }

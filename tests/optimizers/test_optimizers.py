@@ -15,7 +15,11 @@ from pinnzoo.objective import EQUATION, Objective, Term
 from pinnzoo.optimizers import OPTIMIZERS, Info, from_optax, make_optimizer
 from tests.oracles import small_assembly
 
-ARGUMENTS = {"adam": {"learning_rate": 1e-2}, "lbfgs": {"memory_size": 5}}
+ARGUMENTS = {
+    "adam": {"learning_rate": 1e-2},
+    "lbfgs": {"memory_size": 5},
+    "soap": {"learning_rate": 1e-2},
+}
 PROBLEMS = ("heat", "curve")
 
 
