@@ -7,6 +7,7 @@ matplotlib is imported when the first picture is made.
 import functools
 import io
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SEQUENTIAL, DIVERGING, ERROR = "viridis", "RdBu_r", "magma"
 SHADES = 96
 """Colors of a map: too many to see a step, few enough that two maps and text share a palette."""
+
+LEGEND_COLUMNS = 6
 
 DECADES_OF_ERROR = 5
 """An error map shows this many decades below its maximum."""
@@ -379,17 +382,17 @@ def drift(entry: "Entry") -> "Figure":
     """Relative distance of the kernel from its initial value, and its effective rank."""
     snapshots = entry.ntk
     steps = np.asarray(snapshots.steps)
-    figure = _figure(2.7)
-    left, right = figure.subplots(1, 2)
     names = [None, *snapshots.blocks]
-    colors = itertools.chain(["black"], itertools.cycle(COLORS))
-    for name, color in zip(names, colors, strict=False):
+    figure = _figure(2.5 + 0.2 * math.ceil(len(names) / LEGEND_COLUMNS))
+    left, right = figure.subplots(1, 2)
+    looks = [("-", "black"), *itertools.product(("-", "--", "-.", ":"), COLORS)]
+    for name, (dashes, color) in zip(names, itertools.cycle(looks), strict=False):
+        style: dict[str, Any] = {"linestyle": dashes, "color": color}
+        style |= {"marker": "o", "markersize": 2.2}
         values = np.asarray(snapshots.drift(block=name))
-        left.plot(steps[1:], _positive(values[1:]), color=color, marker="o", markersize=2.2)
+        left.plot(steps[1:], _positive(values[1:]), **style)
         rank = np.asarray(snapshots.effective_rank(block=name))
-        right.plot(
-            steps, rank, color=color, marker="o", markersize=2.2, label=_label(name or "all")
-        )
+        right.plot(steps, rank, label=_label(name or "all"), **style)
     frobenius = np.asarray(snapshots.drift("frobenius"))
     left.plot(
         steps[1:],
@@ -406,7 +409,7 @@ def drift(entry: "Entry") -> "Figure":
     right.set_xlim(0, None)
     right.set_ylabel("effective rank of $K(t)$")
     right.set_ylim(0, None)
-    figure.legend(loc="outside lower center", ncols=6, handles=right.get_lines())
+    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, handles=right.get_lines())
     for axes in (left, right):
         axes.set_xlabel("step $t$")
     return figure

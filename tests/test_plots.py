@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from pinnzoo import plots
 from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.errors import UnknownNameError
+from pinnzoo.pdes import make_problem
 from pinnzoo.recipes import Phase
 from tests.tiny_entries import tiny_entry, tiny_recipe
 
@@ -64,6 +66,33 @@ def test_reference_and_network_share_one_color_scale():
     reference, network, error = [a.images[0] for a in plots.solution(tiny_entry()).axes if a.images]
     assert reference.get_clim() == network.get_clim()
     assert isinstance(error.norm, LogNorm)
+
+
+@pytest.mark.parametrize(
+    ("problem", "fixed"),
+    [("kovasznay", {}), ("taylor_green", {"t": 1.0}), ("beltrami", {"t": 1.0, "x": 0.0})],
+)
+def test_map_of_a_system_has_a_row_per_component_and_says_where_it_is(problem, fixed):
+    entry = tiny_entry()
+    posed = entry.problem = make_problem(problem, {})
+    entry.predict = lambda points: 1.01 * posed.reference(points)
+    figure = plots.solution(entry)
+    images = [a.images[0] for a in figure.axes if a.images]
+    assert len(images) == 3 * posed.m
+    for coord, value in fixed.items():
+        assert f"${coord} = {value:g}$" in figure.get_suptitle()
+    row, column = 40, 120
+    last = [
+        low + k / 300 * (high - low)
+        for k, low, high in zip(
+            (column, row), posed.domain.lower[-2:], posed.domain.upper[-2:], strict=True
+        )
+    ]
+    (expected,) = posed.reference(np.array([[*fixed.values(), *last]]))
+    for k in range(posed.m):
+        reference, network, _ = (np.asarray(i.get_array()) for i in images[3 * k : 3 * k + 3])
+        np.testing.assert_allclose(reference[row, column], expected[k], rtol=1e-12)
+        np.testing.assert_allclose(network[row, column], 1.01 * expected[k], rtol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +180,26 @@ def test_drift_is_that_of_the_snapshots():
     np.testing.assert_array_equal(left.get_lines()[0].get_xdata(), entry.ntk.steps[1:])
     np.testing.assert_array_equal(left.get_lines()[0].get_ydata(), entry.ntk.drift()[1:])
     np.testing.assert_array_equal(right.get_lines()[0].get_ydata(), entry.ntk.effective_rank())
+
+
+def test_curves_of_many_terms_can_be_told_apart():
+    names = [f"term_{k}" for k in range(17)]
+    entry = tiny_entry()
+    entry.ntk = SimpleNamespace(
+        steps=[0, 1, 10],
+        blocks={name: slice(k, k + 1) for k, name in enumerate(names)},
+        drift=lambda *_, **__: [0.0, 0.1, 0.2],
+        effective_rank=lambda **_: [1.0, 2.0, 3.0],
+    )
+    figure = plots.drift(entry)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "whole kernel",
+        *(name.replace("_", " ") for name in names),
+    ]
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[1].get_lines()}
+    assert len(looks) == 1 + len(names)
+    assert figure.get_figheight() > plots.drift(tiny_entry()).get_figheight()
 
 
 @pytest.mark.parametrize("name", ["ntk", "eigenvalues", "drift"])

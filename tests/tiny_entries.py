@@ -27,7 +27,7 @@ from pinnzoo.folder import (
 )
 from pinnzoo.metrics import to_json, validate
 from pinnzoo.objective import assemble, regions
-from pinnzoo.pdes import make_problem
+from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.pdes._problem import evaluate_function
 from pinnzoo.recipes import Phase, Recipe
 
@@ -46,9 +46,14 @@ def tiny_recipe(problem="heat", optimizer="levenberg_marquardt", **changes) -> R
     return dataclasses.replace(recipe, **changes)
 
 
+def posed(problem: str, constraints: str) -> Problem:
+    """The problem; not all of them can have hard constraints, so soft ones are not spelled out."""
+    return make_problem(problem, {} if constraints == "soft" else {"constraints": constraints})
+
+
 @cache
 def tiny_ntk(problem_name="heat", constraints="soft"):
-    problem = make_problem(problem_name, {"constraints": constraints})
+    problem = posed(problem_name, constraints)
     box = problem.domain
     model = MLP(
         problem.m,
@@ -116,18 +121,18 @@ def tiny_history():
 def tiny_entry(problem="heat", constraints="soft", **changes) -> Any:
     """An entry as far as plots, cards and the command look at it."""
     model, ntk = tiny_ntk(problem, constraints)
-    posed = make_problem(problem, {"constraints": constraints})
-    field = posed.constrain(model)
+    stated = posed(problem, constraints)
+    field = stated.constrain(model)
     recipe = tiny_recipe(problem)
     entry = SimpleNamespace(
         name=recipe.name,
         recipe=recipe,
         metrics=tiny_metrics(problem),
-        problem=posed,
+        problem=stated,
         model=model,
         history=tiny_history(),
         ntk=ntk,
-        predict=lambda points: evaluate_function(field, posed.check_points(points)),
+        predict=lambda points: evaluate_function(field, stated.check_points(points)),
     )
     vars(entry).update(changes)
     return entry
