@@ -64,6 +64,19 @@ class Box:
         lower[i] = upper[i] = float(value)
         return Box(self.coords, tuple(lower), tuple(upper))
 
+    def within(self, coord: str, low: float, high: float) -> "Box | None":
+        """The part of the box where `low ≤ coord ≤ high`, or None where that is no such part.
+
+        A slice that is thinner than the box in this coordinate counts as none: the end of one
+        window is not part of the next.
+        """
+        i = self.axis(coord)
+        lower, upper = list(self.lower), list(self.upper)
+        lower[i], upper[i] = max(lower[i], float(low)), min(upper[i], float(high))
+        if lower[i] > upper[i] or (lower[i] == upper[i] and self.lower[i] < self.upper[i]):
+            return None
+        return Box(self.coords, tuple(lower), tuple(upper))
+
     def boundary(self, coords: str) -> "Surface":
         """All faces on which one of `coords` is at a bound, as one region.
 
@@ -117,6 +130,12 @@ class Surface:
                 f"a surface of faces with {sorted(free)} free coordinates was given: all faces "
                 "have the same number of them, and at least one."
             )
+
+    def within(self, coord: str, low: float, high: float) -> "Surface | None":
+        """The parts of the faces where `low ≤ coord ≤ high`, or None where there are none."""
+        parts = [face.within(coord, low, high) for face in self.faces]
+        kept = tuple(part for part in parts if part is not None)
+        return Surface(kept) if kept else None
 
     @property
     def lower(self) -> tuple[float, ...]:

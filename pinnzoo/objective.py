@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,25 @@ class Objective:
                 parts.append(dataclasses.replace(self, terms=(rows_of,)))
         return parts
 
+    def on_slice(self, theta: Theta, part: slice) -> "Objective":
+        """The same residuals as functions of `theta[part]` alone; the rest of `theta` is fixed."""
+        if part == slice(0, theta.size):
+            return self
+        before, after = theta[: part.start], theta[part.stop :]
+
+        def at_slice(residual: TermResidual) -> TermResidual:
+            return lambda sub, z: residual(jnp.concatenate([before, sub, after]), z)
+
+        return Objective(
+            tuple(
+                dataclasses.replace(term, residual=at_slice(term.residual)) for term in self.terms
+            )
+        )
+
+    def only(self, names: Collection[str]) -> "Objective":
+        """The terms with these names."""
+        return Objective(tuple(term for term in self.terms if term.name in names))
+
     def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
         """The same objective on other points; terms that are not named keep theirs.
 
@@ -182,9 +201,44 @@ class Objective:
         return dataclasses.replace(self, terms=tuple(terms))
 
 
-def regions(problem: Problem) -> dict[str, Region]:
-    """Where the points of each term are drawn: the domain, or a condition's face."""
-    return {name: term.region for name, term in problem.terms.items()}
+def regions(problem: Problem, times: tuple[float, float] | None = None) -> dict[str, Region]:
+    """Where the points of each term are drawn: the domain, or a condition's part of the boundary.
+
+    Args:
+        problem: The problem.
+        times: First and last value of the first coordinate; terms that live outside are left out.
+    """
+    whole = {name: term.region for name, term in problem.terms.items()}
+    if times is None:
+        return whole
+    parts = {name: region.within(problem.coords[0], *times) for name, region in whole.items()}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def part_slice(model: nnx.Module, index: int) -> slice:
+    """Where the parameters of one part of a composed network lie among the flat parameters.
+
+    Args:
+        model: A network with a list `parts`.
+        index: Which of them.
+
+    Raises:
+        RecipeError: The network has no parts, or not so many.
+    """
+    count = len(getattr(model, "parts", ()))
+    if not 0 <= index < count:
+        raise RecipeError(
+            f"part {index} of a network with {count} parts was asked for: give 0 to {count - 1}, "
+            "or train all of it."
+        )
+    params = nnx.state(model, nnx.Param)
+    sizes = [
+        (path[0].key == "parts" and path[1].key == index, leaf.size)  # pyright: ignore
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    ]
+    inside = np.repeat([own for own, _ in sizes], [size for _, size in sizes])
+    start, stop = np.flatnonzero(inside)[[0, -1]]
+    return slice(int(start), int(stop) + 1)
 
 
 @dataclass(frozen=True)

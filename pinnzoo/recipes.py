@@ -71,6 +71,8 @@ class Phase:
         adaptive: Draw the equation's points by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
             a limit depends on the machine, so published recipes state steps alone.
+        part: Train one part of a composed network alone, such as one window of `windowed_mlp`, on
+            the times that it covers; -1 trains all parameters.
     """
 
     optimizer: str
@@ -81,6 +83,7 @@ class Phase:
     resample_every: int = 0
     adaptive: bool = False
     seconds: float = 0.0
+    part: int = -1
 
 
 @dataclass(frozen=True)
@@ -273,6 +276,7 @@ _CONTENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: _is_number(v, 0, MAX_STEPS, int),
         f"a whole number, 0 to {MAX_STEPS}",
     ),
+    "part": (lambda v: _is_number(v, -1, MAX_SIZE, int), f"a whole number, -1 to {MAX_SIZE}"),
     "seconds": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
 }
 """What the values of a field may be when it comes from a file, and that in words."""

@@ -133,6 +133,20 @@ def agree(tree: Any, mesh: Mesh) -> Any:
     return multihost_utils.broadcast_one_to_all(tree) if mesh.is_multi_process else tree
 
 
+def all_equal(number: int, mesh: Mesh) -> bool:
+    """Whether all processes of a mesh were given the same number."""
+    if not mesh.is_multi_process:
+        return True
+    return bool(np.ptp(multihost_utils.process_allgather(np.asarray(number))) == 0)
+
+
+def local(tree: Any) -> Any:
+    """A pytree with those arrays that every device holds in the memory of this process alone."""
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf)) if isinstance(leaf, jax.Array) else leaf, tree
+    )
+
+
 class AgreedSystem(AbstractDampedSystem):
     """A damped system, which every process factorizes, with the numbers of process 0."""
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Float
 
 from pinnzoo import diagnostics
@@ -24,10 +25,11 @@ from pinnzoo.domains import Region, residual_adaptive, sample
 from pinnzoo.entry import Entry, Snapshots, build
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures, evaluate_field
-from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
+from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, part_slice, regions
 from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
+from pinnzoo.sharding import agree, all_equal, local, shard
 
 NTK_POINTS = {"equation": 64, "conditions": 24}
 HESSIAN_POINTS = 16
@@ -131,11 +133,16 @@ def term_counts(boxes: Mapping[str, Region], counts: Mapping[str, int]) -> dict[
 
 
 def draw_points(
-    problem: Problem, counts: Mapping[str, int], sampler: str, seed: int, draw: int
+    problem: Problem,
+    counts: Mapping[str, int],
+    sampler: str,
+    seed: int,
+    draw: int,
+    times: tuple[float, float] | None = None,
 ) -> dict[str, Float[np.ndarray, "n d"]]:
-    """The `draw`-th set of collocation points of a seed."""
+    """The `draw`-th set of collocation points of a seed, within `times` if they are given."""
     rng = np.random.default_rng([seed, draw])
-    boxes = regions(problem)
+    boxes = regions(problem, times)
     return {
         name: sample(boxes[name], n, sampler, rng) for name, n in term_counts(boxes, counts).items()
     }
@@ -155,15 +162,21 @@ def _equation_residuals(problem: Problem, objective: Objective) -> Callable[[The
 
 
 def _resample(
-    run: Run, recipe: Recipe, problem: Problem, phase: Phase, residuals: Callable
+    run: Run,
+    recipe: Recipe,
+    problem: Problem,
+    phase: Phase,
+    residuals: Callable,
+    times: tuple[float, float] | None,
 ) -> dict[str, np.ndarray]:
     """New points, those of the equations by residual if the phase asks for that."""
     counts = {**recipe.points, **phase.points}
-    points = draw_points(problem, counts, recipe.sampler, recipe.seed, run.draws)
+    points = draw_points(problem, counts, recipe.sampler, recipe.seed, run.draws, times)
     if phase.adaptive:
         n = len(points[EQUATION])
         rng = np.random.default_rng([recipe.seed, run.draws, 1])
-        candidates = sample(problem.domain, CANDIDATES * n, recipe.sampler, rng)
+        domain = regions(problem, times)[EQUATION]
+        candidates = sample(domain, CANDIDATES * n, recipe.sampler, rng)
         values = residuals(run.theta, jnp.asarray(candidates, run.theta.dtype))
         for name, value in values.items():
             points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
@@ -207,6 +220,16 @@ def _stops(phase: Phase, record_every: int, offset: int, snapshots: set[int]) ->
     return sorted(stops)
 
 
+def phase_scope(
+    assembly: Assembly, theta: Theta, phase: Phase
+) -> tuple[slice, tuple[float, float] | None]:
+    """The parameters that a phase trains, and the times that its points are drawn from."""
+    if phase.part < 0:
+        return slice(0, theta.size), None
+    model: Any = assembly.to_model(theta)
+    return part_slice(model, phase.part), model.part_bounds[phase.part]
+
+
 @dataclass
 class _Trainer:
     """A recipe on its way: what is fixed during training."""
@@ -217,7 +240,10 @@ class _Trainer:
     workdir: Path | None
     save_every: float
     reporter: Reporter | None
+    mesh: Mesh | None
     keep: set[int] = field(init=False)
+    base: Objective = field(init=False)
+    times: tuple[float, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.keep = set(log_spaced_steps(self.recipe.steps))
@@ -266,16 +292,19 @@ class _Trainer:
 
     def _phase(self, run: Run, phase: Phase) -> None:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
-        objective = self._objective(phase).with_points(run.points)
-        loss_of = jax.jit(lambda o, t: o.loss(t))
+        part, self.times = phase_scope(self.assembly, run.theta, phase)
+        self.base = self.assembly.objective.on_slice(run.theta, part)
+        loss_of = jax.jit(lambda o, t: o.loss(t[part]))
         if run.state is None:
-            if run.phase and run.step == 0:
-                before = self.recipe.phases[run.phase - 1]
-                if phase.points != before.points:
-                    objective = self._redraw(run, phase, objective)
-                if phase.points != before.points or phase.weights != before.weights:
-                    self._restart_best(run, float(loss_of(objective, run.theta)))
-            run.state = optimizer.init(objective, run.theta)
+            if run.step == 0 and (run.phase or self.times):
+                before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
+                other_points = (phase.points, phase.part) != (before.points, before.part)
+                if other_points:
+                    self._redraw(run, phase)
+                if other_points or phase.weights != before.weights:
+                    self._restart_best(run, float(loss_of(self._objective(run, phase), run.theta)))
+            run.state = optimizer.init(self._objective(run, phase), run.theta[part])
+        objective = self._objective(run, phase)
         advance = _advance(optimizer)
         every = max(1, phase.steps // RECORDS) if optimizer.traceable else 1
         offset = run.total - run.step
@@ -286,7 +315,10 @@ class _Trainer:
                 continue
             k = stop - run.step
             # The last info tells of the step before, so the loss is computed where it is needed.
-            run.theta, run.state, info = advance(objective, run.theta, run.state, k)
+            advanced = advance(objective, run.theta[part], run.state, k)
+            # What is computed and written beside the training needs no mesh.
+            theta, run.state, info = advanced if self.mesh is None else local(advanced)
+            run.theta = run.theta.at[part].set(theta)
             loss = float(loss_of(objective, run.theta))
             run.step = stop
             run.done[run.phase] = stop
@@ -308,28 +340,31 @@ class _Trainer:
                     self.reporter(run)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
             if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
-                objective = self._redraw(run, phase, objective)
+                objective = self._redraw(run, phase)
                 self._restart_best(run, float(loss_of(objective, run.theta)))
             self._save(run)
             if run.rejected >= STALL:
                 break
-            if phase.seconds and time.monotonic() - begun > phase.seconds:
+            if phase.seconds and self._agree(time.monotonic() - begun) > phase.seconds:
                 break
 
-    def _objective(self, phase: Phase) -> Objective:
-        """The objective with the weights of a phase."""
-        weights = {**self.recipe.weights, **phase.weights}
-        return self.assembly.objective.with_scales(
-            {
-                term.name: math.sqrt(weights.get(term.name, 1.0) / term.n)
-                for term in self.assembly.objective.terms
-            }
-        )
+    def _agree(self, tree: Any) -> Any:
+        """A value on which all processes agree, where there are several."""
+        return tree if self.mesh is None else agree(tree, self.mesh)
 
-    def _redraw(self, run: Run, phase: Phase, objective: Objective) -> Objective:
-        run.points = _resample(run, self.recipe, self.problem, phase, self.residuals)
+    def _objective(self, run: Run, phase: Phase) -> Objective:
+        """The objective on the current points with the weights of a phase."""
+        weights = {**self.recipe.weights, **phase.weights}
+        base = self.base.only(run.points)
+        scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
+        objective = base.with_scales(scales).with_points(run.points)
+        return objective if self.mesh is None else shard(objective, self.mesh)
+
+    def _redraw(self, run: Run, phase: Phase) -> Objective:
+        points = _resample(run, self.recipe, self.problem, phase, self.residuals, self.times)
+        run.points = self._agree(points)
         run.draws += 1
-        return objective.with_points(run.points)
+        return self._objective(run, phase)
 
     def _restart_best(self, run: Run, loss: float) -> None:
         """Losses on other points or with other weights do not compare."""
@@ -430,7 +465,9 @@ def load_run(recipe: Recipe, assembly: Assembly, workdir: Path) -> Run | None:
     theta = jnp.asarray(arrays["theta"])
     # The structure of the optimizer's state comes from a fresh one.
     optimizer = make_optimizer(phase.optimizer, phase.arguments)
-    fresh = optimizer.init(assembly.objective.with_points(points), theta)
+    part, _ = phase_scope(assembly, theta, phase)
+    objective = assembly.objective.on_slice(theta, part).only(points).with_points(points)
+    fresh = optimizer.init(objective, theta[part])
     leaves, structure = jax.tree.flatten(fresh)
     state = None
     if about["leaves"]:
@@ -589,6 +626,7 @@ def train(
     resume: bool = True,
     save_every: float = 30.0,
     base: Entry | None = None,
+    mesh: Mesh | None = None,
 ) -> Entry:
     """Train a recipe.
 
@@ -603,6 +641,9 @@ def train(
         resume: Go on with the run that `workdir` holds; False begins anew.
         save_every: Seconds between two saves of the run.
         base: The entry to start from, where the recipe names one; by default it is loaded.
+        mesh: Devices over which the points are spread, such as `pinnzoo.sharding.make_mesh()`.
+            Where they belong to several processes, all of them make this call with the same
+            arguments, process 0 writes to `workdir`, and all get the same entry.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -610,7 +651,8 @@ def train(
     Raises:
         RecipeError: The recipe asks for something that does not exist.
         PrecisionError: A float64 recipe, or the diagnostics, with JAX in single precision.
-        TrainingError: The loss left the finite numbers.
+        TrainingError: The loss left the finite numbers, or the processes of a mesh do not share
+            their `workdir`.
     """
     problem, model = build(recipe)
     if recipe.base:
@@ -623,9 +665,16 @@ def train(
     points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
     assembly = assemble(problem, model, points, recipe.weights)
     folder = None if workdir is None else Path(workdir)
+    run = load_run(recipe, assembly, folder) if folder is not None and resume else None
+    if mesh is not None and not all_equal(run.total if run else 0, mesh):
+        raise TrainingError(
+            f"the processes found runs of different length in {workdir}: give all of them one "
+            "folder on a file system that they share."
+        )
+    if mesh is not None and jax.process_index() > 0:
+        folder, progress = None, False
     with _bar(recipe, show=progress) as reporter:
-        trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter)
-        run = load_run(recipe, assembly, folder) if folder is not None and resume else None
+        trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter, mesh)
         run = run or trainer.start()
         if reporter is not None:
             reporter(run)
@@ -649,6 +698,7 @@ def finetune(
     adaptive: bool = True,
     workdir: str | os.PathLike[str] | None = None,
     tag: str | None = None,
+    mesh: Mesh | None = None,
     **arguments: Any,
 ) -> Entry:
     """Go on training an entry with another optimizer.
@@ -666,6 +716,7 @@ def finetune(
         adaptive: Draw the equation's new points by residual.
         workdir: Folder for the state of the run, so that it can go on after a kill.
         tag: Tag of the new entry; by default "from_" and the old optimizer.
+        mesh: Devices over which the points are spread, as in `train`.
         **arguments: Arguments of the optimizer.
 
     Returns:
@@ -688,7 +739,7 @@ def finetune(
         base=entry.name,
         tag=tag if tag is not None else _derived_tag(entry.recipe),
     )
-    return train(recipe, progress=progress, workdir=workdir, base=entry)
+    return train(recipe, progress=progress, workdir=workdir, base=entry, mesh=mesh)
 
 
 def _derived_tag(recipe: Recipe) -> str:

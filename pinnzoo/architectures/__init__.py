@@ -10,12 +10,16 @@ from pinnzoo.architectures._layers import Buffer as Buffer
 from pinnzoo.architectures.fourier_mlp import FourierMLP
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
+from pinnzoo.architectures.siren import Siren
+from pinnzoo.architectures.windowed_mlp import WindowedMLP
 from pinnzoo.precision import check_dtype
 
 ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "fourier_mlp": FourierMLP,
     "mlp": MLP,
     "modified_mlp": ModifiedMLP,
+    "siren": Siren,
+    "windowed_mlp": WindowedMLP,
 }
 
 

@@ -24,6 +24,8 @@ Residual: TypeAlias = Callable[[Field, Point], Scalar]
 Ansatz: TypeAlias = Callable[[Point, Values], Values]
 """`(z, network output) -> field values` that meet some conditions whatever the network says."""
 
+Symmetry: TypeAlias = Callable[[PointFunction], PointFunction]
+
 CONSTRAINTS = ("soft", "hard")
 
 EQUATION = "equation"
@@ -106,6 +108,8 @@ class Problem:
         citation: Source of the setting.
         ansatz: Hard constraints, or None.
         system: Residuals of the other equations of a system, each over the whole domain.
+        symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
+            before the ansatz.
     """
 
     name: str
@@ -120,6 +124,7 @@ class Problem:
     citation: str = ""
     ansatz: Ansatz | None = None
     system: tuple[Condition, ...] = ()
+    symmetry: Symmetry | None = None
 
     @property
     def terms(self) -> dict[str, Condition]:
@@ -147,7 +152,9 @@ class Problem:
         return Field(function, self.components, self.coords)
 
     def constrain(self, network: PointFunction) -> PointFunction:
-        """The network with the problem's ansatz around it, or the network itself."""
+        """The network with the problem's symmetry and ansatz around it, or the network itself."""
+        if self.symmetry is not None:
+            network = self.symmetry(network)
         if self.ansatz is None:
             return network
         ansatz = self.ansatz
@@ -181,15 +188,30 @@ class Problem:
         return array
 
 
-def check_constraints(constraints: str) -> bool:
-    """Whether `constraints` is "hard".
+def check_constraints(constraints: str, *more: str) -> bool:
+    """Whether `constraints` puts the conditions into the ansatz: all but "soft" do.
+
+    Args:
+        constraints: What was given.
+        more: What this problem offers besides "soft" and "hard".
 
     Raises:
-        RecipeError: It is neither "soft" nor "hard".
+        RecipeError: It is none of these.
     """
-    if constraints not in CONSTRAINTS:
-        raise RecipeError(f"constraints={constraints!r} was given: allowed are 'soft' and 'hard'.")
-    return constraints == "hard"
+    allowed = (*CONSTRAINTS, *more)
+    if constraints not in allowed:
+        words = " and ".join(map(repr, allowed)) if not more else ", ".join(map(repr, allowed))
+        raise RecipeError(f"constraints={constraints!r} was given: allowed are {words}.")
+    return constraints != "soft"
+
+
+def odd_in(axis: int) -> Symmetry:
+    """Makes a network odd in one coordinate about zero, by `½ (N(z) - N(z'))`."""
+
+    def symmetrize(network: PointFunction) -> PointFunction:
+        return lambda z: 0.5 * (network(z) - network(z.at[axis].multiply(-1.0)))
+
+    return symmetrize
 
 
 def prescribe(

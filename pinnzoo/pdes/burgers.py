@@ -22,6 +22,7 @@ from pinnzoo.pdes._problem import (
     check_positive,
     dirichlet,
     initial,
+    odd_in,
 )
 from pinnzoo.references import cole_hopf
 
@@ -33,14 +34,16 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
 
     Args:
         viscosity: ν, length²/time.
-        constraints: "soft" for conditions as residuals, or "hard" for the ansatz
-            `u = -sin πx + t (1 - x²) N(t, x)`.
+        constraints: "soft" for conditions as residuals, "hard" for the ansatz
+            `u = -sin πx + t (1 - x²) N(t, x)`, or "odd" for the same with
+            `½ (N(t, x) - N(t, -x))` in the place of N: the solution is odd, and a network that
+            knows needs half as many parameters.
 
     Raises:
         RecipeError: An argument is out of range.
     """
     check_positive(viscosity=viscosity)
-    hard = check_constraints(constraints)
+    hard = check_constraints(constraints, "odd")
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -76,4 +79,5 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
         arguments={"viscosity": viscosity, "constraints": constraints},
         citation="doi:10.1016/j.jcp.2018.10.045",
         ansatz=ansatz if hard else None,
+        symmetry=odd_in(domain.axis("x")) if constraints == "odd" else None,
     )

@@ -1,0 +1,102 @@
+"""Sinusoidal network: sine waves of sine waves, which hold waves and products of sines exactly."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from pinnzoo._tables import check_positive
+from pinnzoo._typing import Point, Values
+from pinnzoo.architectures._layers import Dense, Inputs, check_sizes
+
+
+class SineLayer(nnx.Module):
+    """`sin(ω (W z + b))` with W and b uniform, as in Sitzmann et al. (2020), section 3.2."""
+
+    def __init__(
+        self, fan_in: int, fan_out: int, omega: float, *, first: bool, dtype: Any, rngs: nnx.Rngs
+    ):
+        """Draw the parameters.
+
+        W ~ U(-1/n, 1/n) in the first layer and U(-√(6/n)/ω, √(6/n)/ω) in the others, n = fan_in.
+        The phase ω b is uniform over a whole turn, so that the first waves start anywhere.
+
+        Args:
+            fan_in: Number of inputs.
+            fan_out: Number of waves.
+            omega: ω.
+            first: Whether this layer reads the coordinates.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+        """
+        bound = 1 / fan_in if first else math.sqrt(6 / fan_in) / omega
+        self.omega = omega
+        self.kernel = nnx.Param(
+            jax.random.uniform(rngs.params(), (fan_in, fan_out), dtype, -bound, bound)
+        )
+        turn = math.pi / omega
+        self.bias = nnx.Param(jax.random.uniform(rngs.params(), (fan_out,), dtype, -turn, turn))
+
+    def __call__(self, z: Float[Array, " i"]) -> Float[Array, " o"]:
+        """Apply the layer to one vector."""
+        return jnp.sin(self.omega * (z @ self.kernel[...] + self.bias[...]))
+
+
+class Siren(nnx.Module):
+    """`depth` sine layers and an affine output (Sitzmann et al. 2020, arXiv 2006.09661)."""
+
+    def __init__(
+        self,
+        m: int,
+        *,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        width: int = 40,
+        depth: int = 2,
+        omega: float = 10.0,
+        hidden_omega: float = 1.0,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
+        """Draw the parameters.
+
+        Args:
+            m: Number of components.
+            lower: Lower bounds of the domain, which is mapped to [-1, 1]^d first.
+            upper: Upper bounds of the domain.
+            width: Waves of a layer.
+            depth: Number of sine layers.
+            omega: ω of the first layer: with d coordinates, the largest wave number along one of
+                them is ω/d radians per half-width of the domain.
+            hidden_omega: ω of the other layers.
+            periodic_axes: Indices of coordinates to embed periodically.
+            harmonics: Frequencies per periodic coordinate.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+
+        Raises:
+            RecipeError: A size is not a positive whole number, or ω is not positive.
+        """
+        check_sizes(width=width, depth=depth)
+        check_positive(omega=omega, hidden_omega=hidden_omega)
+        self.inputs = Inputs(lower, upper, periodic_axes, harmonics, dtype=dtype)
+        sizes = [self.inputs.features, *[width] * depth]
+        self.hidden = nnx.List(
+            SineLayer(i, o, hidden_omega if k else omega, first=k == 0, dtype=dtype, rngs=rngs)
+            for k, (i, o) in enumerate(itertools.pairwise(sizes))
+        )
+        self.output = Dense(width, m, dtype=dtype, rngs=rngs)
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        h = self.inputs(z)
+        for layer in self.hidden:
+            h = layer(h)
+        return self.output(h)

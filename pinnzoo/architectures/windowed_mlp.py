@@ -1,0 +1,110 @@
+"""One multilayer perceptron per window of time, each of them added to what the last one left."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from pinnzoo._typing import Point, Values
+from pinnzoo.architectures._layers import check_sizes
+from pinnzoo.architectures.mlp import MLP
+from pinnzoo.errors import RecipeError
+
+
+class WindowedMLP(nnx.Module):
+    """Time marching in one network, continuous in time by construction.
+
+    With windows `t₀ < t₁ < ... < t_K` and one MLP `M_k` for each of them,
+
+        N(t, x) = M₀(t, x)                                in the first window,
+        N(t, x) = N(t_k, x) + (t - t_k)/h_k · M_k(t, x)   for t_k ≤ t ≤ t_{k+1} = t_k + h_k.
+
+    A window depends on those before it alone, so that they can be trained one after another:
+    `Phase.part` names the window, the others are frozen, and the linear algebra of second-order
+    training deals with one window at a time. Time marching for PINNs is due to Wight and Zhao
+    (2021, Commun. Comput. Phys. 29:930-954); there the windows meet through initial conditions.
+    """
+
+    def __init__(
+        self,
+        m: int,
+        *,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        windows: int | Sequence[float] = 2,
+        width: int = 20,
+        depth: int = 3,
+        activation: str = "tanh",
+        initialization: str = "xavier",
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
+        """Draw the parameters.
+
+        Args:
+            m: Number of components.
+            lower: Lower bounds of the domain, whose first coordinate is time.
+            upper: Upper bounds of the domain.
+            windows: Number of windows of equal length, or the times where one ends and the next
+                begins.
+            width: Neurons of a hidden layer.
+            depth: Number of hidden layers.
+            activation: A name of `ACTIVATIONS`.
+            initialization: "xavier" or "ntk".
+            periodic_axes: Indices of coordinates to embed periodically.
+            harmonics: Frequencies per periodic coordinate.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+
+        Raises:
+            RecipeError: The windows do not divide the domain, or a size is not a positive whole
+                number.
+            UnknownNameError: No such activation or initialisation.
+        """
+        low, high = lower[0], upper[0]
+        if isinstance(windows, (list, tuple)):
+            times = [low, *map(float, windows), high]
+        else:
+            check_sizes(windows=windows)  # pyright: ignore[reportArgumentType]
+            times = [low + (high - low) * k / windows for k in range(windows)] + [high]  # pyright: ignore
+        if any(b <= a for a, b in itertools.pairwise(times)):
+            raise RecipeError(
+                f"windows={windows!r} was given: the times must rise strictly, between "
+                f"{low} and {high}."
+            )
+        self.times = tuple(times)
+        self.parts = nnx.List(
+            MLP(
+                m,
+                lower=(begin, *lower[1:]),
+                upper=(end, *upper[1:]),
+                width=width,
+                depth=depth,
+                activation=activation,
+                initialization=initialization,
+                periodic_axes=periodic_axes,
+                harmonics=harmonics,
+                dtype=dtype,
+                rngs=rngs,
+            )
+            for begin, end in itertools.pairwise(times)
+        )
+
+    @property
+    def part_bounds(self) -> tuple[tuple[float, float], ...]:
+        """First and last time of every window."""
+        return tuple(itertools.pairwise(self.times))
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        value = self.parts[0](z.at[0].min(self.times[1]))
+        for part, (begin, end) in zip(self.parts[1:], self.part_bounds[1:], strict=True):
+            # Before its window a part adds nothing, after it what it had reached at the end.
+            time = jnp.where(z[0] > end, end, z[0])
+            grown = (time - begin) / (end - begin) * part(z.at[0].set(time))
+            value = value + jnp.where(z[0] > begin, grown, 0.0)
+        return value
