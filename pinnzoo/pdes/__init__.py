@@ -12,6 +12,7 @@ from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.helmholtz import helmholtz
+from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
 from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
@@ -28,6 +29,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "convection": convection,
     "heat": heat,
     "helmholtz": helmholtz,
+    "kdv": kdv,
     "kdv_solitons": kdv_solitons,
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,

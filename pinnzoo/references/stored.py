@@ -1,0 +1,115 @@
+"""Solutions that are stored as Fourier series in x with coefficients that are Chebyshev in t."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo._typing import Point, PointFunction, Scalar, Values
+
+DATA = Path(__file__).parent / "data"
+
+QUANTUM = 2.0**-50
+"""Coefficients are stored as multiples of this: what is smaller cannot be told from rounding."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """`u(t, x) = Σ_b φ_b(x) Σ_j T_j(τ) c[p, j, b]`, with p the panel of t and τ ∈ [-1, 1] in it.
+
+    The `φ_b` are 1, cos θ, cos 2θ, ... and then sin θ, sin 2θ, ... where `θ = 2π (x - low) / L`.
+
+    Attributes:
+        edges: Bounds of the panels in t, increasing.
+        low: Where the period begins.
+        length: L, length of the period.
+        sines: How many of the `φ_b` are sines; none for an even solution.
+        coefficients: c, for each of the m components.
+    """
+
+    edges: Float[np.ndarray, " p+1"]
+    low: float
+    length: float
+    sines: int
+    coefficients: Float[np.ndarray, "p j b m"]
+
+    def at(self, t: Scalar, x: Scalar) -> Values:
+        """The components at one point; times beyond the edges belong to the outer panels."""
+        panels, degrees, size, m = self.coefficients.shape
+        edges = jnp.asarray(self.edges)
+        panel = jnp.clip(jnp.searchsorted(edges, t, side="right") - 1, 0, panels - 1)
+        left, right = edges[panel], edges[panel + 1]
+        tau = (2 * t - left - right) / (right - left)
+        polynomials = [jnp.ones_like(tau), tau]
+        for _ in range(2, degrees):
+            polynomials.append(2 * tau * polynomials[-1] - polynomials[-2])
+
+        # The other panels get weight zero: over many points this is one product of matrices, five
+        # times faster on a CPU than gathering the coefficients of a panel for every point.
+        weights = jnp.where(np.arange(panels)[:, None] == panel, jnp.stack(polynomials), 0.0)
+        amplitudes = weights.ravel() @ self.coefficients.reshape(panels * degrees, size * m)
+
+        cosines = size - self.sines
+        wave = np.concatenate([np.arange(cosines), np.arange(1, self.sines + 1)])
+        shift = np.where(np.arange(size) < cosines, 0.0, 0.25)
+        turns = wave * ((x - self.low) / self.length)
+        # Whole turns are taken off before they are multiplied by a rounded 2π.
+        basis = jnp.cos(2 * jnp.pi * (turns - jnp.floor(turns) - shift))
+        return basis @ amplitudes.reshape(size, m)
+
+
+def write(path: Path, series: Series, refined: Series) -> None:
+    """Store a solution, and beside it how far a finer computation of it is from it.
+
+    Args:
+        path: The file, ending in ".npz".
+        series: The solution.
+        refined: The finer one, on the same panels, with as many basis functions and at least as
+            many Chebyshev coefficients.
+    """
+    integers = np.round(series.coefficients / QUANTUM).astype(np.int64)
+    correction = refined.coefficients - _padded(integers * QUANTUM, refined.coefficients.shape[1])
+    # A difference needs few digits, and most of it is nothing but rounding.
+    correction[np.abs(correction) < QUANTUM / 2] = 0
+    np.savez_compressed(
+        path,
+        edges=series.edges,
+        period=np.array([series.low, series.length]),
+        sines=series.sines,
+        integers=integers,
+        correction=correction.astype(np.float32),
+    )
+
+
+@functools.cache
+def read(name: str, refined: bool = False) -> Series:
+    """The stored solution called `name`, or its refinement."""
+    with np.load(DATA / f"{name}.npz") as data:
+        coefficients = data["integers"] * QUANTUM
+        if refined:
+            correction = data["correction"]
+            coefficients = _padded(coefficients, correction.shape[1]) + correction
+        low, length = map(float, data["period"])
+        return Series(data["edges"], low, length, int(data["sines"]), coefficients)
+
+
+@functools.cache
+def solution(name: str, refined: bool = False) -> PointFunction:
+    """The stored solution as a function of one point `(t, x)`; the file is read at the first call.
+
+    It is the same object at every call, so that it is compiled once however many problems ask.
+    """
+
+    def function(z: Point) -> Values:
+        t, x = z
+        return read(name, refined).at(t, x)
+
+    return function
+
+
+def _padded(coefficients: np.ndarray, degrees: int) -> np.ndarray:
+    missing = degrees - coefficients.shape[1]
+    return np.pad(coefficients, ((0, 0), (0, missing), (0, 0), (0, 0)))
