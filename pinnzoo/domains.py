@@ -198,7 +198,7 @@ def sample(
     if n < 1:
         raise PointsError(f"{n} points were asked for: ask for at least one.")
     face = region.faces[0] if isinstance(region, Surface) else region
-    dim = np.count_nonzero(np.subtract(face.upper, face.lower))
+    dim = int(np.count_nonzero(np.subtract(face.upper, face.lower)))
     unit = SAMPLERS[method](dim, n, rng) if dim else np.empty((n, 0))
     return _unroll(region, unit) if isinstance(region, Surface) else _stretch(region, unit)
 
