@@ -319,12 +319,22 @@ def _mark_blocks(axes: "Axes", blocks: dict[str, slice], *, names: bool) -> None
     for edge in edges:
         axes.axhline(edge, color="0.25", linewidth=0.5)
         axes.axvline(edge, color="0.25", linewidth=0.5)
-    total = max(block.stop for block in blocks.values())
-    # The one row of a single-point condition is too thin for a label of its own.
-    shown = {name: block for name, block in blocks.items() if block.stop - block.start > total / 20}
-    middles = [(block.start + block.stop - 1) / 2 for block in shown.values()]
-    axes.set_yticks(middles if names else [], [_label(name) for name in shown] if names else [])
+    labels = _block_labels(blocks) if names else {}
+    axes.set_yticks(list(labels.values()), list(labels))
     axes.tick_params(left=False)
+
+
+def _block_labels(blocks: dict[str, slice]) -> dict[str, float]:
+    """Where to write which label; blocks too thin for one of their own share their first word."""
+    thin = max(block.stop for block in blocks.values()) / 11
+
+    def label(name: str) -> str:
+        return _label(name if _size(blocks[name]) > thin else name.partition("_")[0])
+
+    shared = {text: list(names) for text, names in itertools.groupby(blocks, label)}
+    rows = {text: slice(blocks[n[0]].start, blocks[n[-1]].stop) for text, n in shared.items()}
+    # The one row of a single-point condition has no room for a label at all.
+    return {text: (r.start + r.stop - 1) / 2 for text, r in rows.items() if _size(r) > thin}
 
 
 def _row_order(terms: dict[str, np.ndarray]) -> np.ndarray:

@@ -32,6 +32,8 @@ from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.sharding import agree, all_equal, local, shard
 
 NTK_POINTS = {"equation": 64, "conditions": 24}
+NTK_ROWS = 256
+"""Largest number of rows of a stored kernel; its snapshots are most of an entry's size."""
 HESSIAN_POINTS = 16
 LOSS_HESSIAN_POINTS = {"equation": 500, "conditions": 50}
 SNAPSHOTS = 10
@@ -146,6 +148,13 @@ def draw_points(
     return {
         name: sample(boxes[name], n, sampler, rng) for name, n in term_counts(boxes, counts).items()
     }
+
+
+def ntk_counts(problem: Problem) -> dict[str, int]:
+    """Points per term of the stored kernels: the more terms a problem has, the fewer on each."""
+    counts = term_counts(regions(problem), NTK_POINTS)
+    share = min(1.0, NTK_ROWS / sum(counts.values()))
+    return {name: max(1, int(share * count)) for name, count in counts.items()}
 
 
 def _equation_residuals(problem: Problem, objective: Objective) -> Callable[[Theta, Any], Any]:
@@ -586,7 +595,7 @@ def _finish(trainer: _Trainer, run: Run) -> Entry:
         objective,
         np.asarray(steps),
         np.stack(thetas),
-        draw_points(problem, NTK_POINTS, "sobol", seed, stream),
+        draw_points(problem, ntk_counts(problem), "sobol", seed, stream),
     )
     report = diagnostics.report(
         objective,

@@ -166,6 +166,17 @@ def test_kernel_is_shown_with_unit_diagonal_and_rows_in_order_of_time():
     assert abs(expected) < 1
 
 
+def test_thin_blocks_of_the_kernel_share_a_label_and_single_rows_have_none():
+    sizes = {"equation": 40, "continuity": 40, "initial_u": 6, "initial_v": 6, "left": 9, "p": 1}
+    stops = dict(zip(sizes, np.cumsum(list(sizes.values())).tolist(), strict=True))
+    blocks = {name: slice(stop - sizes[name], stop) for name, stop in stops.items()}
+    expected = {"equation": 19.5, "continuity": 59.5, "initial": 85.5}
+    assert plots._block_labels(blocks) == expected
+    assert plots._block_labels({"equation": slice(0, 64), "left": slice(64, 65)}) == {
+        "equation": 31.5
+    }
+
+
 def test_spectra_are_those_of_the_snapshots():
     entry = tiny_entry()
     axes = plots.eigenvalues(entry).axes

@@ -15,6 +15,7 @@ from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeErro
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes._problem import evaluate_function
 from pinnzoo.references import cole_hopf
+from pinnzoo.training import draw_points, ntk_counts
 from tests.oracles import burgers_bessel, burgers_integral, small_network
 
 HARD = [name for name in PROBLEMS if "constraints" in inspect.signature(PROBLEMS[name]).parameters]
@@ -115,6 +116,18 @@ class TestProblem:
         np.testing.assert_array_equal(points.min(0), problem.domain.lower)
         np.testing.assert_array_equal(points.max(0), problem.domain.upper)
         assert len(problem.evaluation_points()) == np.prod(problem.evaluation_shape)
+
+    def test_stored_kernels_are_of_a_size_that_can_be_published(self, name):
+        problem = make_problem(name, {})
+        counts = ntk_counts(problem)
+        points = draw_points(problem, counts, "sobol", 0, 0)
+        assert {term: len(drawn) for term, drawn in points.items()} == counts
+        assert sum(counts.values()) <= 256
+        if len(problem.terms) <= 5:
+            assert counts["equation"] == 64
+        for term, count in counts.items():
+            region = problem.terms[term].region
+            assert count >= (1 if region.lower == region.upper else 12)
 
     def test_arguments_make_the_same_problem_again(self, name):
         problem = make_problem(name, {})
