@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinnzoo.folder import EntryFolder
 from pinnzoo.metrics import Metrics
+from pinnzoo.published import PUBLISHED, best_match
 from pinnzoo.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -392,12 +393,54 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
         "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
         "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
     ]
+    sections += ["## Reached and published", *_published_section(groups, folder)]
     for (_, problem), summaries in sorted(groups.items()):
         summaries = sorted(summaries, key=lambda s: (s.metrics["relative_l2_error"], s.name))
         statement = problem_statement(summaries[0].recipe.problem)
         sections += [f"## {problem}", statement, _problem_table(summaries, folder)]
         sections += [_references(summaries)]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _published_section(
+    groups: Mapping[tuple[str, str], Sequence[Summary]], folder: str
+) -> tuple[str, str]:
+    """What the most accurate entries reached, beside the most accurate published networks."""
+    titles = {s.name: problem for (_, problem), summaries in groups.items() for s in summaries}
+    candidates = [
+        (summary, summary.recipe, summary.metrics["relative_l2_error"])
+        for summaries in groups.values()
+        for summary in summaries
+    ]
+    rows = []
+    for published in PUBLISHED:
+        best = best_match(published, candidates)
+        if best is None:
+            continue
+        summary, error = best
+        ratio = "" if published.error is None else _factor(published.error / error)
+        source = f"arXiv:{published.source}" if published.source else ""
+        rows.append(
+            (
+                titles[summary.name],
+                f"[{error:.2e}]({folder}/{summary.name}/README.md)",
+                "none found" if published.error is None else f"{published.error:.2e}",
+                ratio,
+                f"{published.goal:.0e}",
+                "yes" if error <= published.goal else "no",
+                "; ".join(part for part in (published.method, source, published.note) if part),
+            )
+        )
+    header = ("Problem", "Reached", "Published", "Factor", "Goal", "Goal reached", "Published by")
+    return (
+        "Relative L2 errors. The factor is published over reached: above one, the entry here is "
+        "more accurate. The goal was set before the training.",
+        _table(header, rows, "lrrrrrl"),
+    )
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _problem_table(summaries: Sequence[Summary], folder: str) -> str:

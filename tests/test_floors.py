@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "pinnzoo"
 
 FLOORS: list[list[set[str]]] = [
     [{"errors", "_typing", "precision", "_json", "_tables"}],
-    [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
+    [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog", "published"}],
     [{"references"}],
     [{"pdes"}, {"architectures"}],
     [{"objective", "weighting"}],
@@ -34,6 +34,7 @@ ONLY = {
     "_json": {"errors"},
     "recipes": {"errors", "_json", "recipes"},
     "catalog": {"recipes"},
+    "published": {"recipes"},
 }
 """Files that may import less than their floor allows: these are read without JAX."""
 

@@ -15,6 +15,7 @@ import pinnzoo
 from pinnzoo import Phase, Recipe, training
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+from pinnzoo.objective import part_slice
 
 TINY = Recipe(
     "heat",
@@ -81,8 +82,8 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in training may catch it."""
 
 
-@pytest.mark.parametrize("after", [1, 7, 20, 34])
-def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, after):
+def train_and_die(monkeypatch, recipe, workdir, after):
+    """Train until the state was saved `after` times."""
     saves = 0
     real = training.save_run
 
@@ -93,10 +94,15 @@ def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, 
         if saves == after:
             raise Killed
 
-    monkeypatch.setattr(training, "save_run", dying)
-    with pytest.raises(Killed):
-        pinnzoo.train(TINY, workdir=tmp_path, save_every=0.0)
-    monkeypatch.setattr(training, "save_run", real)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_run", dying)
+        with pytest.raises(Killed):
+            pinnzoo.train(recipe, workdir=workdir, save_every=0.0)
+
+
+@pytest.mark.parametrize("after", [1, 7, 20, 34])
+def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, after):
+    train_and_die(monkeypatch, TINY, tmp_path, after)
     same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
 
 
@@ -278,3 +284,75 @@ def test_float32_recipe_trains_and_its_diagnostics_are_in_float64():
     assert entry.metrics["dtype"] == "float32"
     assert entry.ntk.spectra.dtype == np.float64
     assert entry.metrics["relative_l2_error"] < 1.0
+
+
+WINDOWED = Recipe(
+    "heat",
+    "windowed_mlp",
+    (
+        Phase("levenberg_marquardt", 6, part=0),
+        Phase("levenberg_marquardt", 6, part=1, resample_every=3, adaptive=True),
+        Phase("adam", 3, {"learning_rate": 1e-4}),
+    ),
+    architecture_arguments={"windows": 2, "width": 5, "depth": 1},
+    points={"equation": 20, "conditions": 6},
+)
+
+
+def watched(recipe):
+    """Parameters at the end of every phase, and the points of the phase."""
+    ends = {}
+
+    def report(run):
+        ends[run.phase] = (np.asarray(run.theta), {k: v.copy() for k, v in run.points.items()})
+
+    problem, model = training.build(recipe)
+    drawn = training.draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
+    assembly = pinnzoo.assemble(problem, model, drawn)
+    trainer = training._Trainer(recipe, problem, assembly, None, 1e9, report, None)
+    run = trainer.start()
+    ends[-1] = (np.asarray(run.theta), run.points)
+    trainer.run(run)
+    return ends, model, trainer
+
+
+def test_a_phase_of_a_part_moves_that_part_alone_on_its_own_times():
+    ends, model, _ = watched(WINDOWED)
+    for phase, times in ((0, (0.0, 0.5)), (1, (0.5, 1.0))):
+        moved = ends[phase][0] != ends[phase - 1][0]
+        own = np.zeros_like(moved)
+        own[part_slice(model, phase)] = True
+        assert moved[own].mean() > 0.9
+        assert not moved[~own].any()
+        for name, points in ends[phase][1].items():
+            assert np.all((points[:, 0] >= times[0]) & (points[:, 0] <= times[1])), name
+    # The initial condition belongs to the first window; the last phase trains all of it again.
+    assert "initial" in ends[0][1]
+    assert "initial" not in ends[1][1]
+    assert "initial" in ends[2][1]
+    assert (ends[2][0] != ends[1][0]).mean() > 0.9
+
+
+def test_windows_trained_one_by_one_solve_the_problem():
+    _, _, trainer = watched(WINDOWED)
+    start, end = trainer.assembly.theta, watched(WINDOWED)[0][1][0]
+    before, after = (trainer.error(theta)["relative_l2_error"] for theta in (start, end))
+    assert after < 0.05 * before
+
+
+def test_a_windowed_run_resumes_in_the_middle_of_a_part(tmp_path, monkeypatch):
+    whole = pinnzoo.train(WINDOWED)
+    train_and_die(monkeypatch, WINDOWED, tmp_path, 9)
+    same_numbers(whole, pinnzoo.train(WINDOWED, workdir=tmp_path))
+
+
+def test_parts_that_do_not_exist_are_refused():
+    for architecture, part, words in (("mlp", 0, "0 parts"), ("windowed_mlp", 2, "2 parts")):
+        recipe = dataclasses.replace(
+            WINDOWED,
+            architecture=architecture,
+            architecture_arguments={"width": 4, "depth": 1},
+            phases=(Phase("adam", 1, part=part),),
+        )
+        with pytest.raises(RecipeError, match=words):
+            pinnzoo.train(recipe)

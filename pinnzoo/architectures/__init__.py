@@ -11,6 +11,7 @@ from pinnzoo.architectures.fourier_mlp import FourierMLP
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
 from pinnzoo.architectures.siren import Siren
+from pinnzoo.architectures.spinn import SPINN
 from pinnzoo.architectures.windowed_mlp import WindowedMLP
 from pinnzoo.precision import check_dtype
 
@@ -19,6 +20,7 @@ ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "mlp": MLP,
     "modified_mlp": ModifiedMLP,
     "siren": Siren,
+    "spinn": SPINN,
     "windowed_mlp": WindowedMLP,
 }
 

@@ -47,6 +47,19 @@ def check_sizes(**sizes: int) -> None:
             raise RecipeError(f"{name}={size!r} was given: it must be a whole number, 1 or more.")
 
 
+def check_axes(axes: Sequence[int], d: int) -> None:
+    """Raise unless every axis is one of `d` and is listed once.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    if not set(axes) <= set(range(d)) or len(set(axes)) != len(axes):
+        raise RecipeError(
+            f"periodic_axes={tuple(axes)} was given: "
+            f"list each of the axes 0 to {d - 1} at most once."
+        )
+
+
 class Dense(nnx.Module):
     """Affine map `scale · W z + b`.
 
@@ -135,11 +148,7 @@ class PeriodicEmbedding(nnx.Module):
             RecipeError: An axis does not exist, or `harmonics` is not a positive whole number.
         """
         check_sizes(harmonics=harmonics)
-        if not set(axes) <= set(range(d)) or len(set(axes)) != len(axes):
-            raise RecipeError(
-                f"periodic_axes={tuple(axes)} was given: "
-                f"list each of the axes 0 to {d - 1} at most once."
-            )
+        check_axes(axes, d)
         self.axes = tuple(axes)
         self.others = tuple(i for i in range(d) if i not in self.axes)
         self.harmonics = harmonics

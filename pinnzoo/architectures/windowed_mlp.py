@@ -61,10 +61,15 @@ class WindowedMLP(nnx.Module):
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: The windows do not divide the domain, or a size is not a positive whole
-                number.
+            RecipeError: The windows do not divide the domain, time is to be periodic, or a size is
+                not a positive whole number.
             UnknownNameError: No such activation or initialisation.
         """
+        if 0 in periodic_axes:
+            raise RecipeError(
+                f"periodic_axes={tuple(periodic_axes)} was given: windows follow one another in "
+                "coordinate 0, which cannot be periodic."
+            )
         low, high = lower[0], upper[0]
         if isinstance(windows, (list, tuple)):
             times = [low, *map(float, windows), high]

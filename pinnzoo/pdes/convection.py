@@ -1,6 +1,7 @@
-"""Convection: `u_t + β u_x = 0` on t ∈ [0, 1], x ∈ [0, 2π], `u(0, x) = sin x`, periodic in x.
+"""Convection: `u_t + β u_x = 0` on t ∈ [0, T], x ∈ [0, 2π], `u(0, x) = sin x`, periodic in x.
 
-A sine wave that travels without changing, `u = sin(x - βt)`: β radians in the unit of time.
+A sine wave that travels without changing, `u = sin(x - βt)`: β radians in the unit of time. T = 1
+unless another horizon is given.
 
 Source: Krishnapriyan, Gholami, Zhe, Kirby and Mahoney, "Characterizing possible failure modes in
 physics-informed neural networks" (NeurIPS 2021, arXiv 2109.01050), section 3.1, with β = 30.
@@ -23,11 +24,12 @@ from pinnzoo.pdes._problem import (
 )
 
 
-def convection(beta: float = 30.0, constraints: str = "soft") -> Problem:
+def convection(beta: float = 30.0, horizon: float = 1.0, constraints: str = "soft") -> Problem:
     """The one-dimensional convection equation.
 
     Args:
         beta: β, speed of the wave, length/time.
+        horizon: Last time.
         constraints: "soft" for conditions as residuals, or "hard" for the ansatz
             `u = sin x + t N(t, x)`. The periodic condition stays a residual; it vanishes
             identically for a network with a periodic embedding of x.
@@ -35,9 +37,9 @@ def convection(beta: float = 30.0, constraints: str = "soft") -> Problem:
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_positive(beta=beta)
+    check_positive(beta=beta, horizon=horizon)
     hard = check_constraints(constraints)
-    domain = Box("tx", (0.0, 0.0), (1.0, 2 * jnp.pi))
+    domain = Box("tx", (0.0, 0.0), (horizon, 2 * jnp.pi))
 
     def equation(u: Field, z: Point) -> Scalar:
         u_t, u_x = u(z, "u_t u_x")
@@ -54,14 +56,14 @@ def convection(beta: float = 30.0, constraints: str = "soft") -> Problem:
     wrap = periodic(domain, "u", "x")
     return Problem(
         name="convection",
-        title=f"Convection, β = {beta:g}",
+        title=f"Convection, β = {beta:g}" + (f", t ≤ {horizon:g}" if horizon != 1 else ""),
         domain=domain,
         components=("u",),
         equation=equation,
         conditions=(wrap,) if hard else (initial(domain, "u", jnp.sin), wrap),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 201),
-        arguments={"beta": beta, "constraints": constraints},
+        arguments={"beta": beta, "horizon": horizon, "constraints": constraints},
         citation="arXiv:2109.01050",
         ansatz=ansatz if hard else None,
     )

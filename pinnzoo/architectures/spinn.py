@@ -1,0 +1,89 @@
+"""Separable network: a sum of products of networks of one coordinate each."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from pinnzoo._typing import Point, Values
+from pinnzoo.architectures._layers import check_axes, check_sizes
+from pinnzoo.architectures.mlp import MLP
+from pinnzoo.architectures.siren import Siren
+
+
+class SPINN(nnx.Module):
+    """`u(z) = Σ_r Π_i f_{i,r}(z_i) / √rank`, one body network f_i per coordinate.
+
+    Separable PINN (Cho, Nam, Yang, Yun, Hong and Park 2023, arXiv 2306.15969, Eq. 5). Solutions
+    that are sums of few products, as by separation of variables, are found in one dimension at a
+    time: a frequency has to be met on a line and not in space.
+    """
+
+    def __init__(
+        self,
+        m: int,
+        *,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        rank: int = 8,
+        width: int = 20,
+        depth: int = 2,
+        activation: str = "tanh",
+        omega: float = 10.0,
+        hidden_omega: float = 1.0,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
+        """Draw the parameters.
+
+        Args:
+            m: Number of components.
+            lower: Lower bounds of the domain, which is mapped to [-1, 1]^d first.
+            upper: Upper bounds of the domain.
+            rank: Number of products per component.
+            width: Neurons of a hidden layer of a body.
+            depth: Number of hidden layers of a body.
+            activation: A name of `ACTIVATIONS`; "sin" makes the bodies sinusoidal networks.
+            omega: ω of the first layer of a sinusoidal body; others do not use it.
+            hidden_omega: ω of its other layers.
+            periodic_axes: Indices of coordinates to embed periodically.
+            harmonics: Frequencies per periodic coordinate.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+
+        Raises:
+            RecipeError: A size is not a positive whole number, ω is not positive, or an axis does
+                not exist.
+            UnknownNameError: No such activation.
+        """
+        check_sizes(rank=rank, width=width, depth=depth)
+        check_axes(periodic_axes, len(lower))
+        self.shape = (m, rank)
+
+        def body(axis: int) -> nnx.Module:
+            options: dict[str, Any] = {
+                "lower": (lower[axis],),
+                "upper": (upper[axis],),
+                "width": width,
+                "depth": depth,
+                "periodic_axes": (0,) if axis in periodic_axes else (),
+                "harmonics": harmonics,
+                "dtype": dtype,
+                "rngs": rngs,
+            }
+            if activation == "sin":
+                return Siren(m * rank, omega=omega, hidden_omega=hidden_omega, **options)
+            return MLP(m * rank, activation=activation, **options)
+
+        self.bodies = nnx.List(body(axis) for axis in range(len(lower)))
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        product = math.sqrt(1 / self.shape[1])
+        for axis, body in enumerate(self.bodies):
+            product = product * body(z[axis : axis + 1]).reshape(self.shape)  # pyright: ignore
+        return jnp.sum(product, axis=1)  # pyright: ignore

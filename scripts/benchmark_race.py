@@ -1,0 +1,192 @@
+"""Seconds to a relative L2 error of 1e-5 on Burgers' equation, from random parameters.
+
+    python scripts/benchmark_race.py
+
+All contestants train the same network from the same parameters in the same formulation, one after
+another in one process: pinnzoo's Levenberg-Marquardt, optimistix's, optax's L-BFGS, and pinnzoo's
+SSBroyden after a short Adam, as its authors use it. Compilation and the measuring of errors are not
+counted. The others get the best of several tries: they stop at the goal or after `--budget`
+seconds, and then their time is a lower bound.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import pinnzoo
+from pinnzoo.domains import residual_adaptive, sample
+from pinnzoo.evaluation import error_figures
+from pinnzoo.objective import EQUATION, Assembly
+from pinnzoo.optimizers import Info, Optimizer, make_optimizer
+from pinnzoo.pdes import Problem
+from pinnzoo.training import build, draw_points
+
+COARSENING = 4
+RESAMPLE = 5
+
+
+def blocked_residual(objective: Any, theta: Any, block: int = 128) -> Any:
+    """The residual vector in blocks, without which optimistix needs tens of gigabytes."""
+    return jnp.concatenate(
+        [
+            term.scale
+            * jax.lax.map(functools.partial(term.residual, theta), term.points, batch_size=block)
+            for term in objective.terms
+        ]
+    )
+
+
+def steps_of(optimizer: Optimizer, objective: Any, theta: Any, chunk: int) -> Iterator[Any]:
+    """Parameters after every `chunk` steps; `theta` may be sent back with another objective."""
+    state = optimizer.init(objective, theta)
+
+    @jax.jit
+    def many(objective: Any, theta: Any, state: Any) -> Any:
+        def once(_: Any, carry: Any) -> Any:
+            return optimizer.step(objective, carry[0], carry[1])
+
+        info = Info(*[jnp.full((), jnp.nan, theta.dtype)] * len(Info._fields))
+        return jax.lax.fori_loop(0, chunk, once, (theta, state, info))
+
+    while True:
+        if optimizer.traceable:
+            theta, state, _ = many(objective, theta, state)
+        else:
+            theta, state, _ = optimizer.step(objective, theta, state)
+        other = yield theta
+        objective = objective if other is None else other
+
+
+def ours(problem: Problem, assembly: Assembly, seed: int) -> Iterator[Any]:
+    """Levenberg-Marquardt with new points every few steps, where the residual is."""
+    objective = assembly.objective
+    n = objective.terms[0].n
+    residual = jax.jit(jax.vmap(objective.terms[0].residual, (None, 0)))
+    steps = steps_of(make_optimizer("levenberg_marquardt", {}), objective, assembly.theta, 1)
+    theta, k = next(steps), 0
+    while True:
+        yield theta
+        k += 1
+        other = None
+        if k % RESAMPLE == 0:
+            rng = np.random.default_rng([seed, k])
+            candidates = sample(problem.domain, 10 * n, "sobol", rng)
+            values = np.asarray(residual(theta, jnp.asarray(candidates)))
+            other = objective.with_points({EQUATION: residual_adaptive(candidates, values, n, rng)})
+        theta = steps.send(other)
+
+
+def optimistix_lm(assembly: Assembly) -> Iterator[Any]:
+    """Optimistix's LevenbergMarquardt, step by step."""
+    solver = optx.LevenbergMarquardt(rtol=1e-15, atol=1e-15)
+
+    def function(y: Any, args: Any) -> Any:
+        return blocked_residual(args, y), None
+
+    def initialize(y: Any, args: Any) -> Any:
+        shape = jax.eval_shape(lambda: blocked_residual(args, y))
+        return solver.init(function, y, args, {}, shape, None, frozenset())
+
+    step = eqx.filter_jit(lambda y, o, s: solver.step(function, y, o, {}, s, frozenset())[:2])
+    theta, objective = assembly.theta, assembly.objective
+    state = eqx.filter_jit(initialize)(theta, objective)
+    while True:
+        theta, state = step(theta, objective, state)
+        yield theta
+
+
+def chained(assembly: Assembly, phases: tuple[tuple[str, dict[str, Any], int], ...]) -> Iterator:
+    """Optimizers one after another; each with its number of chunks, the last without end."""
+    theta = assembly.theta
+    for name, arguments, chunks in phases:
+        steps = steps_of(make_optimizer(name, arguments), assembly.objective, theta, 50)
+        for k, theta in enumerate(steps, start=1):
+            yield theta
+            if k == chunks:
+                break
+
+
+def race(
+    steps: Iterator[Any], error: Callable[[Any], float], goal: float, budget: float
+) -> tuple[float, float, bool]:
+    """Seconds spent in steps, the last error, and whether the goal was reached."""
+    next(steps)  # compiles; the first step costs one step's time less than it should
+    seconds, reached = 0.0, False
+    last = np.inf
+    while seconds < budget:
+        begun = time.perf_counter()
+        theta = jax.block_until_ready(next(steps))
+        seconds += time.perf_counter() - begun
+        last = error(theta)
+        if last <= goal:
+            return seconds, last, True
+    return seconds, last, reached
+
+
+def main(
+    width: Annotated[int, typer.Option(help="Neurons of a layer.")] = 20,
+    depth: Annotated[int, typer.Option(help="Hidden layers.")] = 3,
+    points: Annotated[int, typer.Option(help="Points of the equation.")] = 3000,
+    goal: Annotated[float, typer.Option(help="Relative L2 error to reach.")] = 1e-5,
+    budget: Annotated[float, typer.Option(help="Seconds for each contestant.")] = 600.0,
+    constraints: Annotated[str, typer.Option(help="soft, hard or odd.")] = "odd",
+    seed: Annotated[int, typer.Option(help="Seed of parameters and points.")] = 0,
+) -> None:
+    """Print seconds to the goal, and how many times as long as pinnzoo's each one took."""
+    pinnzoo.enable_x64()
+    recipe = pinnzoo.Recipe(
+        "burgers",
+        "mlp",
+        (pinnzoo.Phase("levenberg_marquardt", 1),),
+        problem_arguments={"constraints": constraints},
+        architecture_arguments={"width": width, "depth": depth},
+        points={"equation": points, "conditions": max(1, points // 20)},
+        seed=seed,
+    )
+    problem, model = build(recipe)
+    assembly = pinnzoo.assemble(
+        problem, model, draw_points(problem, recipe.points, "sobol", seed, 0)
+    )
+    grid = problem.evaluation_points(COARSENING)
+    reference = problem.reference(grid)
+    values = jax.jit(lambda theta: jax.vmap(assembly.field, (None, 0))(theta, jnp.asarray(grid)))
+
+    def error(theta: Any) -> float:
+        return error_figures(np.asarray(values(theta)), reference)["relative_l2_error"]
+
+    adam = ("adam", {"learning_rate": 5e-3}, 20)
+    contestants: dict[str, Callable[[], Iterator[Any]]] = {
+        "pinnzoo Levenberg-Marquardt": lambda: ours(problem, assembly, seed),
+        "pinnzoo SSBroyden": lambda: chained(assembly, (adam, ("ssbroyden", {}, 0))),
+        "optax L-BFGS": lambda: chained(assembly, (adam, ("lbfgs", {}, 0))),
+        "optimistix Levenberg-Marquardt": lambda: optimistix_lm(assembly),
+    }
+    console = Console()
+    table = Table(title=f"Burgers to {goal:g}, {assembly.theta.size:,} parameters, {points} points")
+    table.add_column("optimizer")
+    table.add_column("seconds", justify="right")
+    table.add_column("last error", justify="right")
+    table.add_column("times ours", justify="right")
+    base = None
+    for name, steps in contestants.items():
+        seconds, last, reached = race(steps(), error, goal, budget)
+        base = seconds if base is None else base
+        mark = "" if reached else "> "
+        row = (name, f"{mark}{seconds:.1f}", f"{last:.1e}", f"{mark}{seconds / base:.1f}")
+        console.print(*row)
+        table.add_row(*row)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
