@@ -8,17 +8,25 @@ from pinnzoo.optimizers._base import Info as Info
 from pinnzoo.optimizers._base import Optimizer as Optimizer
 from pinnzoo.optimizers._base import from_optax as from_optax
 from pinnzoo.optimizers.adam import adam
+from pinnzoo.optimizers.gauss_newton import gauss_newton
 from pinnzoo.optimizers.lbfgs import lbfgs
 from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
+from pinnzoo.optimizers.levenberg_marquardt_lsmr import levenberg_marquardt_lsmr
+from pinnzoo.optimizers.sketched_gauss_newton import sketched_gauss_newton
 from pinnzoo.optimizers.soap import soap
+from pinnzoo.optimizers.spring import spring
 from pinnzoo.optimizers.ssbfgs import ssbfgs
 from pinnzoo.optimizers.ssbroyden import ssbroyden
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
+    "gauss_newton": gauss_newton,
     "lbfgs": lbfgs,
     "levenberg_marquardt": levenberg_marquardt,
+    "levenberg_marquardt_lsmr": levenberg_marquardt_lsmr,
+    "sketched_gauss_newton": sketched_gauss_newton,
     "soap": soap,
+    "spring": spring,
     "ssbfgs": ssbfgs,
     "ssbroyden": ssbroyden,
 }
