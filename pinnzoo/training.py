@@ -239,6 +239,10 @@ def phase_scope(
     return part_slice(model, phase.part), model.part_bounds[phase.part]
 
 
+class _OutOfTime(Exception):
+    """The time that was given to a training is spent."""
+
+
 @dataclass
 class _Trainer:
     """A recipe on its way: what is fixed during training."""
@@ -250,6 +254,7 @@ class _Trainer:
     save_every: float
     reporter: Reporter | None
     mesh: Mesh | None
+    budget: float = math.inf
     keep: set[int] = field(init=False)
     base: Objective = field(init=False)
     times: tuple[float, float] | None = field(init=False, default=None)
@@ -356,6 +361,8 @@ class _Trainer:
                 break
             if phase.seconds and self._agree(time.monotonic() - begun) > phase.seconds:
                 break
+            if self._agree(run.seconds) > self.budget:
+                raise _OutOfTime
 
     def _agree(self, tree: Any) -> Any:
         """A value on which all processes agree, where there are several."""
@@ -636,12 +643,13 @@ def train(
     save_every: float = 30.0,
     base: Entry | None = None,
     mesh: Mesh | None = None,
+    seconds: float = math.inf,
 ) -> Entry:
     """Train a recipe.
 
-    Ctrl-C ends the training and returns the best state so far; the recipe of the returned entry
-    then states the steps that were done. With a `workdir`, a run that is killed goes on where it
-    was last saved and arrives at the same numbers.
+    Ctrl-C ends the training and returns the best state so far, and so does the end of `seconds`;
+    the recipe of the returned entry then states the steps that were done. With a `workdir`, a run
+    that is killed goes on where it was last saved and arrives at the same numbers.
 
     Args:
         recipe: What to train.
@@ -653,6 +661,8 @@ def train(
         mesh: Devices over which the points are spread, such as `pinnzoo.sharding.make_mesh()`.
             Where they belong to several processes, all of them make this call with the same
             arguments, process 0 writes to `workdir`, and all get the same entry.
+        seconds: Wall time for all steps together, those of earlier calls with this `workdir`
+            included; the last step may exceed it.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -683,13 +693,13 @@ def train(
     if mesh is not None and jax.process_index() > 0:
         folder, progress = None, False
     with _bar(recipe, show=progress) as reporter:
-        trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter, mesh)
+        trainer = _Trainer(recipe, problem, assembly, folder, save_every, reporter, mesh, seconds)
         run = run or trainer.start()
         if reporter is not None:
             reporter(run)
         try:
             trainer.run(run)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, _OutOfTime):
             if folder is not None:
                 save_run(run, recipe, folder)
     return _finish(trainer, run)

@@ -1,11 +1,13 @@
 """Train the catalog's recipes, one after the other, each into its entry.
 
-A killed run goes on where it was saved: start the script again. Entries that exist are left alone.
+A killed run goes on where it was saved: start the script again. Entries that exist are left alone,
+and each lands when its training ends. A run that ended with its budget goes on with a larger one.
 
-    python scripts/train_zoo.py "burgers-*" --workdir runs
+    python scripts/train_zoo.py "burgers-*" "kdv-*" --workdir runs --budget 900
 """
 
 import fnmatch
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,22 +21,32 @@ CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 def main(
-    pattern: Annotated[str, typer.Argument(help="Names of the entries to train.")] = "*",
+    patterns: Annotated[list[str] | None, typer.Argument(help="Names of the entries.")] = None,
     workdir: Annotated[Path, typer.Option(help="Folder for unfinished runs.")] = Path("runs"),
     out: Annotated[Path, typer.Option(help="Folder for entries.")] = CHECKPOINTS,
     overwrite: Annotated[bool, typer.Option(help="Train entries that exist again.")] = False,
+    budget: Annotated[float, typer.Option(help="Seconds for each recipe; 0: no limit.")] = 0.0,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = False,
 ) -> None:
-    """Train the recipes whose names match."""
+    """Train the recipes whose names match one of the patterns; all of them by default."""
     pinnzoo.enable_x64()
-    recipes = [recipe for recipe in CATALOG if fnmatch.fnmatchcase(recipe.name, pattern)]
+    recipes = [
+        recipe
+        for recipe in CATALOG
+        if any(fnmatch.fnmatchcase(recipe.name, pattern) for pattern in patterns or ["*"])
+    ]
     for recipe in recipes:
         folder = out / recipe.name
         if folder.exists() and not overwrite:
             continue
         begun = time.monotonic()
         try:
-            entry = pinnzoo.train(recipe, workdir=workdir / recipe.name, progress=progress)
+            entry = pinnzoo.train(
+                recipe,
+                workdir=workdir / recipe.name,
+                progress=progress,
+                seconds=budget or math.inf,
+            )
         except pinnzoo.PinnzooError as error:
             # One recipe that fails must not take the others with it.
             print(f"{recipe.name}: {error}", flush=True)

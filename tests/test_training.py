@@ -356,3 +356,9 @@ def test_parts_that_do_not_exist_are_refused():
         )
         with pytest.raises(RecipeError, match=words):
             pinnzoo.train(recipe)
+
+
+def test_training_ends_with_its_time_and_goes_on_with_more(trained, tmp_path):
+    first = pinnzoo.train(TINY, workdir=tmp_path, seconds=1e-9)
+    assert first.metrics["steps"] == first.recipe.steps == 1
+    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
