@@ -12,6 +12,7 @@ from pinnzoo.optimizers.gauss_newton import gauss_newton
 from pinnzoo.optimizers.lbfgs import lbfgs
 from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
 from pinnzoo.optimizers.levenberg_marquardt_lsmr import levenberg_marquardt_lsmr
+from pinnzoo.optimizers.newton_cg import newton_cg
 from pinnzoo.optimizers.sketched_gauss_newton import sketched_gauss_newton
 from pinnzoo.optimizers.soap import soap
 from pinnzoo.optimizers.spring import spring
@@ -24,6 +25,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "lbfgs": lbfgs,
     "levenberg_marquardt": levenberg_marquardt,
     "levenberg_marquardt_lsmr": levenberg_marquardt_lsmr,
+    "newton_cg": newton_cg,
     "sketched_gauss_newton": sketched_gauss_newton,
     "soap": soap,
     "spring": spring,
