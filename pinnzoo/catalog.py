@@ -98,6 +98,30 @@ def _most_accurate(
 
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate("wave", {}, "siren", SINES, _levenberg_marquardt(60, 1500, 100)),
+    _most_accurate(
+        "poisson_2d",
+        {},
+        "siren",
+        {"width": 12, "depth": 1, "omega": 6.0},
+        _levenberg_marquardt(60, 2000, 100),
+    ),
+    _most_accurate(
+        "poisson_2d",
+        {"modes": "multi"},
+        "spinn",
+        # A frequency is met on a line and not in the plane, of which 16 waves cannot fill much.
+        {"rank": 4, "width": 16, "depth": 1, "activation": "sin", "omega": 26.0},
+        _levenberg_marquardt(60, 3000, 150),
+        tag="multi",
+    ),
+    _most_accurate(
+        "helmholtz",
+        {},
+        "siren",
+        {"width": 60, "depth": 1, "omega": 32.0},
+        _levenberg_marquardt(60, 2000, 150),
+        _levenberg_marquardt(60, 2000, 150, arguments=SCALED),
+    ),
     *(
         _most_accurate(
             "convection",

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,25 +145,6 @@ class Objective:
                 parts.append(dataclasses.replace(self, terms=(rows_of,)))
         return parts
 
-    def on_slice(self, theta: Theta, part: slice) -> "Objective":
-        """The same residuals as functions of `theta[part]` alone; the rest of `theta` is fixed."""
-        if part == slice(0, theta.size):
-            return self
-        before, after = theta[: part.start], theta[part.stop :]
-
-        def at_slice(residual: TermResidual) -> TermResidual:
-            return lambda sub, z: residual(jnp.concatenate([before, sub, after]), z)
-
-        return Objective(
-            tuple(
-                dataclasses.replace(term, residual=at_slice(term.residual)) for term in self.terms
-            )
-        )
-
-    def only(self, names: Collection[str]) -> "Objective":
-        """The terms with these names."""
-        return Objective(tuple(term for term in self.terms if term.name in names))
-
     def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
         """The same objective on other points; terms that are not named keep theirs.
 
@@ -201,18 +182,9 @@ class Objective:
         return dataclasses.replace(self, terms=tuple(terms))
 
 
-def regions(problem: Problem, times: tuple[float, float] | None = None) -> dict[str, Region]:
-    """Where the points of each term are drawn: the domain, or a condition's part of the boundary.
-
-    Args:
-        problem: The problem.
-        times: First and last value of the first coordinate; terms that live outside are left out.
-    """
-    whole = {name: term.region for name, term in problem.terms.items()}
-    if times is None:
-        return whole
-    parts = {name: region.within(problem.coords[0], *times) for name, region in whole.items()}
-    return {name: part for name, part in parts.items() if part is not None}
+def regions(problem: Problem) -> dict[str, Region]:
+    """Where the points of each term are drawn: the domain, or part of its boundary."""
+    return {name: term.region for name, term in problem.terms.items()}
 
 
 def part_slice(model: nnx.Module, index: int) -> slice:

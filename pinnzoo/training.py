@@ -135,16 +135,11 @@ def term_counts(boxes: Mapping[str, Region], counts: Mapping[str, int]) -> dict[
 
 
 def draw_points(
-    problem: Problem,
-    counts: Mapping[str, int],
-    sampler: str,
-    seed: int,
-    draw: int,
-    times: tuple[float, float] | None = None,
+    problem: Problem, counts: Mapping[str, int], sampler: str, seed: int, draw: int
 ) -> dict[str, Float[np.ndarray, "n d"]]:
-    """The `draw`-th set of collocation points of a seed, within `times` if they are given."""
+    """The `draw`-th set of collocation points of a seed."""
     rng = np.random.default_rng([seed, draw])
-    boxes = regions(problem, times)
+    boxes = regions(problem)
     return {
         name: sample(boxes[name], n, sampler, rng) for name, n in term_counts(boxes, counts).items()
     }
@@ -170,23 +165,55 @@ def _equation_residuals(problem: Problem, objective: Objective) -> Callable[[The
     return residuals
 
 
-def _resample(
-    run: Run,
-    recipe: Recipe,
-    problem: Problem,
-    phase: Phase,
-    residuals: Callable,
-    times: tuple[float, float] | None,
-) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Scope:
+    """What a phase trains, and on what.
+
+    Attributes:
+        problem: The problem, or its window of time.
+        objective: Its residuals, as functions of the parameters that are trained.
+        part: Where these lie among all parameters.
+        residuals: `(theta, points) -> {name: residual}` of the equations.
+    """
+
+    problem: Problem
+    objective: Objective
+    part: slice
+    residuals: Callable[[Theta, Any], dict[str, Any]]
+
+
+def phase_scope(
+    problem: Problem, assembly: Assembly, recipe: Recipe, phase: Phase, theta: Theta
+) -> Scope:
+    """All of a network on all of a problem, or one part of it on the times that are its own.
+
+    Raises:
+        RecipeError: The network has no such part.
+    """
+    if phase.part < 0:
+        whole = slice(0, theta.size)
+        return Scope(
+            problem, assembly.objective, whole, _equation_residuals(problem, assembly.objective)
+        )
+    model: Any = assembly.to_model(theta)
+    part = part_slice(model, phase.part)
+    before = problem.constrain(model.parts[phase.part - 1]) if phase.part else None
+    window = problem.between(*model.part_bounds[phase.part], before)
+    counts = {**recipe.points, **phase.points}
+    points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
+    objective = assemble(window, model.parts[phase.part], points).objective
+    return Scope(window, objective, part, _equation_residuals(window, objective))
+
+
+def _resample(run: Run, recipe: Recipe, scope: Scope, phase: Phase) -> dict[str, np.ndarray]:
     """New points, those of the equations by residual if the phase asks for that."""
     counts = {**recipe.points, **phase.points}
-    points = draw_points(problem, counts, recipe.sampler, recipe.seed, run.draws, times)
+    points = draw_points(scope.problem, counts, recipe.sampler, recipe.seed, run.draws)
     if phase.adaptive:
         n = len(points[EQUATION])
         rng = np.random.default_rng([recipe.seed, run.draws, 1])
-        domain = regions(problem, times)[EQUATION]
-        candidates = sample(domain, CANDIDATES * n, recipe.sampler, rng)
-        values = residuals(run.theta, jnp.asarray(candidates, run.theta.dtype))
+        candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
+        values = scope.residuals(run.theta[scope.part], jnp.asarray(candidates, run.theta.dtype))
         for name, value in values.items():
             points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
     return points
@@ -229,16 +256,6 @@ def _stops(phase: Phase, record_every: int, offset: int, snapshots: set[int]) ->
     return sorted(stops)
 
 
-def phase_scope(
-    assembly: Assembly, theta: Theta, phase: Phase
-) -> tuple[slice, tuple[float, float] | None]:
-    """The parameters that a phase trains, and the times that its points are drawn from."""
-    if phase.part < 0:
-        return slice(0, theta.size), None
-    model: Any = assembly.to_model(theta)
-    return part_slice(model, phase.part), model.part_bounds[phase.part]
-
-
 class _OutOfTime(Exception):
     """The time that was given to a training is spent."""
 
@@ -256,8 +273,7 @@ class _Trainer:
     mesh: Mesh | None
     budget: float = math.inf
     keep: set[int] = field(init=False)
-    base: Objective = field(init=False)
-    times: tuple[float, float] | None = field(init=False, default=None)
+    scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         self.keep = set(log_spaced_steps(self.recipe.steps))
@@ -268,7 +284,6 @@ class _Trainer:
             lambda theta: jax.vmap(self.assembly.field, (None, 0))(theta, grid).astype(dtype)
         )
         self.error = lambda theta: error_figures(np.asarray(values(theta)), self.reference)
-        self.residuals = _equation_residuals(self.problem, self.assembly.objective)
         self.last_save = time.monotonic()
 
     def start(self) -> Run:
@@ -306,11 +321,11 @@ class _Trainer:
 
     def _phase(self, run: Run, phase: Phase) -> None:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
-        part, self.times = phase_scope(self.assembly, run.theta, phase)
-        self.base = self.assembly.objective.on_slice(run.theta, part)
+        scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+        self.scope, part = scope, scope.part
         loss_of = jax.jit(lambda o, t: o.loss(t[part]))
         if run.state is None:
-            if run.step == 0 and (run.phase or self.times):
+            if run.step == 0 and (run.phase or phase.part >= 0):
                 before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
                 other_points = (phase.points, phase.part) != (before.points, before.part)
                 if other_points:
@@ -371,13 +386,13 @@ class _Trainer:
     def _objective(self, run: Run, phase: Phase) -> Objective:
         """The objective on the current points with the weights of a phase."""
         weights = {**self.recipe.weights, **phase.weights}
-        base = self.base.only(run.points)
+        base = self.scope.objective
         scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
         objective = base.with_scales(scales).with_points(run.points)
         return objective if self.mesh is None else shard(objective, self.mesh)
 
     def _redraw(self, run: Run, phase: Phase) -> Objective:
-        points = _resample(run, self.recipe, self.problem, phase, self.residuals, self.times)
+        points = _resample(run, self.recipe, self.scope, phase)
         run.points = self._agree(points)
         run.draws += 1
         return self._objective(run, phase)
@@ -447,7 +462,7 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     temporary.replace(workdir / WORK_FILE)
 
 
-def load_run(recipe: Recipe, assembly: Assembly, workdir: Path) -> Run | None:
+def load_run(recipe: Recipe, problem: Problem, assembly: Assembly, workdir: Path) -> Run | None:
     """The run that was saved in `workdir`, or None where there is none.
 
     Raises:
@@ -481,9 +496,8 @@ def load_run(recipe: Recipe, assembly: Assembly, workdir: Path) -> Run | None:
     theta = jnp.asarray(arrays["theta"])
     # The structure of the optimizer's state comes from a fresh one.
     optimizer = make_optimizer(phase.optimizer, phase.arguments)
-    part, _ = phase_scope(assembly, theta, phase)
-    objective = assembly.objective.on_slice(theta, part).only(points).with_points(points)
-    fresh = optimizer.init(objective, theta[part])
+    scope = phase_scope(problem, assembly, recipe, phase, theta)
+    fresh = optimizer.init(scope.objective.with_points(points), theta[scope.part])
     leaves, structure = jax.tree.flatten(fresh)
     state = None
     if about["leaves"]:
@@ -684,7 +698,7 @@ def train(
     points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
     assembly = assemble(problem, model, points, recipe.weights)
     folder = None if workdir is None else Path(workdir)
-    run = load_run(recipe, assembly, folder) if folder is not None and resume else None
+    run = load_run(recipe, problem, assembly, folder) if folder is not None and resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
         raise TrainingError(
             f"the processes found runs of different length in {workdir}: give all of them one "

@@ -1,9 +1,10 @@
-"""One multilayer perceptron per window of time, each of them added to what the last one left."""
+"""One multilayer perceptron per window of time."""
 
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -14,17 +15,13 @@ from pinnzoo.errors import RecipeError
 
 
 class WindowedMLP(nnx.Module):
-    """Time marching in one network, continuous in time by construction.
+    """Time marching in one network: `N(t, x) = M_k(t, x)` for `t_k ≤ t ≤ t_{k+1}`.
 
-    With windows `t₀ < t₁ < ... < t_K` and one MLP `M_k` for each of them,
-
-        N(t, x) = M₀(t, x)                                in the first window,
-        N(t, x) = N(t_k, x) + (t - t_k)/h_k · M_k(t, x)   for t_k ≤ t ≤ t_{k+1} = t_k + h_k.
-
-    A window depends on those before it alone, so that they can be trained one after another:
-    `Phase.part` names the window, the others are frozen, and the linear algebra of second-order
-    training deals with one window at a time. Time marching for PINNs is due to Wight and Zhao
-    (2021, Commun. Comput. Phys. 29:930-954); there the windows meet through initial conditions.
+    A window depends on the one before it through its first values alone, so that they are trained
+    one after another: `Phase.part` names the window, the others are frozen, and the linear algebra
+    of second-order training deals with one window at a time. As in Wight and Zhao (2021, Commun.
+    Comput. Phys. 29:930-954), a window meets the one before it in a condition, see
+    `Problem.between`; the jump that training leaves is part of the error.
     """
 
     def __init__(
@@ -105,11 +102,10 @@ class WindowedMLP(nnx.Module):
         return tuple(itertools.pairwise(self.times))
 
     def __call__(self, z: Point) -> Values:
-        """The components at one point."""
-        value = self.parts[0](z.at[0].min(self.times[1]))
-        for part, (begin, end) in zip(self.parts[1:], self.part_bounds[1:], strict=True):
-            # Before its window a part adds nothing, after it what it had reached at the end.
-            time = jnp.where(z[0] > end, end, z[0])
-            grown = (time - begin) / (end - begin) * part(z.at[0].set(time))
-            value = value + jnp.where(z[0] > begin, grown, 0.0)
-        return value
+        """The components at one point; between two windows, those of the later one."""
+        window = jnp.searchsorted(jnp.array(self.times[1:-1]), z[0], side="right")
+        graph, _ = nnx.split(self.parts[0])
+        # One network with the parameters of its window is traced once, and not once per window.
+        states = [nnx.state(part) for part in self.parts]
+        own = jax.tree.map(lambda *leaves: jnp.stack(leaves)[window], *states)
+        return nnx.merge(graph, own)(z)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import jax
@@ -151,6 +151,45 @@ class Problem:
         """Wrap a function of one point so that derivatives can be asked for by name."""
         return Field(function, self.components, self.coords)
 
+    def between(self, first: float, last: float, before: PointFunction | None) -> "Problem":
+        """The same problem on a window of time, the first coordinate.
+
+        Conditions that hold at other times are left out. Where the window begins, every component
+        has to meet the solution before it, in conditions called "join_" and the component; this is
+        what an equation of first order in time needs.
+
+        Args:
+            first: When the window begins.
+            last: When it ends.
+            before: Field values up to `first`, or None where the window begins with the domain.
+        """
+        time = self.coords[0]
+
+        def clip(terms: tuple[Condition, ...]) -> tuple[Condition, ...]:
+            clipped = [(term, term.region.within(time, first, last)) for term in terms]
+            return tuple(replace(term, region=part) for term, part in clipped if part is not None)
+
+        window = self.domain.within(time, first, last)
+        if window is None:
+            raise PointsError(
+                f"a window from {first} to {last} was given: {self.name} has times from "
+                f"{self.domain.lower[0]} to {self.domain.upper[0]}."
+            )
+        joins = (
+            ()
+            if before is None
+            else tuple(
+                Condition(f"join_{name}", _meets(before, name, index), window.face(time, first))
+                for index, name in enumerate(self.components)
+            )
+        )
+        return replace(
+            self,
+            domain=window,
+            system=clip(self.system),
+            conditions=(*clip(self.conditions), *joins),
+        )
+
     def constrain(self, network: PointFunction) -> PointFunction:
         """The network with the problem's symmetry and ansatz around it, or the network itself."""
         if self.symmetry is not None:
@@ -203,6 +242,15 @@ def check_constraints(constraints: str, *more: str) -> bool:
         words = " and ".join(map(repr, allowed)) if not more else ", ".join(map(repr, allowed))
         raise RecipeError(f"constraints={constraints!r} was given: allowed are {words}.")
     return constraints != "soft"
+
+
+def _meets(before: PointFunction, component: str, index: int) -> Residual:
+    """`component` equals what another function has there."""
+
+    def residual(u: Field, z: Point) -> Scalar:
+        return u(z, component)[0] - before(z)[index]
+
+    return residual
 
 
 def odd_in(axis: int) -> Symmetry:

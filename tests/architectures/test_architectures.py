@@ -258,35 +258,25 @@ def windowed(**arguments):
     return build("windowed_mlp", {"windows": [0.5, 1.2], **arguments})
 
 
-def test_windows_continue_where_the_last_one_ended():
+def test_every_time_belongs_to_the_network_of_its_window():
     model = windowed()
     m0, m1, m2 = model.parts  # pyright: ignore
     x = 0.4
-
-    def at(t):
-        return jnp.array([t, x])
-
-    first = m0(at(0.5))
-    second = first + m1(at(1.2))
-    for t, wanted in (
-        (0.2, m0(at(0.2))),
-        (0.5, first),
-        (0.8, first + (0.8 - 0.5) / 0.7 * m1(at(0.8))),
-        (1.2, second),
-        (1.9, second + (1.9 - 1.2) / 0.8 * m2(at(1.9))),
-        (2.0, second + m2(at(2.0))),
-    ):
-        np.testing.assert_allclose(model(at(t)), wanted, rtol=1e-13, err_msg=str(t))  # pyright: ignore
+    for t, part in ((0.0, m0), (0.2, m0), (0.5, m1), (0.8, m1), (1.2, m2), (1.9, m2), (2.0, m2)):
+        z = jnp.array([t, x])
+        np.testing.assert_allclose(model(z), part(z), rtol=1e-14)  # pyright: ignore
+        slopes = (jax.jacfwd(network)(z) for network in (model, part))
+        np.testing.assert_allclose(*slopes, rtol=1e-12)
 
 
-def test_a_window_says_nothing_about_earlier_times():
+def test_a_part_moves_its_own_times_alone():
     model = windowed()
     theta, to_model = flatten_model(model)
     points = jnp.array([[0.3, 0.0], [0.9, 0.0], [1.7, 0.0]])
     jacobian = jax.jacrev(lambda v: jax.vmap(to_model(v))(points)[:, 0])(theta)  # pyright: ignore
     for k in range(3):
         moved = np.abs(jacobian[:, part_slice(model, k)]).max(axis=1) > 0
-        np.testing.assert_array_equal(moved, np.arange(3) >= k)
+        np.testing.assert_array_equal(moved, np.arange(3) == k)
 
 
 def test_equal_windows_divide_the_time_evenly():
@@ -307,3 +297,16 @@ def test_windows_that_do_not_divide_the_time_are_refused(windows):
 def test_windows_in_periodic_time_are_refused():
     with pytest.raises(RecipeError, match="periodic_axes"):
         windowed(periodic_axes=(0, 1))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sin"])
+def test_spinn_is_a_sum_of_products_of_functions_of_one_coordinate(activation):
+    model = build("spinn", {"rank": 3, "activation": activation, "omega": 4.0})
+    t, x = (body(z) for body, z in zip(model.bodies, (Z[:1], Z[1:]), strict=True))  # pyright: ignore
+    wanted = [sum(t[3 * c + r] * x[3 * c + r] for r in range(3)) / np.sqrt(3) for c in range(2)]
+    np.testing.assert_allclose(model(Z), wanted, rtol=1e-14)  # pyright: ignore
+    # Values on a grid have the rank of the sum, and no more.
+    grid = np.stack(np.meshgrid(*[np.linspace(0.1, 1.9, 9)] * 2, indexing="ij"), -1).reshape(-1, 2)
+    singular = np.linalg.svd(values_of(model, grid)[:, 0].reshape(9, 9), compute_uv=False)
+    assert singular[2] > 1e-8 * singular[0]
+    assert singular[3] < 1e-14 * singular[0]
