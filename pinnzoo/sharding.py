@@ -7,6 +7,7 @@ Jacobian is reduced here to few enough rows for one factorization.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,9 +21,9 @@ from pinnzoo.linalg import AbstractDampedSystem
 from pinnzoo.objective import Objective, Term
 
 
-def make_mesh() -> Mesh:
-    """All devices of all processes in one row, along the axis "points"."""
-    return Mesh(np.asarray(jax.devices()), ("points",))
+def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Devices in one row along the axis "points": by default all devices of all processes."""
+    return Mesh(np.asarray(jax.devices() if devices is None else devices), ("points",))
 
 
 def shard(objective: Objective, mesh: Mesh) -> Objective:

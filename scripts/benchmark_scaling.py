@@ -35,7 +35,7 @@ from rich.table import Table
 import pinnzoo
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import make_optimizer
-from pinnzoo.sharding import reduced_rows, shard
+from pinnzoo.sharding import make_mesh, reduced_rows, shard
 from pinnzoo.training import build, draw_points
 
 COLUMNS = ("residual", "Jacobian", "rows", "Cholesky", "QR", "step")
@@ -83,7 +83,7 @@ def contestants(size: Size, depth: int) -> tuple[int, dict[str, Callable[[], Any
     )
     jacobian = jax.jit(lambda o, t: o.jacobian(t, CHUNK))
     if size.devices:
-        mesh = jax.make_mesh((size.devices,), ("points",), devices=jax.devices()[: size.devices])
+        mesh = make_mesh(jax.devices()[: size.devices])
         objective = shard(objective, mesh)
         jacobian = jax.jit(
             jax.shard_map(

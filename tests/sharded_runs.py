@@ -62,17 +62,21 @@ def steps(objective: Objective, theta: Any, name: str, **more: Any) -> dict[str,
     method, arguments = OPTIMIZERS[name]
     optimizer = make_optimizer(method, arguments | more)
 
-    def one(carry: tuple, _: Any = None) -> tuple:
+    def one(objective: Objective, carry: tuple) -> tuple:
         theta, state, info = optimizer.step(objective, *carry)
         return (theta, state), (theta, info.loss)
 
+    @jax.jit
+    def all_at_once(objective: Objective, carry: tuple) -> tuple:
+        return jax.lax.scan(lambda c, _: one(objective, c), carry, length=STEPS)[1]
+
     carry = (theta, optimizer.init(objective, theta))
     if optimizer.traceable:
-        _, (thetas, losses) = jax.jit(lambda c: jax.lax.scan(one, c, length=STEPS))(carry)
+        thetas, losses = all_at_once(objective, carry)
     else:
         thetas, losses = [], []
         for _ in range(STEPS):
-            carry, (theta, loss) = one(carry)
+            carry, (theta, loss) = one(objective, carry)
             thetas.append(np.asarray(theta))
             losses.append(loss)
     return {f"{name}/theta": np.asarray(thetas), f"{name}/loss": np.asarray(losses)}
