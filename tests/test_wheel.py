@@ -70,3 +70,9 @@ def test_wheel_alone_serves_the_entries(installed, tmp_path):
 def test_wheel_carries_no_tests_and_the_type_marker(installed):
     assert (installed / "pinnzoo" / "py.typed").is_file()
     assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"pinnzoo"}
+
+
+def test_wheel_carries_the_reference_solutions(installed):
+    folder = Path("pinnzoo", "references", "data")
+    carried = {path.name for path in (installed / folder).iterdir()}
+    assert carried == {path.name for path in (ROOT / folder).iterdir()} != set()

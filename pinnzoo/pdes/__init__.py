@@ -7,6 +7,7 @@ from pinnzoo.pdes._problem import EQUATION as EQUATION
 from pinnzoo.pdes._problem import Condition as Condition
 from pinnzoo.pdes._problem import Problem as Problem
 from pinnzoo.pdes._problem import Reference as Reference
+from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.convection import convection
@@ -19,11 +20,13 @@ from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.reaction import reaction
+from pinnzoo.pdes.schrodinger import schrodinger
 from pinnzoo.pdes.sine_gordon import sine_gordon
 from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.wave import wave
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "allen_cahn": allen_cahn,
     "beltrami": beltrami,
     "burgers": burgers,
     "convection": convection,
@@ -36,6 +39,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "poisson": poisson,
     "poisson_2d": poisson_2d,
     "reaction": reaction,
+    "schrodinger": schrodinger,
     "sine_gordon": sine_gordon,
     "taylor_green": taylor_green,
     "wave": wave,

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 
 DATA = Path(__file__).parent / "data"
-
-QUANTUM = 2.0**-50
-"""Coefficients are stored as multiples of this: what is smaller cannot be told from rounding."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,11 @@ class Series:
     coefficients: Float[np.ndarray, "p j b m"]
 
     def at(self, t: Scalar, x: Scalar) -> Values:
-        """The components at one point; times beyond the edges belong to the outer panels."""
+        """The components at one point."""
+        return self.basis(x) @ self.amplitudes(t)
+
+    def amplitudes(self, t: Scalar) -> Float[Array, "b m"]:
+        """Factors of the `φ_b`; times beyond the edges belong to the outer panels."""
         panels, degrees, size, m = self.coefficients.shape
         edges = jnp.asarray(self.edges)
         panel = jnp.clip(jnp.searchsorted(edges, t, side="right") - 1, 0, panels - 1)
@@ -51,36 +52,41 @@ class Series:
         # times faster on a CPU than gathering the coefficients of a panel for every point.
         weights = jnp.where(np.arange(panels)[:, None] == panel, jnp.stack(polynomials), 0.0)
         amplitudes = weights.ravel() @ self.coefficients.reshape(panels * degrees, size * m)
+        return amplitudes.reshape(size, m)
 
+    def basis(self, x: Scalar) -> Float[Array, " b"]:
+        """The `φ_b`."""
+        size = self.coefficients.shape[2]
         cosines = size - self.sines
         wave = np.concatenate([np.arange(cosines), np.arange(1, self.sines + 1)])
         shift = np.where(np.arange(size) < cosines, 0.0, 0.25)
         turns = wave * ((x - self.low) / self.length)
         # Whole turns are taken off before they are multiplied by a rounded 2π.
-        basis = jnp.cos(2 * jnp.pi * (turns - jnp.floor(turns) - shift))
-        return basis @ amplitudes.reshape(size, m)
+        return jnp.cos(2 * jnp.pi * (turns - jnp.floor(turns) - shift))
 
 
-def write(path: Path, series: Series, refined: Series) -> None:
+def write(path: Path, series: Series, refined: Series, quantum: float) -> None:
     """Store a solution, and beside it how far a finer computation of it is from it.
 
     Args:
         path: The file, ending in ".npz".
         series: The solution.
-        refined: The finer one, on the same panels, with as many basis functions and at least as
-            many Chebyshev coefficients.
+        refined: The finer one, on the same panels, with at least as many coefficients of either
+            kind.
+        quantum: Coefficients and their corrections are rounded to multiples of it. What is smaller
+            is lost, and what is left is small integers, which compress well.
     """
-    integers = np.round(series.coefficients / QUANTUM).astype(np.int64)
-    correction = refined.coefficients - _padded(integers * QUANTUM, refined.coefficients.shape[1])
-    # A difference needs few digits, and most of it is nothing but rounding.
-    correction[np.abs(correction) < QUANTUM / 2] = 0
+    finer, integers = (
+        np.round(c / quantum).astype(np.int64) for c in (refined.coefficients, series.coefficients)
+    )
     np.savez_compressed(
         path,
         edges=series.edges,
         period=np.array([series.low, series.length]),
         sines=series.sines,
+        quantum=quantum,
         integers=integers,
-        correction=correction.astype(np.float32),
+        correction=finer - _padded(integers, finer.shape),
     )
 
 
@@ -88,11 +94,12 @@ def write(path: Path, series: Series, refined: Series) -> None:
 def read(name: str, refined: bool = False) -> Series:
     """The stored solution called `name`, or its refinement."""
     with np.load(DATA / f"{name}.npz") as data:
-        coefficients = data["integers"] * QUANTUM
+        integers = data["integers"]
         if refined:
             correction = data["correction"]
-            coefficients = _padded(coefficients, correction.shape[1]) + correction
+            integers = _padded(integers, correction.shape) + correction
         low, length = map(float, data["period"])
+        coefficients = integers * data["quantum"]
         return Series(data["edges"], low, length, int(data["sines"]), coefficients)
 
 
@@ -110,6 +117,5 @@ def solution(name: str, refined: bool = False) -> PointFunction:
     return function
 
 
-def _padded(coefficients: np.ndarray, degrees: int) -> np.ndarray:
-    missing = degrees - coefficients.shape[1]
-    return np.pad(coefficients, ((0, 0), (0, missing), (0, 0), (0, 0)))
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.pad(array, [(0, n) for n in np.subtract(shape, array.shape)])

@@ -1,0 +1,106 @@
+"""Schrödinger: `i h_t + ½ h_xx + |h|² h = 0` on t ∈ [0, π/2], x ∈ [-5, 5], periodic in x.
+
+From `h(0, x) = 2 sech x` two solitons bound to one another focus at t = π/4, where |h| is 4, and
+come back. The unknowns are u = Re h and v = Im h.
+
+Source: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks" (J. Comput. Phys.
+378, 2019), section 3.1.1. Known difficulty: on this period `2 sech x` is not smooth but has a kink
+at x = ±5, where its slope jumps by 0.054. Nothing smooths it: its waves, which decay like n⁻²,
+disperse over the whole period, and the equation has a weak solution only. The best combination of
+n waves is 1.8e-2 n^(-3/2) away from it (1.8e-5 for a hundred), and so at least is any network that
+resolves as many.
+"""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from pinnzoo._typing import Point, PointFunction, Scalar, Values
+from pinnzoo.derivatives import Field
+from pinnzoo.domains import Box
+from pinnzoo.pdes._problem import (
+    Condition,
+    Problem,
+    Reference,
+    check_constraints,
+    initial,
+    periodic,
+)
+from pinnzoo.references import stored
+
+
+def rates(modes: int) -> np.ndarray:
+    """½ k², at which the phases of free waves of period 10 turn."""
+    return 0.5 * (2 * np.pi / 10 * np.arange(modes)) ** 2
+
+
+@functools.cache
+def _solution(refined: bool) -> PointFunction:
+    def function(z: Point) -> Values:
+        t, x = z
+        # The stored amplitudes are those of `exp(½ i k² t) h`, which change slowly.
+        series = stored.read("schrodinger", refined)
+        a, b = series.amplitudes(t).T
+        phase = rates(len(a)) * t
+        cos, sin = jnp.cos(phase), jnp.sin(phase)
+        return series.basis(x) @ jnp.stack([cos * a + sin * b, cos * b - sin * a], axis=1)
+
+    return function
+
+
+def schrodinger(constraints: str = "soft") -> Problem:
+    """The focusing nonlinear Schrödinger equation.
+
+    Args:
+        constraints: "soft" for conditions as residuals, or "hard" for the ansatz
+            `h = 2 sech x + t N(t, x)`. The periodic conditions stay residuals. An embedding of x
+            with this period does not suit it, since `2 sech x` itself is not periodic.
+
+    Raises:
+        RecipeError: An argument is out of range.
+    """
+    hard = check_constraints(constraints)
+    domain = Box("tx", (0.0, -5.0), (np.pi / 2, 5.0))
+
+    def equation(h: Field, z: Point) -> Scalar:
+        u, v, u_t, v_xx = h(z, "u v u_t v_xx")
+        return u_t + v_xx / 2 + (u**2 + v**2) * v
+
+    def equation_v(h: Field, z: Point) -> Scalar:
+        u, v, v_t, u_xx = h(z, "u v v_t u_xx")
+        return v_t - u_xx / 2 - (u**2 + v**2) * u
+
+    def profile(x: Scalar) -> Scalar:
+        return 2 / jnp.cosh(x)
+
+    def ansatz(z: Point, network: Values) -> Values:
+        t, x = z
+        return jnp.stack([profile(x), jnp.zeros_like(x)]) + t * network
+
+    starts = (
+        initial(domain, "u", profile, "initial_u"),
+        initial(domain, "v", jnp.zeros_like, "initial_v"),
+    )
+    wraps = tuple(
+        periodic(domain, component, "x", f"periodic_{component}")
+        for component in ("u", "v", "u_x", "v_x")
+    )
+    return Problem(
+        name="schrodinger",
+        title="Nonlinear Schrödinger equation",
+        domain=domain,
+        components=("u", "v"),
+        equation=equation,
+        system=(Condition("equation_v", equation_v, domain),),
+        conditions=wraps if hard else (*starts, *wraps),
+        reference=Reference(
+            _solution(refined=False),
+            "Fourier and ETDRK4",
+            refined=_solution(refined=True),
+        ),
+        evaluation_shape=(101, 401),
+        arguments={"constraints": constraints},
+        citation="doi:10.1016/j.jcp.2018.10.045",
+        ansatz=ansatz if hard else None,
+    )

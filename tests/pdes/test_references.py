@@ -1,0 +1,193 @@
+"""Stored solutions: the solver, the format, and what the three problems store."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnzoo.pdes import make_problem
+from pinnzoo.pdes._problem import evaluate_function
+from pinnzoo.pdes.allen_cahn import DIFFUSION, kink
+from pinnzoo.pdes.schrodinger import rates
+from pinnzoo.references import etdrk4, stored
+from pinnzoo.references.stored import Series
+
+STORED = ("allen_cahn", "kdv", "schrodinger")
+
+
+def bernoulli(step):
+    """Largest error in `v' = λ v - v²`, some of them stiff, and the exact solution at the end."""
+    rate = np.array([-1000, -1, 2 + 50j, 1e-8])
+    start = np.full(4, 0.3 + 0.1j)
+    times = np.array([0.0, 0.1, 0.45, 1.0])
+    states = np.stack(list(etdrk4.solve(rate, lambda v: -(v**2), start, times, step)))
+    t = times[:, None]
+    grown = np.expm1(rate * t)
+    exact = start * (grown + 1) / (1 + start / rate * grown)
+    np.testing.assert_array_equal(states[0], start)
+    return np.abs(states - exact).max()
+
+
+def test_etdrk4_converges_with_fourth_order():
+    errors = [bernoulli(step) for step in (0.02, 0.01, 0.005)]
+    assert errors[-1] < 1e-5
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    np.testing.assert_allclose(orders, 4, atol=0.4)
+
+
+def test_etdrk4_solves_the_linear_part_exactly():
+    rate = np.array([-1e6, -1.0, 300j, 0.0])
+    start = np.array([1.0, 2.0, 3.0j, 4.0])
+    (_, end) = etdrk4.solve(rate, np.zeros_like, start, np.array([0.0, 1.0]), 1e-3)
+    np.testing.assert_allclose(end, np.exp(rate) * start, rtol=1e-12)
+
+
+def made_series(degrees=5, cosines=4, sines=3, m=2, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (3, degrees, cosines + sines, m)
+    return Series(np.array([0.0, 0.2, 0.9, 1.0]), -1.0, 3.0, sines, rng.normal(size=shape))
+
+
+def slow_values(series, t, x):
+    """The sum, one term after the other."""
+    panels, degrees, size, m = series.coefficients.shape
+    panel = max(p for p in range(panels) if p == 0 or t >= series.edges[p])
+    left, right = series.edges[panel : panel + 2]
+    angle = np.arccos(np.clip((2 * t - left - right) / (right - left), -1, 1))
+    theta = 2 * np.pi * (x - series.low) / series.length
+    cosines = size - series.sines
+    total = np.zeros(m)
+    for b in range(size):
+        wave = np.cos(b * theta) if b < cosines else np.sin((b - cosines + 1) * theta)
+        for j in range(degrees):
+            total += series.coefficients[panel, j, b] * np.cos(j * angle) * wave
+    return total
+
+
+@pytest.mark.parametrize("sines", [0, 3])
+def test_series_equals_the_slow_sum(sines):
+    series = made_series(sines=sines)
+    at = jax.jit(series.at)
+    for t in (0.0, 0.1, 0.2, 0.55, 0.9, 0.97, 1.0):
+        for x in (-1.0, -0.3, 0.0, 1.9, 2.0):
+            np.testing.assert_allclose(at(t, x), slow_values(series, t, x), rtol=0, atol=1e-13)
+
+
+def test_series_is_periodic_to_the_last_bit_of_all_derivatives():
+    series = made_series()
+    for function in (series.at, jax.jacfwd(series.at, 1), jax.jacfwd(jax.jacfwd(series.at, 1), 1)):
+        ends = [np.asarray(jax.jit(function)(0.3, x)) for x in (-1.0, 2.0)]
+        np.testing.assert_array_equal(*ends)
+        assert np.abs(ends[0]).min() > 1e-3
+
+
+def test_written_series_and_its_refinement_are_read_again(tmp_path, monkeypatch):
+    series, refined = made_series(), made_series(degrees=8, seed=1)
+    quantum = 2.0**-20
+    stored.write(tmp_path / "made.npz", series, refined, quantum)
+    monkeypatch.setattr(stored, "DATA", tmp_path)
+    for wanted in (series, refined):
+        again = stored.read.__wrapped__("made", refined=wanted is refined)
+        np.testing.assert_array_equal(again.edges, wanted.edges)
+        assert (again.low, again.length, again.sines) == (-1.0, 3.0, 3)
+        assert again.coefficients.shape == wanted.coefficients.shape
+        distance = np.abs(again.coefficients - wanted.coefficients).max()
+        assert 0 < distance <= quantum / 2
+
+
+def test_refinement_of_an_even_series_may_have_more_waves(tmp_path, monkeypatch):
+    series, refined = made_series(sines=0), made_series(sines=0, cosines=9, seed=1)
+    stored.write(tmp_path / "made.npz", series, refined, 1e-6)
+    monkeypatch.setattr(stored, "DATA", tmp_path)
+    again = stored.read.__wrapped__("made", refined=True)
+    np.testing.assert_allclose(again.coefficients, refined.coefficients, rtol=0, atol=1e-6)
+
+
+def test_stored_files_are_small_and_read_when_first_asked_for():
+    sizes = {path.stem: path.stat().st_size for path in stored.DATA.glob("*")}
+    assert set(sizes) == set(STORED)
+    assert sum(sizes.values()) < 1.5e6
+    stored.read.cache_clear()
+    for name in STORED:
+        make_problem(name, {})
+    assert stored.read.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_seams_between_panels_cannot_be_seen(name):
+    series = stored.read(name)
+    signs = (-1.0) ** np.arange(series.coefficients.shape[1])
+    ends = series.coefficients[:-1].sum(axis=1)
+    begins = np.einsum("j,pjbm->pbm", signs, series.coefficients[1:])
+    jump = np.linalg.norm(ends - begins, axis=(1, 2)) / np.linalg.norm(ends, axis=(1, 2))
+    assert jump.max() < {"schrodinger": 1e-7}.get(name, 1e-12)
+
+
+def test_invariants_of_korteweg_de_vries_are_kept():
+    """∫u = 0, ∫u² = 1 and ∫(u³ - 3δ²u_x²) = -3δ²π², by the trapezoidal rule, which is exact."""
+    solution = make_problem("kdv", {}).reference.function
+    value_and_slope = jax.jit(jax.vmap(lambda z: (solution(z)[0], jax.jacfwd(solution)(z)[0, 1])))
+    x = np.linspace(-1, 1, 1025)[:-1]
+    for t in (0.0, 1 / np.pi, 0.77, 1.0):
+        u, u_x = map(np.asarray, value_and_slope(np.stack([np.full_like(x, t), x], axis=1)))
+        energy = 2 * np.mean(u**3 - 3 * 0.022**2 * u_x**2)
+        found = [2 * np.mean(u), 2 * np.mean(u**2), energy]
+        np.testing.assert_allclose(found, [0, 1, -3 * 0.022**2 * np.pi**2], atol=2e-12)
+
+
+class TestKink:
+    def test_equals_its_fourier_series(self):
+        """Waves of x² that decay one by one."""
+        n = np.arange(1, 10_000)
+        for t in (1e-3, 0.1, 1.0):
+            decay = np.exp(-DIFFUSION * (np.pi * n) ** 2 * t)
+            for x in (-1.0, -0.999, 0.0, 0.4, 0.97, 1.0):
+                waves = 4 * (-1.0) ** n / (np.pi * n) ** 2 * decay * np.cos(np.pi * n * x)
+                expected = -np.exp(-10 * t) * (1 / 3 + waves.sum())
+                np.testing.assert_allclose(kink(t, x), expected, atol=1e-13)
+
+    def test_is_the_parabola_at_first_with_derivatives_that_are_finite(self):
+        x = np.linspace(-1, 1, 9)
+        at_start = jax.vmap(lambda x: kink(0.0, x))
+        np.testing.assert_array_equal(at_start(x), -(x**2))
+        for order in (0, 1):
+            slope = jax.vmap(jax.grad(kink, order), (None, 0))
+            assert np.isfinite(slope(0.0, x)).all()
+            assert np.isfinite(slope(1e-300, x)).all()
+
+    def test_takes_the_slope_off_the_profile(self):
+        slope = jax.grad(lambda x: kink(0.01, x))
+        assert abs(slope(1.0)) < 1e-14
+        assert abs(slope(0.9) + 1.8 * np.exp(-0.1)) < 1e-6
+
+
+class TestSchrodinger:
+    def test_mass_is_kept(self):
+        solution = make_problem("schrodinger", {}).reference.function
+        x = np.linspace(-5, 5, 4097)[:-1]
+        for t in (0.0, 0.6, np.pi / 4, np.pi / 2):
+            h = evaluate_function(solution, np.stack([np.full_like(x, t), x], axis=1))
+            np.testing.assert_allclose(
+                10 * np.mean(np.sum(h**2, axis=1)), 8 * np.tanh(5), rtol=1e-9
+            )
+
+    def test_is_close_to_the_breather_of_the_whole_line(self):
+        """The closed form of Satsuma and Yajima (1974), from which the period takes 0.03."""
+        problem = make_problem("schrodinger", {})
+        points = problem.domain.grid((9, 41))
+        t, x = points.T
+        above = 4 * np.exp(0.5j * t) * (np.cosh(3 * x) + 3 * np.exp(4j * t) * np.cosh(x))
+        exact = above / (np.cosh(4 * x) + 4 * np.cosh(2 * x) + 3 * np.cos(4 * t))
+        values = problem.reference(points)
+        assert np.abs(exact).max() == pytest.approx(4)
+        difference = np.abs(values[:, 0] + 1j * values[:, 1] - exact)
+        assert 1e-4 < difference.max() < 0.1
+
+    def test_kink_decays_like_the_square_of_the_wavenumber_at_all_times(self):
+        series = stored.read("schrodinger")
+        n = np.arange(200, 500)
+        jump = 4 / np.cosh(5) * np.tanh(5)
+        expected = 2 * jump / 10 / (2 * rates(512)[n])
+        for t in (0.0, 0.8, 1.5):
+            sizes = np.linalg.norm(series.amplitudes(jnp.asarray(t)), axis=1)[n]
+            np.testing.assert_allclose(sizes, expected, rtol=0.02)
