@@ -197,11 +197,13 @@ def phase_scope(
         )
     model: Any = assembly.to_model(theta)
     part = part_slice(model, phase.part)
-    before = problem.constrain(model.parts[phase.part - 1]) if phase.part else None
-    window = problem.between(*model.part_bounds[phase.part], before)
+    before = model.before(phase.part)
+    window = problem.between(
+        *model.part_times(phase.part), None if before is None else problem.constrain(before)
+    )
     counts = {**recipe.points, **phase.points}
     points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
-    objective = assemble(window, model.parts[phase.part], points).objective
+    objective = assemble(window, model.up_to(phase.part), points).objective
     return Scope(window, objective, part, _equation_residuals(window, objective))
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from pinnzoo._tables import check_positive
 from pinnzoo._typing import Point, Values
 from pinnzoo.architectures._layers import Dense, Inputs, check_sizes
+from pinnzoo.errors import RecipeError
 
 
 class SineLayer(nnx.Module):
@@ -58,7 +59,7 @@ class Siren(nnx.Module):
         upper: Sequence[float],
         width: int = 40,
         depth: int = 2,
-        omega: float = 10.0,
+        omega: float | Sequence[float] = 10.0,
         hidden_omega: float = 1.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
@@ -73,8 +74,8 @@ class Siren(nnx.Module):
             upper: Upper bounds of the domain.
             width: Waves of a layer.
             depth: Number of sine layers.
-            omega: ω of the first layer: with d coordinates, the largest wave number along one of
-                them is ω/d radians per half-width of the domain.
+            omega: ω of the first layer, one for all inputs or one for each: with d inputs, the
+                largest wave number along one of them is ω/d radians per half-width of the domain.
             hidden_omega: ω of the other layers.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
@@ -82,21 +83,29 @@ class Siren(nnx.Module):
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: A size is not a positive whole number, or ω is not positive.
+            RecipeError: A size is not a positive whole number, ω is not positive, or there is not
+                one for each input.
         """
         check_sizes(width=width, depth=depth)
-        check_positive(omega=omega, hidden_omega=hidden_omega)
         self.inputs = Inputs(lower, upper, periodic_axes, harmonics, dtype=dtype)
+        each = list(omega) if isinstance(omega, (list, tuple)) else [omega] * self.inputs.features
+        check_positive(hidden_omega=hidden_omega, **{f"omega[{i}]": w for i, w in enumerate(each)})
+        if len(each) != self.inputs.features:
+            raise RecipeError(
+                f"omega={omega!r} was given: the network has {self.inputs.features} inputs, so "
+                "give one number, or that many."
+            )
+        self.stretch = tuple(w / max(each) for w in each)
         sizes = [self.inputs.features, *[width] * depth]
         self.hidden = nnx.List(
-            SineLayer(i, o, hidden_omega if k else omega, first=k == 0, dtype=dtype, rngs=rngs)
+            SineLayer(i, o, hidden_omega if k else max(each), first=k == 0, dtype=dtype, rngs=rngs)
             for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, dtype=dtype, rngs=rngs)
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
-        h = self.inputs(z)
+        h = self.inputs(z) * jnp.array(self.stretch, z.dtype)
         for layer in self.hidden:
             h = layer(h)
         return self.output(h)

@@ -11,6 +11,7 @@ from pinnzoo._typing import Point, Values
 from pinnzoo.architectures._layers import check_axes, check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
+from pinnzoo.errors import RecipeError
 
 
 class SPINN(nnx.Module):
@@ -31,7 +32,7 @@ class SPINN(nnx.Module):
         width: int = 20,
         depth: int = 2,
         activation: str = "tanh",
-        omega: float = 10.0,
+        omega: float | Sequence[float] = 10.0,
         hidden_omega: float = 1.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
@@ -48,7 +49,8 @@ class SPINN(nnx.Module):
             width: Neurons of a hidden layer of a body.
             depth: Number of hidden layers of a body.
             activation: A name of `ACTIVATIONS`; "sin" makes the bodies sinusoidal networks.
-            omega: ω of the first layer of a sinusoidal body; others do not use it.
+            omega: ω of the first layer of a sinusoidal body, one for all or one for each; other
+                bodies do not use it.
             hidden_omega: ω of its other layers.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
@@ -56,12 +58,18 @@ class SPINN(nnx.Module):
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: A size is not a positive whole number, ω is not positive, or an axis does
-                not exist.
+            RecipeError: A size is not a positive whole number, ω is not positive, an axis does not
+                exist, or there is not one ω per coordinate.
             UnknownNameError: No such activation.
         """
         check_sizes(rank=rank, width=width, depth=depth)
         check_axes(periodic_axes, len(lower))
+        each = list(omega) if isinstance(omega, (list, tuple)) else [omega] * len(lower)
+        if len(each) != len(lower):
+            raise RecipeError(
+                f"omega={omega!r} was given: give one number, or one per coordinate, of which "
+                f"there are {len(lower)}."
+            )
         self.shape = (m, rank)
 
         def body(axis: int) -> nnx.Module:
@@ -76,7 +84,7 @@ class SPINN(nnx.Module):
                 "rngs": rngs,
             }
             if activation == "sin":
-                return Siren(m * rank, omega=omega, hidden_omega=hidden_omega, **options)
+                return Siren(m * rank, omega=each[axis], hidden_omega=hidden_omega, **options)
             return MLP(m * rank, activation=activation, **options)
 
         self.bodies = nnx.List(body(axis) for axis in range(len(lower)))

@@ -225,7 +225,9 @@ def levenberg_marquardt(
                 trials, float(state.damping), factor, max_damping, tolerance
             )
         used = best.damping if best is not None else proposal
-        relative = used / system.norm if system.norm > 0 else 1.0
+        # Columns of J D⁻¹ have norm one, or less where D is at its floor.
+        norm = system.norm if scaling == "identity" else float(theta.size)
+        relative = used / norm if norm > 0 else 1.0
         info = Info(
             loss=loss,
             grad_norm=float(np.linalg.norm(np.asarray(system.gradient))),

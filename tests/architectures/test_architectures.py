@@ -247,11 +247,19 @@ def test_siren_is_the_composition_that_it_says():
     h = jnp.sin(2.0 * (h @ second.kernel[...] + second.bias[...]))
     wanted = h @ model.output.kernel[...] + model.output.bias[...]  # pyright: ignore
     np.testing.assert_allclose(model(Z), wanted, rtol=1e-14)  # pyright: ignore
+    stretched = build("siren", {"omega": [7.0, 3.5], "hidden_omega": 2.0})
+    np.testing.assert_allclose(stretched(Z), model(jnp.array([Z[0], 1 + (Z[1] - 1) / 2])))  # pyright: ignore
     # Section 3.2 of the paper: the bounds of the weights.
     wide = build("siren", {"width": 400, "omega": 7.0, "hidden_omega": 2.0})
     for layer, bound in zip(wide.hidden, (1 / 2, np.sqrt(6 / 400) / 2), strict=True):  # pyright: ignore
         largest = np.abs(layer.kernel[...]).max()
         assert 0.98 * bound < largest <= bound
+
+
+@pytest.mark.parametrize("omega", [[1.0], [1.0, 2.0, 3.0], [1.0, 0.0], -1.0])
+def test_frequencies_that_do_not_fit_the_inputs_are_refused(omega):
+    with pytest.raises(RecipeError, match="omega"):
+        build("siren", {"omega": omega})
 
 
 def windowed(**arguments):
@@ -279,19 +287,49 @@ def test_a_part_moves_its_own_times_alone():
         np.testing.assert_array_equal(moved, np.arange(3) == k)
 
 
+def test_stages_add_up_at_their_scales_and_the_last_one_alone_has_parameters():
+    model = windowed(scales=(1.0, 1e-3, 1e-6))
+    theta, _ = flatten_model(model)
+    for z, window in (([0.3, 0.1], 0), ([1.3, 0.1], 2)):
+        z = jnp.array(z)
+        parts = model.parts[3 * window : 3 * window + 3]  # pyright: ignore
+        for stage in range(3):
+            wanted = sum(10.0 ** (-3 * s) * parts[s](z) for s in range(stage + 1))
+            sum_of_stages = model.up_to(3 * window + stage)  # pyright: ignore
+            np.testing.assert_allclose(sum_of_stages(z), wanted, rtol=1e-14)
+            own, _ = flatten_model(sum_of_stages)
+            np.testing.assert_array_equal(own, theta[part_slice(model, 3 * window + stage)])
+        np.testing.assert_allclose(model(z), wanted, rtol=1e-14)  # pyright: ignore
+
+
+def test_a_window_meets_all_stages_of_the_one_before_it():
+    model = windowed(scales=(1.0, 1e-3))
+    assert model.before(0) is model.before(1) is None  # pyright: ignore
+    z = jnp.array([0.5, 0.7])
+    for part in (2, 3):
+        np.testing.assert_allclose(model.before(part)(z), model.up_to(1)(z), rtol=1e-15)  # pyright: ignore
+
+
 def test_equal_windows_divide_the_time_evenly():
-    assert build("windowed_mlp", {"windows": 4}).part_bounds == (  # pyright: ignore
+    model = build("windowed_mlp", {"windows": 4})
+    assert [model.part_times(k) for k in range(4)] == [  # pyright: ignore
         (0.0, 0.5),
         (0.5, 1.0),
         (1.0, 1.5),
         (1.5, 2.0),
-    )
+    ]
 
 
 @pytest.mark.parametrize("windows", [[0.0], [2.0], [1.2, 0.5], [0.5, 0.5], 0, 1.5, "two"])
 def test_windows_that_do_not_divide_the_time_are_refused(windows):
     with pytest.raises(RecipeError, match="windows"):
         windowed(windows=windows)
+
+
+@pytest.mark.parametrize("scales", [[], [0.0], [1.0, -1.0]])
+def test_scales_that_are_none_are_refused(scales):
+    with pytest.raises(RecipeError, match="scales"):
+        windowed(scales=scales)
 
 
 def test_windows_in_periodic_time_are_refused():
