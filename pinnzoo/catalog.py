@@ -73,6 +73,9 @@ LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
 """Few points find the solution's shape; the thin layer of Burgers then needs many, where the
 residual is."""
 
+MOVING = {"resample_every": 5, "adaptive": True}
+"""Points that stay are fitted more closely than the solution between them."""
+
 SINES = {"width": 40, "depth": 1, "omega": 50.0}
 """One layer of sines holds waves exactly, so that LM converges to rounding once it meets them."""
 
@@ -115,6 +118,46 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         tag="multi",
     ),
     _most_accurate(
+        "heat",
+        {"constraints": "hard"},
+        "siren",
+        {"width": 20, "depth": 2, "omega": 4.0},
+        _levenberg_marquardt(60, 1500, 100),
+        _levenberg_marquardt(240, 2500, 100, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
+        "reaction",
+        {"constraints": "hard"},
+        "mlp",
+        {"width": 20, "depth": 3},
+        _levenberg_marquardt(40, 2500, 150, **MOVING),
+        _levenberg_marquardt(160, 4000, 150, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
+        "kdv_solitons",
+        {},
+        "mlp",
+        {"width": 20, "depth": 4},
+        _levenberg_marquardt(80, 3000, 150, **MOVING),
+        _levenberg_marquardt(120, 4000, 150, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
+        "klein_gordon",
+        {"constraints": "hard"},
+        "mlp",
+        {"width": 20, "depth": 3},
+        _levenberg_marquardt(60, 2500, 150, **MOVING),
+        _levenberg_marquardt(120, 4000, 150, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
+        "kovasznay",
+        {},
+        "mlp",
+        {"width": 20, "depth": 3},
+        _levenberg_marquardt(60, 1500, 200, **MOVING),
+        _levenberg_marquardt(80, 2000, 300, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
         "helmholtz",
         {},
         "siren",
@@ -132,7 +175,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
             _levenberg_marquardt(60, 2500, 150),
             # Random waves leave residuals of order β² in the equation: it must not count for more
             # than the initial values, or nothing at all is the best solution in reach.
-            weights={"equation": 1e-6},
+            weights={"equation": 1e-6 * horizon**2},
             tag=f"beta{beta:g}",
         )
         for beta, horizon in ((40.0, 1.0), (50.0, 2.0), (100.0, 1.0))
