@@ -168,7 +168,7 @@ class TestSchrodinger:
         for t in (0.0, 0.6, np.pi / 4, np.pi / 2):
             h = evaluate_function(solution, np.stack([np.full_like(x, t), x], axis=1))
             np.testing.assert_allclose(
-                10 * np.mean(np.sum(h**2, axis=1)), 8 * np.tanh(5), rtol=1e-9
+                10 * np.mean(np.sum(h**2, axis=1)), 8 * np.tanh(5), rtol=1e-8
             )
 
     def test_is_close_to_the_breather_of_the_whole_line(self):
@@ -190,4 +190,4 @@ class TestSchrodinger:
         expected = 2 * jump / 10 / (2 * rates(512)[n])
         for t in (0.0, 0.8, 1.5):
             sizes = np.linalg.norm(series.amplitudes(jnp.asarray(t)), axis=1)[n]
-            np.testing.assert_allclose(sizes, expected, rtol=0.02)
+            np.testing.assert_allclose(sizes, expected, rtol=0.05)
