@@ -17,11 +17,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import pinnzoo
 from pinnzoo import Phase, Recipe, training
-from pinnzoo.objective import Objective
+from pinnzoo.objective import Objective, Term
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.sharding import make_mesh, reduced_rows, shard
 from pinnzoo.training import Run
-from tests.oracles import small_assembly
 
 STEPS = 6
 PARAMETERS = 25
@@ -55,6 +54,22 @@ RECIPE = Recipe(
     architecture_arguments={"width": 6, "depth": 1},
     points={"equation": 21, "conditions": 5},
 )
+
+
+def misfit(theta: Any, z: Any) -> Any:
+    """A hidden layer of six neurons, minus a function of two coordinates."""
+    hidden = jnp.tanh(z @ theta[:12].reshape(2, 6) + theta[12:18])
+    return hidden @ theta[18:24] + theta[24] - jnp.sin(3 * z[0]) * z[1]
+
+
+def regression(n: int) -> tuple[Any, Objective]:
+    """Two terms, which compile faster than an equation; training below has one."""
+    rng = np.random.default_rng(0)
+    terms = tuple(
+        Term(jnp.asarray(rng.uniform(-1, 1, (k, 2))), jnp.asarray(k**-0.5), name, misfit)
+        for name, k in (("equation", n), ("initial", n // 2))
+    )
+    return jnp.asarray(0.7 * rng.normal(size=PARAMETERS)), Objective(terms)
 
 
 def steps(objective: Objective, theta: Any, name: str, **more: Any) -> dict[str, np.ndarray]:
@@ -128,10 +143,9 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
 
     # Axes by any name, of the kind that asks for explicit layouts, serve as well.
     other = jax.make_mesh((2, 2), ("hosts", "chips"))
-    theta, plain, _ = small_assembly("heat", n=13, depth=1)
-    assert theta.size == PARAMETERS
+    theta, plain = regression(13)
     compare_rows("wide", plain, shard(plain, other), chunk=8, budget=10**6)
-    theta, plain, _ = small_assembly("heat", n=101, depth=1)
+    theta, plain = regression(101)
     sharded = shard(plain, mesh)
     compare_rows("tall", plain, sharded, chunk=512, budget=int(4 * 2**30 / ROW))
     compare_rows("folded", plain, sharded, chunk=8, budget=BUDGET)
