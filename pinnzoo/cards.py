@@ -8,14 +8,14 @@ import ast
 import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnzoo.folder import EntryFolder
 from pinnzoo.metrics import Metrics
-from pinnzoo.published import PUBLISHED, best_match
+from pinnzoo.published import PUBLISHED, Published, best_match
 from pinnzoo.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -383,6 +383,7 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
         entries: Each entry with the title of its problem.
         folder: Where the entries lie, relative to the file.
     """
+    entries = list(entries)
     groups: dict[tuple[str, str], list[Summary]] = {}
     for summary, problem in entries:
         groups.setdefault((summary.recipe.problem, problem), []).append(summary)
@@ -393,7 +394,7 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
         "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
         "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
     ]
-    sections += ["## Reached and published", *_published_section(groups, folder)]
+    sections += ["## Reached and published", *_published_section(entries, folder)]
     for (_, problem), summaries in sorted(groups.items()):
         summaries = sorted(summaries, key=lambda s: (s.metrics["relative_l2_error"], s.name))
         statement = problem_statement(summaries[0].recipe.problem)
@@ -402,30 +403,16 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _published_section(
-    groups: Mapping[tuple[str, str], Sequence[Summary]], folder: str
-) -> tuple[str, str]:
-    """What the most accurate entries reached, beside the most accurate published networks."""
-    titles = {s.name: problem for (_, problem), summaries in groups.items() for s in summaries}
-    candidates = [
-        (summary, summary.recipe, summary.metrics["relative_l2_error"])
-        for summaries in groups.values()
-        for summary in summaries
-    ]
+def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> tuple[str, str]:
     rows = []
-    for published in PUBLISHED:
-        best = best_match(published, candidates)
-        if best is None:
-            continue
-        summary, error = best
-        ratio = "" if published.error is None else _factor(published.error / error)
+    for published, problem, name, error in _reached(entries):
         source = f"arXiv:{published.source}" if published.source else ""
         rows.append(
             (
-                titles[summary.name],
-                f"[{error:.2e}]({folder}/{summary.name}/README.md)",
+                problem,
+                f"[{error:.2e}]({folder}/{name}/README.md)",
                 "none found" if published.error is None else f"{published.error:.2e}",
-                ratio,
+                "" if published.error is None else _factor(published.error / error),
                 f"{published.goal:.0e}",
                 "yes" if error <= published.goal else "no",
                 "; ".join(part for part in (published.method, source, published.note) if part),
@@ -437,6 +424,38 @@ def _published_section(
         "more accurate. The goal was set before the training.",
         _table(header, rows, "lrrrrrl"),
     )
+
+
+def _reached(entries: Sequence[tuple[Summary, str]]) -> Iterator[tuple[Published, str, str, float]]:
+    """Each published benchmark with an entry: its title, the most accurate entry and its error."""
+    candidates = [
+        ((problem, summary.name), summary.recipe, summary.metrics["relative_l2_error"])
+        for summary, problem in entries
+    ]
+    for published in PUBLISHED:
+        best = best_match(published, candidates)
+        if best is not None:
+            (problem, name), error = best
+            yield published, problem, name, error
+
+
+def records(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
+    """A table of the most accurate entries beside the most accurate published networks.
+
+    Args:
+        entries: Each entry with the title of its problem.
+        folder: Where the entries lie, relative to the file.
+    """
+    rows = [
+        (
+            problem,
+            f"[{error:.1e}]({folder}/{name}/README.md)",
+            "–" if published.error is None else f"{published.error:.1e}",
+            published.method or "–",
+        )
+        for published, problem, name, error in _reached(list(entries))
+    ]
+    return _table(("Problem", "Here", "Published", "by"), rows, "lrrl")
 
 
 def _factor(ratio: float) -> str:
@@ -487,25 +506,22 @@ def _references(summaries: Sequence[Summary]) -> str:
     return "\n".join(sorted(lines))
 
 
-MARKERS = ("<!-- entries -->", "<!-- /entries -->")
-"""Between these two lines, a README holds the table that `overview` prints."""
-
-
 def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
-    """A table with a row per problem and a column per optimizer: the best relative L2 errors.
+    """The best relative L2 errors of each optimizer, where several trained the same network.
 
     Args:
         entries: Each entry with the title of its problem.
         folder: Where the entries lie, relative to the file.
     """
-    best: dict[str, dict[str, Summary]] = {}
+    best: dict[tuple[str, str], dict[str, Summary]] = {}
     for summary, problem in entries:
-        row = best.setdefault(problem, {})
+        row = best.setdefault((problem, summary.recipe.architecture), {})
         optimizer = summary.recipe.phases[-1].optimizer
         known = row.get(optimizer)
         error = summary.metrics["relative_l2_error"]
         if known is None or error < known.metrics["relative_l2_error"]:
             row[optimizer] = summary
+    best = {key: row for key, row in best.items() if len(row) > 1}
     columns = sorted({optimizer for row in best.values() for optimizer in row})
 
     def cell(summary: Summary | None) -> str:
@@ -516,16 +532,22 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
 
     rows = [
         (problem, *(cell(row.get(optimizer)) for optimizer in columns))
-        for problem, row in sorted(best.items())
+        for (problem, _), row in sorted(best.items())
     ]
     return _table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
 
 
-def with_overview(text: str, table: str) -> str:
-    """`text` with what stands between the markers replaced; unchanged where it has none."""
-    begin, end = MARKERS
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        return text
-    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
+def with_tables(text: str, tables: Mapping[str, str]) -> str:
+    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+
+    Args:
+        text: A page; where a pair of markers is missing, it keeps what it has.
+        tables: What is to stand there, by name.
+    """
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if found and closed:
+            text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    return text

@@ -99,7 +99,94 @@ def _most_accurate(
     )
 
 
+def _with_tangent(equation: int, conditions: int, *, windows: int = 1) -> tuple[Phase, ...]:
+    """The phases of `tangent_mlp`: in each window the network, then its tangent to the end."""
+    return tuple(
+        phase
+        for window in range(windows)
+        for phase in (
+            _levenberg_marquardt(80, equation, conditions, part=2 * window, **MOVING),
+            _levenberg_marquardt(
+                40, equation, conditions, part=2 * window, arguments=SCALED, **MOVING
+            ),
+            _levenberg_marquardt(
+                6,
+                2 * equation,
+                conditions,
+                part=2 * window + 1,
+                arguments=LINEAR,
+                resample_every=3,
+                adaptive=True,
+            ),
+        )
+    )
+
+
+LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
+"""Least squares with features that are nearly dependent: as little damping as the numbers allow."""
+
+PERIODIC = {"periodic_axes": (1,), "harmonics": 3}
+
 MOST_ACCURATE: tuple[Recipe, ...] = (
+    _most_accurate(
+        "burgers",
+        {"viscosity": 0.01, "constraints": "odd"},
+        "tangent_mlp",
+        {"width": 24, "depth": 3},
+        *_with_tangent(4000, 100),
+        tag="nu0.01",
+    ),
+    _most_accurate(
+        "burgers",
+        {"constraints": "odd"},
+        "tangent_mlp",
+        {"width": 24, "depth": 4},
+        *_with_tangent(5000, 100),
+    ),
+    _most_accurate(
+        "allen_cahn",
+        {"constraints": "even"},
+        "tangent_mlp",
+        {"width": 24, "depth": 4},
+        *_with_tangent(4000, 1),
+    ),
+    _most_accurate(
+        "kdv",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 20, "depth": 3, "windows": 4, **PERIODIC},
+        *_with_tangent(3000, 100, windows=4),
+    ),
+    _most_accurate(
+        "kdv_solitons", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)
+    ),
+    _most_accurate(
+        "reaction",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 20, "depth": 3},
+        *_with_tangent(3000, 150),
+    ),
+    _most_accurate(
+        "klein_gordon",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 20, "depth": 3},
+        *_with_tangent(3000, 150),
+    ),
+    _most_accurate(
+        "kovasznay", {}, "tangent_mlp", {"width": 20, "depth": 3}, *_with_tangent(1200, 150)
+    ),
+    _most_accurate(
+        "schrodinger",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 20, "depth": 3},
+        *_with_tangent(2500, 150),
+    ),
+    _most_accurate(
+        "sine_gordon", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)
+    ),
     _most_accurate("wave", {}, "siren", SINES, _levenberg_marquardt(60, 1500, 100)),
     _most_accurate(
         "poisson_2d",
@@ -124,38 +211,6 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 20, "depth": 2, "omega": 4.0},
         _levenberg_marquardt(60, 1500, 100),
         _levenberg_marquardt(240, 2500, 100, arguments=SCALED, **MOVING),
-    ),
-    _most_accurate(
-        "reaction",
-        {"constraints": "hard"},
-        "mlp",
-        {"width": 20, "depth": 3},
-        _levenberg_marquardt(40, 2500, 150, **MOVING),
-        _levenberg_marquardt(160, 4000, 150, arguments=SCALED, **MOVING),
-    ),
-    _most_accurate(
-        "kdv_solitons",
-        {},
-        "mlp",
-        {"width": 20, "depth": 4},
-        _levenberg_marquardt(80, 3000, 150, **MOVING),
-        _levenberg_marquardt(120, 4000, 150, arguments=SCALED, **MOVING),
-    ),
-    _most_accurate(
-        "klein_gordon",
-        {"constraints": "hard"},
-        "mlp",
-        {"width": 20, "depth": 3},
-        _levenberg_marquardt(60, 2500, 150, **MOVING),
-        _levenberg_marquardt(120, 4000, 150, arguments=SCALED, **MOVING),
-    ),
-    _most_accurate(
-        "kovasznay",
-        {},
-        "mlp",
-        {"width": 20, "depth": 3},
-        _levenberg_marquardt(60, 1500, 200, **MOVING),
-        _levenberg_marquardt(80, 2000, 300, arguments=SCALED, **MOVING),
     ),
     _most_accurate(
         "helmholtz",

@@ -71,7 +71,7 @@ class Phase:
         adaptive: Draw the equation's points by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
             a limit depends on the machine, so published recipes state steps alone.
-        part: Train one part of a composed network alone, such as one window of `windowed_mlp`, on
+        part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on
             the times that it covers; -1 trains all parameters.
     """
 

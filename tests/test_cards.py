@@ -239,4 +239,4 @@ def test_readme_gets_the_best_error_per_problem_and_optimizer_and_keeps_the_rest
 
 
 def test_readme_without_markers_is_left_alone():
-    assert cards.with_overview("# Title\n", "| table |") == "# Title\n"
+    assert cards.with_tables("# Title\n", {"entries": "| table |"}) == "# Title\n"

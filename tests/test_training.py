@@ -288,10 +288,10 @@ def test_float32_recipe_trains_and_its_diagnostics_are_in_float64():
 
 WINDOWED = Recipe(
     "heat",
-    "windowed_mlp",
+    "tangent_mlp",
     (
         Phase("levenberg_marquardt", 6, part=0),
-        Phase("levenberg_marquardt", 6, part=1, resample_every=3, adaptive=True),
+        Phase("levenberg_marquardt", 6, part=2, resample_every=3, adaptive=True),
         Phase("adam", 3, {"learning_rate": 1e-4}),
     ),
     architecture_arguments={"windows": 2, "width": 5, "depth": 1},
@@ -318,10 +318,10 @@ def watched(recipe):
 
 def test_a_phase_of_a_part_moves_that_part_alone_on_its_own_times():
     ends, model, _ = watched(WINDOWED)
-    for phase, times in ((0, (0.0, 0.5)), (1, (0.5, 1.0))):
+    for phase, part, times in ((0, 0, (0.0, 0.5)), (1, 2, (0.5, 1.0))):
         moved = ends[phase][0] != ends[phase - 1][0]
         own = np.zeros_like(moved)
-        own[part_slice(model, phase)] = True
+        own[part_slice(model, part)] = True
         assert moved[own].mean() > 0.9
         assert not moved[~own].any()
         for name, points in ends[phase][1].items():
@@ -348,7 +348,7 @@ def test_a_windowed_run_resumes_in_the_middle_of_a_part(tmp_path, monkeypatch):
 
 
 def test_parts_that_do_not_exist_are_refused():
-    for architecture, part, words in (("mlp", 0, "0 parts"), ("windowed_mlp", 2, "2 parts")):
+    for architecture, part, words in (("mlp", 0, "0 parts"), ("tangent_mlp", 2, "2 parts")):
         recipe = dataclasses.replace(
             WINDOWED,
             architecture=architecture,
@@ -363,3 +363,19 @@ def test_training_ends_with_its_time_and_goes_on_with_more(trained, tmp_path):
     first = pinnzoo.train(TINY, workdir=tmp_path, seconds=1e-9)
     assert first.metrics["steps"] == first.recipe.steps == 1
     same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+
+
+def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
+    phases = (
+        Phase("levenberg_marquardt", 40, part=0),
+        Phase("levenberg_marquardt", 4, {"scaling": "columns", "damping": 1e-16}, part=1),
+    )
+    recipe = dataclasses.replace(
+        WINDOWED,
+        phases=phases,
+        architecture_arguments={"width": 6, "depth": 2},
+        points={"equation": 300, "conditions": 40},
+    )
+    ends, _, trainer = watched(recipe)
+    before, after = (trainer.error(ends[phase][0])["relative_l2_error"] for phase in (0, 1))
+    assert after < 0.2 * before

@@ -12,7 +12,7 @@ from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
 from pinnzoo.architectures.siren import Siren
 from pinnzoo.architectures.spinn import SPINN
-from pinnzoo.architectures.windowed_mlp import WindowedMLP
+from pinnzoo.architectures.tangent_mlp import TangentMLP
 from pinnzoo.precision import check_dtype
 
 ARCHITECTURES: dict[str, type[nnx.Module]] = {
@@ -21,7 +21,7 @@ ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "modified_mlp": ModifiedMLP,
     "siren": Siren,
     "spinn": SPINN,
-    "windowed_mlp": WindowedMLP,
+    "tangent_mlp": TangentMLP,
 }
 
 

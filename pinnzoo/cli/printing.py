@@ -9,8 +9,9 @@ from pinnzoo.cards import (
     entry_card,
     model_cards,
     overview,
+    records,
     summarize,
-    with_overview,
+    with_tables,
 )
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.folder import CARD, MANIFEST, EntryFolder
@@ -61,7 +62,11 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
     readme = root / README
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        cards[readme] = with_overview(text, overview(titled, CHECKPOINTS))
+        tables = {
+            "entries": overview(titled, CHECKPOINTS),
+            "records": records(titled, CHECKPOINTS),
+        }
+        cards[readme] = with_tables(text, tables)
     return cards
 
 

@@ -23,7 +23,8 @@ RADII = 24
 WINDOW = 3.0
 """Trust radii lie between the last one over this factor and the last one times it."""
 
-MAX_WINDOWS = 10
+MAX_WINDOWS = 8
+"""Ranges of radii that one step may try, each a ninth of the one before."""
 
 MAX_NEWTON_STEPS = 100
 
@@ -169,6 +170,13 @@ def _factorize(sketch: Float[Array, "s q"], basis: CosineBasis | None) -> TrustR
 
 
 @jax.jit
+def _with_gradient(region: TrustRegion, basis: CosineBasis | None, gradient: Theta) -> TrustRegion:
+    """The same curvature with the gradient of the whole objective."""
+    inside = gradient if basis is None else basis.project(gradient[None, :])[0]
+    return region._replace(gradient=region.right @ inside)
+
+
+@jax.jit
 def _loss_and_gradient(objective: Objective, theta: Theta) -> tuple[Scalar, Theta]:
     return jax.value_and_grad(objective.loss)(theta)
 
@@ -222,8 +230,10 @@ def sketched_gauss_newton(
     Without a sketch (`rows` and `columns` at least n and p) it is an exact trust-region method.
 
     Departures from the paper: the ratio is not interpolated between radii, which lie a tenth
-    apart; `tolerance` is constant; where no step lowers the loss, shorter ones are tried with the
-    same factorization; and Δ does not grow beyond the undamped step.
+    apart; `tolerance` is constant; Δ does not grow beyond the undamped step; and where no radius
+    is good, the same factorization is tried with the gradient of all rows, and then with smaller
+    radii. The gradient of the sketch, `(S J Ω)ᵀ S r`, is accurate in weak directions, but where
+    little of the residual can be reduced it is mostly noise, and none of its steps may descend.
 
     Args:
         rows: Rows of the sketch, at least `columns`. Twice as many keep the sketched minimizer
@@ -260,16 +270,24 @@ def sketched_gauss_newton(
         if columns < theta.size:
             basis = CosineBasis.draw(for_columns, theta.size, columns, theta.dtype)
         region = _factorize(sketch_rows(objective, theta, for_rows, rows, chunk), basis)
-        center, accepted = float(state.radius), False
+        exact = objective.n <= rows
+        # A shorter step would be lost in the rounding of theta.
+        floor = float(jnp.finfo(theta.dtype).eps * jnp.maximum(jnp.linalg.norm(theta), 1))
+        center = max(float(state.radius), floor)
         for _ in range(MAX_WINDOWS):
             radii = np.geomspace(center / WINDOW, center * WINDOW, RADII)
             tried = _candidates(objective, theta, region, basis, jnp.asarray(radii, theta.dtype))
             ratios = np.asarray(tried.ratios)
             chosen = longest_good(ratios, tolerance)
-            accepted = bool(ratios[chosen] > 0)
-            if accepted:
+            if ratios[chosen] >= tolerance:
                 break
-            center /= WINDOW**2
+            if not exact:
+                region, exact = _with_gradient(region, basis, gradient), True
+            elif center > floor:
+                center = max(center / WINDOW**2, floor)
+            else:
+                break
+        accepted = bool(ratios[chosen] > 0)
         delta = tried.deltas[chosen]
         length = float(jnp.linalg.norm(delta))
         info = Info(

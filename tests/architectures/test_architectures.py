@@ -102,8 +102,6 @@ class TestArchitecture:
 
     @pytest.mark.parametrize("axes", [[1], (0, 1)])
     def test_periodic_network_is_periodic_and_the_plain_one_is_not(self, name, axes):
-        if 0 in axes and takes(name, "windows"):
-            pytest.skip("windows follow one another in the first coordinate")
         points = np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (20, 2))
         model = build(name, {"periodic_axes": axes, "harmonics": 2})
         field, plain = (Field(x, ("u", "v"), "tx") for x in (model, build(name)))  # pyright: ignore
@@ -263,56 +261,66 @@ def test_frequencies_that_do_not_fit_the_inputs_are_refused(omega):
 
 
 def windowed(**arguments):
-    return build("windowed_mlp", {"windows": [0.5, 1.2], **arguments})
+    return build("tangent_mlp", {"windows": [0.5, 1.2], **arguments})
+
+
+def with_tangents(model, seed=3):
+    """The network with random numbers for every parameter."""
+    theta, to_model = flatten_model(model)
+    return to_model(jax.random.normal(jax.random.key(seed), theta.shape))
+
+
+def test_tangent_mlp_is_the_first_order_expansion_of_its_network():
+    model = with_tangents(build("tangent_mlp"))
+    network, direction = model.parts  # pyright: ignore
+    theta, to_network = flatten_model(network)
+    omega, _ = flatten_model(direction)
+    slope = jax.jacfwd(lambda v: to_network(v)(Z))(theta) @ omega  # pyright: ignore
+    assert np.abs(slope).max() > 0.1
+    np.testing.assert_allclose(model(Z), network(Z) + slope, rtol=1e-12)  # pyright: ignore
+
+
+def test_a_new_tangent_adds_nothing():
+    model = build("tangent_mlp", {"width": 5})
+    plain = build("mlp", {"width": 5})
+    np.testing.assert_array_equal(model(Z), plain(Z))  # pyright: ignore
 
 
 def test_every_time_belongs_to_the_network_of_its_window():
-    model = windowed()
-    m0, m1, m2 = model.parts  # pyright: ignore
-    x = 0.4
-    for t, part in ((0.0, m0), (0.2, m0), (0.5, m1), (0.8, m1), (1.2, m2), (1.9, m2), (2.0, m2)):
-        z = jnp.array([t, x])
-        np.testing.assert_allclose(model(z), part(z), rtol=1e-14)  # pyright: ignore
-        slopes = (jax.jacfwd(network)(z) for network in (model, part))
-        np.testing.assert_allclose(*slopes, rtol=1e-12)
+    model = with_tangents(windowed())
+    for t, window in ((0.0, 0), (0.2, 0), (0.5, 1), (0.8, 1), (1.2, 2), (1.9, 2), (2.0, 2)):
+        z = jnp.array([t, 0.4])
+        part = model.up_to(2 * window + 1)  # pyright: ignore
+        np.testing.assert_allclose(model(z), part(z), rtol=1e-13)  # pyright: ignore
+        slopes = (jax.jacfwd(function)(z) for function in (model, part))
+        np.testing.assert_allclose(*slopes, rtol=1e-11)
+        network = model.up_to(2 * window)  # pyright: ignore
+        assert np.abs(network(z) - part(z)).max() > 1e-3
 
 
-def test_a_part_moves_its_own_times_alone():
-    model = windowed()
+def test_parts_are_trained_alone_and_heard_in_their_window():
+    model = with_tangents(windowed())
     theta, to_model = flatten_model(model)
     points = jnp.array([[0.3, 0.0], [0.9, 0.0], [1.7, 0.0]])
     jacobian = jax.jacrev(lambda v: jax.vmap(to_model(v))(points)[:, 0])(theta)  # pyright: ignore
-    for k in range(3):
-        moved = np.abs(jacobian[:, part_slice(model, k)]).max(axis=1) > 0
-        np.testing.assert_array_equal(moved, np.arange(3) == k)
+    for k in range(6):
+        part = part_slice(model, k)
+        moved = np.abs(jacobian[:, part]).max(axis=1) > 0
+        np.testing.assert_array_equal(moved, np.arange(3) == k // 2)
+        np.testing.assert_array_equal(flatten_model(model.up_to(k))[0], theta[part])  # pyright: ignore
 
 
-def test_stages_add_up_at_their_scales_and_the_last_one_alone_has_parameters():
-    model = windowed(scales=(1.0, 1e-3, 1e-6))
-    theta, _ = flatten_model(model)
-    for z, window in (([0.3, 0.1], 0), ([1.3, 0.1], 2)):
-        z = jnp.array(z)
-        parts = model.parts[3 * window : 3 * window + 3]  # pyright: ignore
-        for stage in range(3):
-            wanted = sum(10.0 ** (-3 * s) * parts[s](z) for s in range(stage + 1))
-            sum_of_stages = model.up_to(3 * window + stage)  # pyright: ignore
-            np.testing.assert_allclose(sum_of_stages(z), wanted, rtol=1e-14)
-            own, _ = flatten_model(sum_of_stages)
-            np.testing.assert_array_equal(own, theta[part_slice(model, 3 * window + stage)])
-        np.testing.assert_allclose(model(z), wanted, rtol=1e-14)  # pyright: ignore
-
-
-def test_a_window_meets_all_stages_of_the_one_before_it():
-    model = windowed(scales=(1.0, 1e-3))
+def test_a_window_meets_the_one_before_it_with_its_tangent():
+    model = with_tangents(windowed())
     assert model.before(0) is model.before(1) is None  # pyright: ignore
     z = jnp.array([0.5, 0.7])
     for part in (2, 3):
-        np.testing.assert_allclose(model.before(part)(z), model.up_to(1)(z), rtol=1e-15)  # pyright: ignore
+        np.testing.assert_array_equal(model.before(part)(z), model.up_to(1)(z))  # pyright: ignore
 
 
 def test_equal_windows_divide_the_time_evenly():
-    model = build("windowed_mlp", {"windows": 4})
-    assert [model.part_times(k) for k in range(4)] == [  # pyright: ignore
+    model = build("tangent_mlp", {"windows": 4})
+    assert [model.part_times(2 * k) for k in range(4)] == [  # pyright: ignore
         (0.0, 0.5),
         (0.5, 1.0),
         (1.0, 1.5),
@@ -324,12 +332,6 @@ def test_equal_windows_divide_the_time_evenly():
 def test_windows_that_do_not_divide_the_time_are_refused(windows):
     with pytest.raises(RecipeError, match="windows"):
         windowed(windows=windows)
-
-
-@pytest.mark.parametrize("scales", [[], [0.0], [1.0, -1.0]])
-def test_scales_that_are_none_are_refused(scales):
-    with pytest.raises(RecipeError, match="scales"):
-        windowed(scales=scales)
 
 
 def test_windows_in_periodic_time_are_refused():

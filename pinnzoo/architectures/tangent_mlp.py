@@ -1,0 +1,181 @@
+"""A multilayer perceptron with its tangent, one of each per window of time."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from pinnzoo._typing import Point, PointFunction, Values
+from pinnzoo.architectures._layers import check_sizes
+from pinnzoo.architectures.mlp import MLP
+from pinnzoo.errors import RecipeError
+
+
+class TangentMLP(nnx.Module):
+    """`N(z) = M(z; θ) + ∂M(z; θ)/∂θ · ω`, where θ is trained first, and then ω alone.
+
+    Second-order training of θ ends in a valley: what is left of the residual lies in the range of
+    the Jacobian, but in directions of small singular values, along which the network bends before
+    it gets far. The linearized network (Lee et al. 2019, arXiv 1902.06720, section 2.2) does not
+    bend. About trained parameters its p features span the same tangent space, and a few
+    Gauss-Newton steps in ω reach the least-squares solution there, several orders of magnitude
+    below.
+
+    Time may be divided into windows with a network each, which are trained one after another as in
+    Wight and Zhao (2021, Commun. Comput. Phys. 29:930-954). A window meets the one before it in a
+    condition, see `Problem.between`; the jump that training leaves is part of the error.
+
+    `Phase.part` says what is trained: part 2k is θ of window k, part 2k + 1 its ω.
+    """
+
+    def __init__(
+        self,
+        m: int,
+        *,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        windows: int | Sequence[float] = 1,
+        width: int = 20,
+        depth: int = 3,
+        activation: str = "tanh",
+        initialization: str = "xavier",
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
+        """Draw θ; every ω is zero.
+
+        Args:
+            m: Number of components.
+            lower: Lower bounds of the domain, whose first coordinate is time where there are
+                several windows.
+            upper: Upper bounds of the domain.
+            windows: Number of windows of equal length, or the times where one ends and the next
+                begins.
+            width: Neurons of a hidden layer.
+            depth: Number of hidden layers.
+            activation: A name of `ACTIVATIONS`.
+            initialization: "xavier" or "ntk".
+            periodic_axes: Indices of coordinates to embed periodically.
+            harmonics: Frequencies per periodic coordinate.
+            dtype: Type of the parameters.
+            rngs: Source of randomness.
+
+        Raises:
+            RecipeError: The windows do not divide the domain, or divide a periodic coordinate, or a
+                size is not a positive whole number.
+            UnknownNameError: No such activation or initialisation.
+        """
+        times = _divide(windows, lower[0], upper[0])
+        if 0 in periodic_axes and len(times) > 2:
+            raise RecipeError(
+                f"periodic_axes={tuple(periodic_axes)} was given: windows follow one another in "
+                "coordinate 0, which cannot be periodic."
+            )
+        self.times = times
+        networks = [
+            MLP(
+                m,
+                lower=(begin, *lower[1:]),
+                upper=(end, *upper[1:]),
+                width=width,
+                depth=depth,
+                activation=activation,
+                initialization=initialization,
+                periodic_axes=periodic_axes,
+                harmonics=harmonics,
+                dtype=dtype,
+                rngs=rngs,
+            )
+            for begin, end in itertools.pairwise(times)
+        ]
+        self.parts = nnx.List(
+            part for network in networks for part in (network, _zeros_like(network))
+        )
+
+    def part_times(self, part: int) -> tuple[float, float]:
+        """First and last time of the window that a part belongs to."""
+        return self.times[part // 2], self.times[part // 2 + 1]
+
+    def up_to(self, part: int) -> nnx.Module:
+        """The network of a window without its tangent, or the tangent with the network frozen."""
+        if part % 2 == 0:
+            return self.parts[part]
+        return Tangent(self.parts[part - 1], self.parts[part])
+
+    def before(self, part: int) -> PointFunction | None:
+        """What a part has to meet where its window begins; None in the first window."""
+        window = part // 2
+        return self.up_to(2 * window - 1) if window else None  # pyright: ignore[reportReturnType]
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point; between two windows, those of the later one."""
+        window = jnp.searchsorted(jnp.array(self.times[1:-1]), z[0], side="right")
+        # One network with the parameters of its window is traced once, not once per window.
+        graph, params, rest = nnx.split(self.parts[0], nnx.Param, ...)
+        splits = [nnx.split(part, nnx.Param, ...)[1:] for part in self.parts]
+
+        def own(states: Sequence[nnx.State]) -> nnx.State:
+            return jax.tree.map(lambda *leaves: jnp.stack(leaves)[window], *states)
+
+        params, rest = own([s[0] for s in splits[::2]]), own([s[1] for s in splits[::2]])
+        return _along(graph, params, own([s[0] for s in splits[1::2]]), rest, z)
+
+
+class Tangent(nnx.Module):
+    """`M(z; θ) + ∂M(z; θ)/∂θ · ω` as a network with the parameters ω."""
+
+    def __init__(self, network: nnx.Module, direction: nnx.Module):
+        """Freeze θ.
+
+        Args:
+            network: M with the parameters θ.
+            direction: The same network with the parameters ω.
+        """
+        self.direction = direction
+
+        def value(omega: nnx.State, z: Point) -> Values:
+            # The network is no attribute, so that θ is not among the parameters.
+            graph, params, rest = nnx.split(network, nnx.Param, ...)
+            return _along(graph, params, omega, rest, z)
+
+        self.value = value
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        return self.value(nnx.state(self.direction, nnx.Param), z)
+
+
+def _along(graph: Any, params: nnx.State, omega: nnx.State, rest: nnx.State, z: Point) -> Values:
+    """Value of a network and its derivative in the direction of other parameters."""
+
+    def network(parameters: nnx.State) -> Values:
+        return nnx.merge(graph, parameters, rest)(z)
+
+    value, slope = jax.jvp(network, (params,), (omega,))
+    return value + slope
+
+
+def _zeros_like(network: nnx.Module) -> nnx.Module:
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    return nnx.merge(graph, jax.tree.map(jnp.zeros_like, params), rest)
+
+
+def _divide(windows: int | Sequence[float], low: float, high: float) -> tuple[float, ...]:
+    """Where windows begin and end."""
+    if isinstance(windows, (list, tuple)):
+        times = (low, *map(float, windows), high)
+    else:
+        check_sizes(windows=windows)  # pyright: ignore[reportArgumentType]
+        inner = (low + (high - low) * k / windows for k in range(1, windows))  # pyright: ignore
+        times = (low, *inner, high)
+    if any(b <= a for a, b in itertools.pairwise(times)):
+        raise RecipeError(
+            f"windows={windows!r} was given: the times must rise strictly, between {low} and "
+            f"{high}."
+        )
+    return times

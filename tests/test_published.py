@@ -1,0 +1,55 @@
+"""Published records: each is a benchmark that exists, and finds the entries that solve it."""
+
+import dataclasses
+
+import pytest
+
+from pinnzoo.pdes import make_problem
+from pinnzoo.published import PUBLISHED, best_match
+from pinnzoo.recipes import Phase, Recipe
+
+
+def solving(published, **changes):
+    recipe = Recipe(
+        published.problem,
+        "mlp",
+        (Phase("adam", 1),),
+        problem_arguments=dict(published.arguments),
+    )
+    return dataclasses.replace(recipe, **changes)
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda p: f"{p.problem}-{p.arguments}")
+class TestPublished:
+    def test_is_a_problem_that_can_be_made(self, published):
+        problem = make_problem(published.problem, dict(published.arguments))
+        assert problem.name == published.problem
+
+    def test_states_an_error_with_its_source_or_none(self, published):
+        assert 1e-17 < published.goal < 1e-5
+        if published.error is not None:
+            assert 1e-16 < published.error < 1
+        assert bool(published.method) == bool(published.source)
+
+    def test_is_matched_by_its_recipe_under_any_constraints_and_by_no_other_row(self, published):
+        constrained = {**published.arguments, "constraints": "hard"}
+        for recipe in (solving(published), solving(published, problem_arguments=constrained)):
+            assert [other for other in PUBLISHED if other.matches(recipe)] == [published]
+
+
+def test_other_physical_arguments_are_another_benchmark():
+    row = PUBLISHED[0]
+    assert row.problem == "burgers"
+    assert not row.matches(solving(row, problem_arguments={"viscosity": 0.5}))
+    assert not row.matches(solving(row, problem="heat"))
+
+
+def test_best_match_is_the_most_accurate_entry_that_solves_the_benchmark():
+    row, other = PUBLISHED[0], PUBLISHED[1]
+    entries = [
+        ("rough", solving(row), 1e-3),
+        ("fine", solving(row), 1e-6),
+        ("elsewhere", solving(other), 1e-9),
+    ]
+    assert best_match(row, entries) == ("fine", 1e-6)
+    assert best_match(row, entries[2:]) is None
