@@ -78,7 +78,10 @@ class Setup:
         start, linear, nonlinear = self.system(run.grid)
         panels = len(self.edges) - 1
         times = np.concatenate(
-            [chebyshev_times(*self.edges[p : p + 2], run.degrees)[:-1] for p in range(panels)]
+            [
+                chebyshev_times(self.edges[p], self.edges[p + 1], run.degrees)[:-1]
+                for p in range(panels)
+            ]
             + [self.edges[-1:]]
         )
         states = etdrk4.solve(linear, nonlinear, start, times, run.step)
@@ -99,13 +102,13 @@ class Setup:
         """
         run = self.runs[0]
         v, linear, nonlinear = self.system(run.grid)
-        turning = 1j * linear.imag
+        turning = 1j * np.imag(linear)
         distances = []
         for p, (left, right) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
 
             def slope(t: float, w: np.ndarray) -> np.ndarray:
                 turn = np.exp(turning * t)
-                return linear.real * w + nonlinear(turn * w) / turn
+                return np.real(linear) * w + nonlinear(turn * w) / turn
 
             scale = np.abs(v).max()
             done = scipy.integrate.solve_ivp(
@@ -147,16 +150,16 @@ def kdv(grid: int) -> System:
     start[1] = -0.5  # cos πx on a grid that begins at x = -1
 
     def nonlinear(v: np.ndarray) -> np.ndarray:
-        u = scipy.fft.irfft(v, n=grid, norm="forward")
-        return -0.5j * k * scipy.fft.rfft(u**2, norm="forward")
+        u = np.fft.irfft(v, n=grid, norm="forward")
+        return -0.5j * k * np.fft.rfft(u**2, norm="forward")
 
     return start, 1j * DISPERSION**2 * k**3, nonlinear
 
 
 def kdv_stored(_: float, v: np.ndarray, modes: int) -> np.ndarray:
     """Cosines, then sines."""
-    v = v[:modes]
-    return np.concatenate([v.real[:1], 2 * v.real[1:], -2 * v.imag[1:]])[:, None]
+    cosines, sines = np.real(v[:modes]), np.imag(v[:modes])
+    return np.concatenate([cosines[:1], 2 * cosines[1:], -2 * sines[1:]])[:, None]
 
 
 def parabola(n: np.ndarray) -> np.ndarray:
@@ -172,8 +175,8 @@ def allen_cahn(grid: int) -> System:
     start = -(parabola(n - 1) + parabola(n + 1)) / 2
 
     def nonlinear(v: np.ndarray) -> np.ndarray:
-        u = scipy.fft.irfft(v, n=grid, norm="forward")
-        return scipy.fft.rfft(5 * u - 5 * u**3, norm="forward")
+        u = np.fft.irfft(v, n=grid, norm="forward")
+        return np.fft.rfft(5 * u - 5 * u**3, norm="forward")
 
     return start.astype(complex), -DIFFUSION * (np.pi * n) ** 2 + 0j, nonlinear
 
@@ -182,7 +185,7 @@ def allen_cahn_stored(t: float, v: np.ndarray, modes: int) -> np.ndarray:
     """Cosines of what is left when the kink, which has a closed form, is taken off."""
     n = np.arange(modes)
     kink = -parabola(n) * np.exp(-(DIFFUSION * (np.pi * n) ** 2 + KINK_RATE) * t)
-    return np.where(n == 0, 1, 2)[:, None] * (v[:modes].real - kink)[:, None]
+    return np.where(n == 0, 1, 2)[:, None] * (np.real(v[:modes]) - kink)[:, None]
 
 
 def schrodinger(grid: int) -> System:
@@ -190,11 +193,11 @@ def schrodinger(grid: int) -> System:
     n = np.fft.fftfreq(grid, 1 / grid)
     fine = 2**18
     x = -5 + 10 * np.arange(fine) / fine
-    start = scipy.fft.fft(2 / np.cosh(x), norm="forward")[n.astype(int)]
+    start = np.fft.fft(2 / np.cosh(x), norm="forward")[n.astype(int)]
 
     def nonlinear(v: np.ndarray) -> np.ndarray:
-        h = scipy.fft.ifft(v, norm="forward")
-        return 1j * scipy.fft.fft(np.abs(h) ** 2 * h, norm="forward")
+        h = np.fft.ifft(v, norm="forward")
+        return 1j * np.fft.fft(np.abs(h) ** 2 * h, norm="forward")
 
     return start, -0.5j * (2 * np.pi / 10 * n) ** 2, nonlinear
 
@@ -203,7 +206,7 @@ def schrodinger_stored(t: float, v: np.ndarray, modes: int) -> np.ndarray:
     """Cosines of the real and the imaginary part, each wave turned back by its free phase."""
     slow = np.exp(1j * rates(modes) * t) * v[:modes]
     slow[1:] *= 2
-    return np.stack([slow.real, slow.imag], axis=1)
+    return np.stack([np.real(slow), np.imag(slow)], axis=1)
 
 
 SETUPS = {
