@@ -281,6 +281,32 @@ def test_sketched_step_lies_in_the_drawn_basis_and_changes_with_the_seed(heat):
         assert state.step == 1
 
 
+def test_sketched_step_descends_where_nearly_all_of_the_residual_is_out_of_reach():
+    """The noise in the gradient of the sketch is thirty times the gradient."""
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(400, 7)))
+    jacobian, out_of_reach = basis[:, :6], basis[:, 6]
+    objective = linear(jacobian, out_of_reach + 0.01 * jacobian.sum(axis=1))
+    optimizer = make_optimizer("sketched_gauss_newton", {"rows": 24, "columns": 6})
+    theta = jnp.zeros(6)
+    state = optimizer.init(objective, theta)
+    for _ in range(12):
+        theta, state, info = optimizer.step(objective, theta, state)
+        assert info.accepted == 1
+    np.testing.assert_allclose(theta, -0.01, atol=2e-3)
+
+
+def test_radius_stays_positive_where_no_step_helps():
+    objective = linear(np.zeros((3, 2)), np.ones(3))
+    optimizer = make_optimizer("sketched_gauss_newton", {})
+    theta = jnp.zeros(2)
+    state = optimizer.init(objective, theta)
+    for _ in range(6):
+        theta, state, info = optimizer.step(objective, theta, state)
+        assert info.accepted == 0
+    assert 0 < state.radius < 1e-10
+    assert np.all(np.asarray(theta) == 0)
+
+
 @pytest.mark.parametrize("setting", ["heat", "wide"])
 def test_lsmr_step_equals_the_dense_damped_step(setting, request):
     theta, objective, jacobian, residual = request.getfixturevalue(setting)
