@@ -99,18 +99,24 @@ def _most_accurate(
     )
 
 
-def _with_tangent(equation: int, conditions: int, *, windows: int = 1) -> tuple[Phase, ...]:
+def _with_tangent(
+    equation: int,
+    conditions: int,
+    *,
+    windows: int = 1,
+    steps: tuple[int, int, int] = (80, 40, 6),
+) -> tuple[Phase, ...]:
     """The phases of `tangent_mlp`: in each window the network, then its tangent to the end."""
     return tuple(
         phase
         for window in range(windows)
         for phase in (
-            _levenberg_marquardt(80, equation, conditions, part=2 * window, **MOVING),
+            _levenberg_marquardt(steps[0], equation, conditions, part=2 * window, **MOVING),
             _levenberg_marquardt(
-                40, equation, conditions, part=2 * window, arguments=SCALED, **MOVING
+                steps[1], equation, conditions, part=2 * window, arguments=SCALED, **MOVING
             ),
             _levenberg_marquardt(
-                6,
+                steps[2],
                 2 * equation,
                 conditions,
                 part=2 * window + 1,
@@ -124,8 +130,6 @@ def _with_tangent(equation: int, conditions: int, *, windows: int = 1) -> tuple[
 
 LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
 """Least squares with features that are nearly dependent: as little damping as the numbers allow."""
-
-PERIODIC = {"periodic_axes": (1,), "harmonics": 3}
 
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate(
@@ -154,8 +158,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "kdv",
         {"constraints": "hard"},
         "tangent_mlp",
-        {"width": 20, "depth": 3, "windows": 4, **PERIODIC},
-        *_with_tangent(3000, 100, windows=4),
+        {"width": 24, "depth": 3, "windows": 10, "periodic_axes": (1,), "harmonics": 5},
+        *_with_tangent(3000, 100, windows=10, steps=(50, 10, 4)),
     ),
     _most_accurate(
         "kdv_solitons", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)
