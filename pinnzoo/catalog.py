@@ -105,13 +105,16 @@ def _with_tangent(
     *,
     windows: int = 1,
     steps: tuple[int, int, int] = (80, 40, 6),
+    **arguments: Any,
 ) -> tuple[Phase, ...]:
     """The phases of `tangent_mlp`: in each window the network, then its tangent to the end."""
     return tuple(
         phase
         for window in range(windows)
         for phase in (
-            _levenberg_marquardt(steps[0], equation, conditions, part=2 * window, **MOVING),
+            _levenberg_marquardt(
+                steps[0], equation, conditions, part=2 * window, arguments=arguments, **MOVING
+            ),
             _levenberg_marquardt(
                 steps[1], equation, conditions, part=2 * window, arguments=SCALED, **MOVING
             ),
@@ -125,11 +128,15 @@ def _with_tangent(
                 adaptive=True,
             ),
         )
+        if phase.steps
     )
 
 
 LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
 """Least squares with features that are nearly dependent: as little damping as the numbers allow."""
+
+KDV = [0.1, 0.2, *(round(0.27 + 0.07 * k, 2) for k in range(10)), 0.95]
+"""Longer windows before the wave breaks up into solitons."""
 
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate(
@@ -158,8 +165,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "kdv",
         {"constraints": "hard"},
         "tangent_mlp",
-        {"width": 24, "depth": 3, "windows": 10, "periodic_axes": (1,), "harmonics": 5},
-        *_with_tangent(3000, 100, windows=10, steps=(50, 10, 4)),
+        {"width": 24, "depth": 3, "windows": KDV, "periodic_axes": (1,), "harmonics": 10},
+        *_with_tangent(3000, 200, windows=len(KDV) + 1, steps=(45, 0, 4), method="cholesky"),
     ),
     _most_accurate(
         "kdv_solitons", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)

@@ -21,7 +21,7 @@ from pinnzoo.linalg import AbstractDampedSystem
 from pinnzoo.objective import Objective, Term
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Devices in one row along the axis "points": by default all devices of all processes."""
     return Mesh(np.asarray(jax.devices() if devices is None else devices), ("points",))
 

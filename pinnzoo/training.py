@@ -198,9 +198,8 @@ def phase_scope(
     model: Any = assembly.to_model(theta)
     part = part_slice(model, phase.part)
     before = model.before(phase.part)
-    window = problem.between(
-        *model.part_times(phase.part), None if before is None else problem.constrain(before)
-    )
+    first, last = model.part_times(phase.part)
+    window = problem.between(first, last, None if before is None else problem.constrain(before))
     counts = {**recipe.points, **phase.points}
     points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
     objective = assemble(window, model.up_to(phase.part), points).objective

@@ -114,12 +114,14 @@ def main(
         for rule in ("search", "paper")
     }
     rows = np.asarray(jacobian)
-    gram = blas.dsyrk(1.0, rows.T, lower=1) + np.diag(np.full(theta.size, damping))
+    (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
+    (potrf,) = lapack.get_lapack_funcs(("potrf",), (rows,))
+    gram = syrk(1.0, rows.T, lower=1) + np.diag(np.full(theta.size, damping))
     jacobian_alone = jax.jit(lambda o, t: o.jacobian(t, 512))
     parts: dict[str, Callable[[], Any]] = {
         "Jacobian": lambda: jacobian_alone(objective, theta),
-        "dsyrk": lambda: blas.dsyrk(1.0, rows.T, lower=1),
-        "dpotrf": lambda: lapack.dpotrf(gram, lower=1),
+        "dsyrk": lambda: syrk(1.0, rows.T, lower=1),
+        "dpotrf": lambda: potrf(gram, lower=1),
     }
     contestants: dict[str, Callable[[], Any]] = {
         "optimistix LevenbergMarquardt.step": lambda: whole(theta, objective, state),

@@ -88,12 +88,13 @@ class Siren(nnx.Module):
         """
         check_sizes(width=width, depth=depth)
         self.inputs = Inputs(lower, upper, periodic_axes, harmonics, dtype=dtype)
-        each = list(omega) if isinstance(omega, (list, tuple)) else [omega] * self.inputs.features
+        features = self.inputs.features
+        each: list[float] = list(omega) if isinstance(omega, Sequence) else [omega] * features
         check_positive(hidden_omega=hidden_omega, **{f"omega[{i}]": w for i, w in enumerate(each)})
-        if len(each) != self.inputs.features:
+        if len(each) != features:
             raise RecipeError(
-                f"omega={omega!r} was given: the network has {self.inputs.features} inputs, so "
-                "give one number, or that many."
+                f"omega={omega!r} was given: the network has {features} inputs, so give one "
+                "number, or that many."
             )
         self.stretch = tuple(w / max(each) for w in each)
         sizes = [self.inputs.features, *[width] * depth]

@@ -64,7 +64,7 @@ class SPINN(nnx.Module):
         """
         check_sizes(rank=rank, width=width, depth=depth)
         check_axes(periodic_axes, len(lower))
-        each = list(omega) if isinstance(omega, (list, tuple)) else [omega] * len(lower)
+        each: list[float] = list(omega) if isinstance(omega, Sequence) else [omega] * len(lower)
         if len(each) != len(lower):
             raise RecipeError(
                 f"omega={omega!r} was given: give one number, or one per coordinate, of which "
