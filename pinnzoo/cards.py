@@ -28,6 +28,17 @@ TITLES = {
     "fourier_mlp": "MLP with Fourier features",
     "mlp": "MLP",
     "modified_mlp": "modified MLP",
+    "gauss_newton": "Gauss-Newton",
+    "levenberg_marquardt_lsmr": "Levenberg-Marquardt by LSMR",
+    "newton_cg": "NysNewton-CG",
+    "siren": "SIREN",
+    "sketched_gauss_newton": "sketched Gauss-Newton",
+    "soap": "SOAP",
+    "spinn": "separable network",
+    "spring": "SPRING",
+    "ssbfgs": "SSBFGS",
+    "ssbroyden": "SSBroyden",
+    "tangent_mlp": "MLP with its tangent",
 }
 """How names are written in prose, where replacing underscores is not enough."""
 
@@ -285,6 +296,7 @@ def _training(recipe: Recipe, metrics: Metrics) -> str:
         (
             str(k),
             title(phase.optimizer),
+            "all" if phase.part < 0 else f"part {phase.part}",
             f"{phase.steps:,}",
             _arguments(phase.arguments),
             _resampling(phase),
@@ -298,7 +310,7 @@ def _training(recipe: Recipe, metrics: Metrics) -> str:
         ("Points", f"{points} ({recipe.sampler})"),
         ("Loss weights", weights or "1 for every term"),
         ("Seed", str(recipe.seed)),
-        ("Final loss", f"{metrics['loss']:.3e}"),
+        ("Final loss of the last phase", f"{metrics['loss']:.3e}"),
         ("Steps", f"{metrics['steps']:,}"),
         ("Wall time", f"{duration(metrics['wall_time_seconds'])} on {metrics['hardware']}"),
     ]
@@ -310,9 +322,9 @@ def _training(recipe: Recipe, metrics: Metrics) -> str:
             "```",
         ]
     )
-    header = ("Phase", "Optimizer", "Steps", "Arguments", "Points")
+    header = ("Phase", "Optimizer", "Trains", "Steps", "Arguments", "Points")
     return "\n\n".join(
-        [_table(header, phases, "rlrll"), _table(("Setting", "Value"), rows), command]
+        [_table(header, phases, "rllrll"), _table(("Setting", "Value"), rows), command]
     )
 
 
@@ -321,10 +333,12 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
 
 
 def _resampling(phase: Any) -> str:
+    own = ", ".join(f"{name} {count:,}" for name, count in phase.points.items())
+    before = f"{own}; " if own else ""
     if not phase.resample_every:
-        return "kept"
+        return before + "kept"
     how = "by residual" if phase.adaptive else "evenly"
-    return f"drawn again every {phase.resample_every:,} steps, {how}"
+    return f"{before}drawn again every {phase.resample_every:,} steps, {how}"
 
 
 def _kernel(ntk: Mapping[str, Any]) -> str:

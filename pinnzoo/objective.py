@@ -199,9 +199,10 @@ def part_slice(model: nnx.Module, index: int) -> slice:
     """
     count = len(getattr(model, "parts", ()))
     if not 0 <= index < count:
+        some = f"give 0 to {count - 1}, or " if count else ""
         raise RecipeError(
-            f"part {index} of a network with {count} parts was asked for: give 0 to {count - 1}, "
-            "or train all of it."
+            f"part {index} of a network with {count} parts was asked for: {some}train all of it "
+            "with part=-1."
         )
     params = nnx.state(model, nnx.Param)
     sizes = [

@@ -88,7 +88,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published("helmholtz", {}, 2.0e-9, 2e-10, "SPRING, 4x30, periodic embedding", "2604.05230"),
     Published("kdv", {}, 8.24e-11, 1e-10, "DSGNAR, SIREN 4x60, 4 time slabs", "2607.02194"),
     Published("kdv_solitons", {}, 1.24e-6, 1e-8, "vRBA and SSBroyden, 3x30", "2509.14198"),
-    Published("schrodinger", {}, 1.97e-3, 1e-7, "L-BFGS, 4x100", "1711.10561"),
+    Published("schrodinger", {}, 1.97e-3, 1e-7, "L-BFGS, 4x100", "1711.10561", "float32"),
     Published("klein_gordon", {}, None, 1e-9),
     Published("sine_gordon", {}, None, 1e-9),
     Published("taylor_green", {}, None, 1e-9),

@@ -68,7 +68,7 @@ class Phase:
         points: Number of points per term in this phase, where it differs from the recipe's.
         weights: Loss weight per term in this phase, where it differs from the recipe's.
         resample_every: Draw new points after this many steps; 0 keeps the first ones.
-        adaptive: Draw the equation's points by residual (RAD) instead of evenly.
+        adaptive: Draw the points of the equations by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
             a limit depends on the machine, so published recipes state steps alone.
         part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on

@@ -40,6 +40,14 @@ SNAPSHOTS = 10
 RECORDS = 1000
 CANDIDATES = 10
 COARSENING = 4
+ONE_PROCESS = (
+    "gauss_newton",
+    "levenberg_marquardt_lsmr",
+    "sketched_gauss_newton",
+    "spring",
+)
+"""Optimizers whose linear algebra reads all rows on the host."""
+
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -324,6 +332,10 @@ class _Trainer:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
         scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         self.scope, part = scope, scope.part
+        self._check(phase)
+        if run.rejected >= STALL:
+            # The phase had ended early when the run was saved.
+            return
         loss_of = jax.jit(lambda o, t: o.loss(t[part]))
         if run.state is None:
             if run.step == 0 and (run.phase or phase.part >= 0):
@@ -379,6 +391,20 @@ class _Trainer:
                 break
             if self._agree(run.seconds) > self.budget:
                 raise _OutOfTime
+
+    def _check(self, phase: Phase) -> None:
+        terms = {term.name for term in self.scope.objective.terms}
+        if unknown := set(phase.weights) - terms:
+            raise RecipeError(
+                f"a phase with weights for {sorted(unknown)} was given: its terms are "
+                f"{sorted(terms)}."
+            )
+        several = self.mesh is not None and self.mesh.is_multi_process
+        if several and phase.optimizer in ONE_PROCESS:
+            raise RecipeError(
+                f"the optimizer {phase.optimizer!r} was given a mesh of several processes, of "
+                "which it knows nothing: give it one process, or use 'levenberg_marquardt'."
+            )
 
     def _agree(self, tree: Any) -> Any:
         """A value on which all processes agree, where there are several."""
@@ -610,7 +636,9 @@ def _finish(trainer: _Trainer, run: Run) -> Entry:
         thetas.append(theta)
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
     points = draw_points(problem, LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    weights = {**recipe.weights, **recipe.phases[-1].weights}
+    stated = {**recipe.weights, **recipe.phases[-1].weights}
+    # A window has terms of its own, which the whole problem lacks.
+    weights = {name: weight for name, weight in stated.items() if name in problem.terms}
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
     objective = assemble(problem, _in_float64(model), points, weights).objective
     ntk = diagnostics.ntk_snapshots(
@@ -675,7 +703,7 @@ def train(
         base: The entry to start from, where the recipe names one; by default it is loaded.
         mesh: Devices over which the points are spread, such as `pinnzoo.sharding.make_mesh()`.
             Where they belong to several processes, all of them make this call with the same
-            arguments, process 0 writes to `workdir`, and all get the same entry.
+            arguments, process 0 writes to `workdir`, and all get the same network.
         seconds: Wall time for all steps together, those of earlier calls with this `workdir`
             included; the last step may exceed it.
 

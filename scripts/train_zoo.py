@@ -1,7 +1,8 @@
 """Train the catalog's recipes, one after the other, each into its entry.
 
 A killed run goes on where it was saved: start the script again. Entries that exist are left alone,
-and each lands when its training ends. A run that ended with its budget goes on with a larger one.
+and each lands when its training ends. A run that ended with its budget goes on
+with a larger one and --overwrite.
 
     python scripts/train_zoo.py "burgers-*" "kdv-*" --workdir runs --budget 900
 """

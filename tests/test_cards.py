@@ -242,3 +242,11 @@ def test_readme_gets_the_best_error_per_problem_and_optimizer_and_keeps_the_rest
 
 def test_readme_without_markers_is_left_alone():
     assert cards.with_tables("# Title\n", {"entries": "| table |"}) == "# Title\n"
+
+
+def test_every_name_with_an_underscore_or_an_acronym_has_a_title():
+    from pinnzoo.architectures import ARCHITECTURES
+    from pinnzoo.optimizers import OPTIMIZERS
+
+    for name in (*ARCHITECTURES, *OPTIMIZERS):
+        assert cards.title(name) != name.replace("_", " "), name

@@ -379,3 +379,38 @@ def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
     ends, _, trainer = watched(recipe)
     before, after = (trainer.error(ends[phase][0])["relative_l2_error"] for phase in (0, 1))
     assert after < 0.2 * before
+
+
+def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
+    def weighted(**weights):
+        first, second, _ = WINDOWED.phases
+        second = dataclasses.replace(second, weights=weights)
+        return dataclasses.replace(WINDOWED, phases=(first, second))
+
+    entry = pinnzoo.train(weighted(join_u=100.0))
+    plain = pinnzoo.train(weighted())
+    assert np.abs(entry.theta - plain.theta).max() > 0
+    with pytest.raises(RecipeError, match="initial"):
+        pinnzoo.train(weighted(initial=2.0))
+
+
+def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, monkeypatch):
+    # Damping without bounds above: every step of the second phase is rejected.
+    stalling = Phase(
+        "levenberg_marquardt", 20, {"rule": "paper", "damping": 1e11, "tolerance": 0.2}
+    )
+    recipe = dataclasses.replace(TINY, phases=(TINY.phases[0], stalling, Phase("adam", 3)))
+    whole = pinnzoo.train(recipe)
+    assert whole.recipe.phases[1].steps < 20
+    real = training._Trainer._phase
+
+    def dying(self, run, phase):
+        if phase.optimizer == "adam" and run.phase == 2:
+            raise Killed
+        real(self, run, phase)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Trainer, "_phase", dying)
+        with pytest.raises(Killed):
+            pinnzoo.train(recipe, workdir=tmp_path)
+    same_numbers(whole, pinnzoo.train(recipe, workdir=tmp_path))

@@ -55,7 +55,7 @@ class TangentMLP(nnx.Module):
                 several windows.
             upper: Upper bounds of the domain.
             windows: Number of windows of equal length, or the times where one ends and the next
-                begins.
+                begins. For equations of first order in time only.
             width: Neurons of a hidden layer.
             depth: Number of hidden layers.
             activation: A name of `ACTIVATIONS`.

@@ -124,7 +124,7 @@ def levenberg_marquardt_lsmr(
             predicted = r @ r - np.sum((r + operator.matvec(v)) ** 2)
             trial = theta + jnp.asarray(v, theta.dtype)
             decrease = 2 * float(loss - _loss(objective, trial))
-            if decrease > 0 and decrease >= tolerance * predicted > 0:
+            if predicted > 0 and decrease > 0 and decrease >= tolerance * predicted:
                 new, length, ratio = trial, float(np.linalg.norm(v)), decrease / predicted
             elif damped >= max_damping:
                 break

@@ -134,7 +134,7 @@ class TrustRegion(NamedTuple):
         """λ with `|δ(λ)| = Δ`; at the level of rounding where the step is shorter even there.
 
         Newton's method on `1/Δ - 1/|δ(λ)|` (Nocedal and Wright 2006, algorithm 4.3), which is
-        concave in λ, so that the iterates rise to the root from any λ below it.
+        convex in λ, so that the iterates rise to the root from any λ below it.
         """
         squares, info = self.values**2, jnp.finfo(self.values.dtype)
         smallest = len(squares) * float(info.eps) ** 2 * squares[0] + info.tiny

@@ -162,6 +162,10 @@ class Problem:
             first: When the window begins.
             last: When it ends.
             before: Field values up to `first`, or None where the window begins with the domain.
+
+        Raises:
+            PointsError: The window is empty, or the problem has no time to divide.
+            RecipeError: The equation is of second order in time.
         """
         time = self.coords[0]
 
@@ -169,8 +173,13 @@ class Problem:
             clipped = [(term, term.region.within(time, first, last)) for term in terms]
             return tuple(replace(term, region=part) for term, part in clipped if part is not None)
 
+        if before is not None and any("velocity" in term.name for term in self.conditions):
+            raise RecipeError(
+                f"{self.name} was given several windows of time: it prescribes a velocity, and "
+                "windows join values alone, so use one window."
+            )
         window = self.domain.within(time, first, last)
-        if window is None:
+        if window is None or (before is not None and time != "t"):
             raise PointsError(
                 f"a window from {first} to {last} was given: {self.name} has times from "
                 f"{self.domain.lower[0]} to {self.domain.upper[0]}."

@@ -7,7 +7,7 @@ Source: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks" (
 378, 2019), section 3.1.1. Known difficulty: on this period `2 sech x` is not smooth but has a kink
 at x = ±5, where its slope jumps by 0.054. Nothing smooths it: its waves, which decay like n⁻²,
 disperse over the whole period, and the equation has a weak solution only. The best combination of
-n waves is 1.8e-2 n^(-3/2) away from it (1.8e-5 for a hundred), and so at least is any network that
+n waves is 1.25e-2 n^(-3/2) away from it (1.3e-5 for a hundred), and so at least is any network that
 resolves as many.
 """
 

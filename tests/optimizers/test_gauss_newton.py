@@ -407,3 +407,10 @@ def test_step_into_nan_is_not_taken(name):
 def test_numbers_out_of_range_are_refused(name, arguments):
     with pytest.raises(RecipeError, match=next(iter(arguments))):
         make_optimizer(name, arguments)
+
+
+def test_lsmr_with_no_tolerance_takes_every_step_that_lowers_the_loss(heat):
+    theta, objective, _, _ = heat
+    delta, _, info = one_step("levenberg_marquardt_lsmr", objective, theta, tolerance=0.0)
+    assert info.accepted == 1
+    assert np.linalg.norm(delta) > 0

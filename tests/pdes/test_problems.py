@@ -232,6 +232,13 @@ def test_a_window_outside_of_the_times_is_refused():
         make_problem("heat", {}).between(1.0, 2.0, None)
 
 
+def test_a_second_window_of_an_equation_of_second_order_in_time_is_refused():
+    problem = make_problem("wave", {})
+    assert problem.between(0.0, 0.5, None).domain.bounds("t") == (0.0, 0.5)
+    with pytest.raises(RecipeError, match="velocity"):
+        problem.between(0.5, 1.0, problem.reference.function)
+
+
 def test_equations_of_a_system_follow_into_the_window():
     problem = make_problem("taylor_green", {})
     window = problem.between(0.2, 0.5, problem.reference.function)
