@@ -473,7 +473,7 @@ def records(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints")
 
 
 def _factor(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+    return f"{ratio:.0e}" if ratio >= 1e4 else f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _problem_table(summaries: Sequence[Summary], folder: str) -> str:

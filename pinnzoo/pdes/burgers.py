@@ -29,6 +29,12 @@ from pinnzoo.references import cole_hopf
 NODES, REFINED_NODES = 200, 300
 
 
+def _in_words(viscosity: float) -> str:
+    """The viscosity as it is usually written: as a number, or as one over π."""
+    plain, over_pi = f"{viscosity:g}", f"{viscosity * math.pi:g}"
+    return f"{over_pi}/π" if len(over_pi) < len(plain) else plain
+
+
 def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Problem:
     """The viscous Burgers equation.
 
@@ -59,7 +65,7 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
 
     return Problem(
         name="burgers",
-        title=f"Viscous Burgers equation, ν = {viscosity * math.pi:g}/π",
+        title=f"Viscous Burgers equation, ν = {_in_words(viscosity)}",
         domain=domain,
         components=("u",),
         equation=equation,
