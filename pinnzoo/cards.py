@@ -432,10 +432,13 @@ def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> t
                 "; ".join(part for part in (published.method, source, published.note) if part),
             )
         )
+    reached = {id(published) for published, *_ in _reached(entries)}
+    missing = sorted({title(p.problem) for p in PUBLISHED if id(p) not in reached})
+    rest = f" Without an entry yet: {', '.join(missing)}." if missing else ""
     header = ("Problem", "Reached", "Published", "Factor", "Goal", "Goal reached", "Published by")
     return (
         "Relative L2 errors. The factor is published over reached: above one, the entry here is "
-        "more accurate. The goal was set before the training.",
+        f"more accurate. The goal was set before the training.{rest}",
         _table(header, rows, "lrrrrrl"),
     )
 

@@ -1,8 +1,8 @@
 """The recipes of the published entries. Imports no JAX.
 
 Two families: the founding paper's network, five hidden layers of twenty tanh neurons with the
-conditions as residuals, by three optimizers; and for every benchmark the network and the schedule
-that were found to be the most accurate. An entry's own `config.json` states what was done, which
+conditions as residuals, by three optimizers; and for most benchmarks a network and a schedule that
+aim at the last digits. An entry's own `config.json` states what was done, which
 can be fewer steps than here where a phase converged.
 """
 
@@ -99,44 +99,25 @@ def _most_accurate(
     )
 
 
-def _with_tangent(
-    equation: int,
-    conditions: int,
-    *,
-    windows: int = 1,
-    steps: tuple[int, int, int] = (80, 40, 6),
-    **arguments: Any,
-) -> tuple[Phase, ...]:
-    """The phases of `tangent_mlp`: in each window the network, then its tangent to the end."""
-    return tuple(
-        phase
-        for window in range(windows)
-        for phase in (
-            _levenberg_marquardt(
-                steps[0], equation, conditions, part=2 * window, arguments=arguments, **MOVING
-            ),
-            _levenberg_marquardt(
-                steps[1], equation, conditions, part=2 * window, arguments=SCALED, **MOVING
-            ),
-            _levenberg_marquardt(
-                steps[2],
-                2 * equation,
-                conditions,
-                part=2 * window + 1,
-                arguments=LINEAR,
-                resample_every=3,
-                adaptive=True,
-            ),
-        )
-        if phase.steps
+def _with_tangent(equation: int, conditions: int) -> tuple[Phase, ...]:
+    """The phases of `tangent_mlp`: the network, then its tangent."""
+    return (
+        _levenberg_marquardt(80, equation, conditions, part=0, **MOVING),
+        _levenberg_marquardt(40, equation, conditions, part=0, arguments=SCALED, **MOVING),
+        _levenberg_marquardt(
+            6,
+            2 * equation,
+            conditions,
+            part=1,
+            arguments=LINEAR,
+            resample_every=3,
+            adaptive=True,
+        ),
     )
 
 
 LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
 """Least squares with features that are nearly dependent: as little damping as the numbers allow."""
-
-KDV = [0.1, 0.2, *(round(0.27 + 0.07 * k, 2) for k in range(10)), 0.95]
-"""Longer windows before the wave breaks up into solitons."""
 
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate(
@@ -160,13 +141,6 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "tangent_mlp",
         {"width": 24, "depth": 4},
         *_with_tangent(4000, 1),
-    ),
-    _most_accurate(
-        "kdv",
-        {"constraints": "hard"},
-        "tangent_mlp",
-        {"width": 24, "depth": 3, "windows": KDV, "periodic_axes": (1,), "harmonics": 10},
-        *_with_tangent(3000, 200, windows=len(KDV) + 1, steps=(45, 0, 4), method="cholesky"),
     ),
     _most_accurate(
         "kdv_solitons", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)

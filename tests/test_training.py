@@ -16,6 +16,7 @@ from pinnzoo import Phase, Recipe, training
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
+from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 
 TINY = Recipe(
     "heat",
@@ -367,18 +368,18 @@ def test_training_ends_with_its_time_and_goes_on_with_more(trained, tmp_path):
 
 def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
     phases = (
-        Phase("levenberg_marquardt", 40, part=0),
-        Phase("levenberg_marquardt", 4, {"scaling": "columns", "damping": 1e-16}, part=1),
+        Phase("levenberg_marquardt", 30, part=0),
+        Phase("levenberg_marquardt", 3, {"scaling": "columns", "damping": 1e-16}, part=1),
     )
     recipe = dataclasses.replace(
         WINDOWED,
         phases=phases,
-        architecture_arguments={"width": 6, "depth": 2},
-        points={"equation": 300, "conditions": 40},
+        architecture_arguments={"width": 10, "depth": 2},
+        points={"equation": 400, "conditions": 40},
     )
     ends, _, trainer = watched(recipe)
     before, after = (trainer.error(ends[phase][0])["relative_l2_error"] for phase in (0, 1))
-    assert after < 0.2 * before
+    assert after < 0.1 * before
 
 
 def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
@@ -395,17 +396,21 @@ def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
 
 
 def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, monkeypatch):
-    # Damping without bounds above: every step of the second phase is rejected.
-    stalling = Phase(
-        "levenberg_marquardt", 20, {"rule": "paper", "damping": 1e11, "tolerance": 0.2}
-    )
-    recipe = dataclasses.replace(TINY, phases=(TINY.phases[0], stalling, Phase("adam", 3)))
+    def stuck():
+        def step(objective, theta, state):
+            return theta, state, Info(loss=objective.loss(theta), accepted=0.0)
+
+        return Optimizer(lambda *_: np.zeros(()), step, traceable=False)
+
+    monkeypatch.setitem(OPTIMIZERS, "stuck", stuck)
+    phases = (TINY.phases[0], Phase("stuck", 20), Phase("adam", 3))
+    recipe = dataclasses.replace(TINY, phases=phases)
     whole = pinnzoo.train(recipe)
-    assert whole.recipe.phases[1].steps < 20
+    assert whole.recipe.phases[1].steps == training.STALL
     real = training._Trainer._phase
 
     def dying(self, run, phase):
-        if phase.optimizer == "adam" and run.phase == 2:
+        if run.phase == 2:
             raise Killed
         real(self, run, phase)
 
