@@ -433,7 +433,13 @@ def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> t
             )
         )
     reached = {id(published) for published, *_ in _reached(entries)}
-    missing = sorted({title(p.problem) for p in PUBLISHED if id(p) not in reached})
+    missing = sorted(
+        {
+            problem_statement(p.problem).partition(":")[0] or title(p.problem)
+            for p in PUBLISHED
+            if id(p) not in reached
+        }
+    )
     rest = f" Without an entry yet: {', '.join(missing)}." if missing else ""
     header = ("Problem", "Reached", "Published", "Factor", "Goal", "Goal reached", "Published by")
     return (

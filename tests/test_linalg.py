@@ -134,10 +134,11 @@ def test_orthogonal_forms_keep_their_digits_where_normal_equations_lose_them(bac
     damping = 1e-14
     expected = damped_step(jacobian, residual, np.ones(p), damping)
     system = build(backend, method, jacobian, residual, np.ones(p))
-    assert relative(system.solve(damping), expected) < 1e-6
+    error = relative(system.solve(damping), expected)
+    assert error < 1e-6
     form = "cholesky" if n > p else "kernel"
     squared = build(backend, form, jacobian, residual, np.ones(p))
-    assert relative(squared.solve(damping), expected) > 1e-6
+    assert relative(squared.solve(damping), expected) > 30 * error
 
 
 @pytest.mark.parametrize(
