@@ -160,17 +160,11 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         *_with_tangent(3000, 150),
     ),
     _most_accurate(
-        "kovasznay", {}, "tangent_mlp", {"width": 20, "depth": 3}, *_with_tangent(1200, 150)
-    ),
-    _most_accurate(
         "schrodinger",
         {"constraints": "hard"},
         "tangent_mlp",
         {"width": 20, "depth": 3},
         *_with_tangent(2500, 150),
-    ),
-    _most_accurate(
-        "sine_gordon", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)
     ),
     _most_accurate("wave", {}, "siren", SINES, _levenberg_marquardt(60, 1500, 100)),
     _most_accurate(
