@@ -47,6 +47,21 @@ def check_sizes(**sizes: int) -> None:
             raise RecipeError(f"{name}={size!r} was given: it must be a whole number, 1 or more.")
 
 
+def one_each(name: str, value: float | Sequence[float], count: int) -> list[float]:
+    """A number for each of `count` inputs, given one for all of them or a list.
+
+    Raises:
+        RecipeError: The list has another length.
+    """
+    each: list[float] = list(value) if isinstance(value, Sequence) else [value] * count
+    if len(each) != count:
+        raise RecipeError(
+            f"{name}={value!r} was given: there are {count} inputs, so give one number, or that "
+            "many."
+        )
+    return each
+
+
 def check_axes(axes: Sequence[int], d: int) -> None:
     """Raise unless every axis is one of `d` and is listed once.
 

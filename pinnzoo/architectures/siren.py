@@ -12,8 +12,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._tables import check_positive
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import Dense, Inputs, check_sizes
-from pinnzoo.errors import RecipeError
+from pinnzoo.architectures._layers import Dense, Inputs, check_sizes, one_each
 
 
 class SineLayer(nnx.Module):
@@ -88,14 +87,8 @@ class Siren(nnx.Module):
         """
         check_sizes(width=width, depth=depth)
         self.inputs = Inputs(lower, upper, periodic_axes, harmonics, dtype=dtype)
-        features = self.inputs.features
-        each: list[float] = list(omega) if isinstance(omega, Sequence) else [omega] * features
+        each = one_each("omega", omega, self.inputs.features)
         check_positive(hidden_omega=hidden_omega, **{f"omega[{i}]": w for i, w in enumerate(each)})
-        if len(each) != features:
-            raise RecipeError(
-                f"omega={omega!r} was given: the network has {features} inputs, so give one "
-                "number, or that many."
-            )
         self.stretch = tuple(w / max(each) for w in each)
         sizes = [self.inputs.features, *[width] * depth]
         self.hidden = nnx.List(

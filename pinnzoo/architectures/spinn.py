@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import check_axes, check_sizes
+from pinnzoo.architectures._layers import check_axes, check_sizes, one_each
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
-from pinnzoo.errors import RecipeError
 
 
 class SPINN(nnx.Module):
@@ -64,12 +63,7 @@ class SPINN(nnx.Module):
         """
         check_sizes(rank=rank, width=width, depth=depth)
         check_axes(periodic_axes, len(lower))
-        each: list[float] = list(omega) if isinstance(omega, Sequence) else [omega] * len(lower)
-        if len(each) != len(lower):
-            raise RecipeError(
-                f"omega={omega!r} was given: give one number, or one per coordinate, of which "
-                f"there are {len(lower)}."
-            )
+        each = one_each("omega", omega, len(lower))
         self.shape = (m, rank)
 
         def body(axis: int) -> nnx.Module:
