@@ -65,7 +65,7 @@ class Box:
         return Box(self.coords, tuple(lower), tuple(upper))
 
     def within(self, coord: str, low: float, high: float) -> "Box | None":
-        """The part of the box where `low ≤ coord ≤ high`, or None where that is no such part.
+        """The part of the box where `low ≤ coord ≤ high`, or None where there is no such part.
 
         A slice that is thinner than the box in this coordinate counts as none: the end of one
         window is not part of the next.

@@ -55,7 +55,7 @@ class TangentMLP(nnx.Module):
                 several windows.
             upper: Upper bounds of the domain.
             windows: Number of windows of equal length, or the times where one ends and the next
-                begins. For equations of first order in time only.
+                begins.
             width: Neurons of a hidden layer.
             depth: Number of hidden layers.
             activation: A name of `ACTIVATIONS`.
@@ -116,7 +116,7 @@ class TangentMLP(nnx.Module):
         """The components at one point; between two windows, those of the later one."""
         window = jnp.searchsorted(jnp.array(self.times[1:-1]), z[0], side="right")
         # One network with the parameters of its window is traced once, not once per window.
-        graph, params, rest = nnx.split(self.parts[0], nnx.Param, ...)
+        graph, _ = nnx.split(self.parts[0])
         splits = [nnx.split(part, nnx.Param, ...)[1:] for part in self.parts]
 
         def own(states: Sequence[nnx.State]) -> nnx.State:

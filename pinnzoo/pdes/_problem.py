@@ -110,6 +110,7 @@ class Problem:
         system: Residuals of the other equations of a system, each over the whole domain.
         symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
             before the ansatz.
+        time_order: Order of the equation in time, 2 where velocities are prescribed too.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Problem:
     ansatz: Ansatz | None = None
     system: tuple[Condition, ...] = ()
     symmetry: Symmetry | None = None
+    time_order: int = 1
 
     @property
     def terms(self) -> dict[str, Condition]:
@@ -155,8 +157,8 @@ class Problem:
         """The same problem on a window of time, the first coordinate.
 
         Conditions that hold at other times are left out. Where the window begins, every component
-        has to meet the solution before it, in conditions called "join_" and the component; this is
-        what an equation of first order in time needs.
+        has to meet the solution before it, and so has its velocity where the equation is of second
+        order in time, in conditions called "join_" and the component, such as "join_u_t".
 
         Args:
             first: When the window begins.
@@ -165,7 +167,6 @@ class Problem:
 
         Raises:
             PointsError: The window is empty, or the problem has no time to divide.
-            RecipeError: The equation is of second order in time.
         """
         time = self.coords[0]
 
@@ -173,25 +174,18 @@ class Problem:
             clipped = [(term, term.region.within(time, first, last)) for term in terms]
             return tuple(replace(term, region=part) for term, part in clipped if part is not None)
 
-        if before is not None and any("velocity" in term.name for term in self.conditions):
-            raise RecipeError(
-                f"{self.name} was given several windows of time: it prescribes a velocity, and "
-                "windows join values alone, so use one window."
-            )
         window = self.domain.within(time, first, last)
         if window is None or (before is not None and time != "t"):
             raise PointsError(
                 f"a window from {first} to {last} was given: {self.name} has times from "
                 f"{self.domain.lower[0]} to {self.domain.upper[0]}."
             )
-        joins = (
-            ()
-            if before is None
-            else tuple(
-                Condition(f"join_{name}", _meets(before, name, index), window.face(time, first))
-                for index, name in enumerate(self.components)
-            )
-        )
+        joins: tuple[Condition, ...] = ()
+        if before is not None:
+            slopes = ("", "_t")[: self.time_order]
+            met = [component + slope for slope in slopes for component in self.components]
+            start, earlier = window.face(time, first), self.field(before)
+            joins = tuple(Condition(f"join_{c}", _meets(earlier, c), start) for c in met)
         return replace(
             self,
             domain=window,
@@ -253,11 +247,11 @@ def check_constraints(constraints: str, *more: str) -> bool:
     return constraints != "soft"
 
 
-def _meets(before: PointFunction, component: str, index: int) -> Residual:
-    """`component` equals what another function has there."""
+def _meets(before: Field, component: str) -> Residual:
+    """`component` (a value or a derivative such as "u_t") equals what another field has there."""
 
     def residual(u: Field, z: Point) -> Scalar:
-        return u(z, component)[0] - before(z)[index]
+        return u(z, component)[0] - before(z, component)[0]
 
     return residual
 

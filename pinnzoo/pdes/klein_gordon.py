@@ -76,4 +76,5 @@ def klein_gordon(constraints: str = "soft") -> Problem:
         arguments={"constraints": constraints},
         citation="arXiv:2001.04536",
         ansatz=ansatz if hard else None,
+        time_order=2,
     )

@@ -89,4 +89,5 @@ def sine_gordon(frequency: float = 0.5, constraints: str = "soft") -> Problem:
         arguments={"frequency": frequency, "constraints": constraints},
         citation="doi:10.1103/PhysRevLett.30.1262",
         ansatz=ansatz if hard else None,
+        time_order=2,
     )

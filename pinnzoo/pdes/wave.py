@@ -74,4 +74,5 @@ def wave(speed: float = 2.0, constraints: str = "soft") -> Problem:
         arguments={"speed": speed, "constraints": constraints},
         citation="arXiv:2007.14527",
         ansatz=ansatz if hard else None,
+        time_order=2,
     )

@@ -232,11 +232,31 @@ def test_a_window_outside_of_the_times_is_refused():
         make_problem("heat", {}).between(1.0, 2.0, None)
 
 
-def test_a_second_window_of_an_equation_of_second_order_in_time_is_refused():
-    problem = make_problem("wave", {})
-    assert problem.between(0.0, 0.5, None).domain.bounds("t") == (0.0, 0.5)
-    with pytest.raises(RecipeError, match="velocity"):
-        problem.between(0.5, 1.0, problem.reference.function)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_order_in_time_is_that_of_the_initial_conditions(name):
+    prescribed = {term.name for term in make_problem(name, {}).conditions}
+    assert make_problem(name, {}).time_order == (2 if "velocity" in prescribed else 1)
+
+
+@pytest.mark.parametrize("constraints", ["soft", "hard"])
+def test_windows_of_an_equation_of_second_order_in_time_join_velocities_too(constraints):
+    problem = make_problem("wave", {"constraints": constraints})
+    solution = problem.reference.function
+    window = problem.between(0.3, 1.0, solution)
+    joins = {c.name: c for c in window.conditions if c.name.startswith("join")}
+    assert set(joins) == {"join_u", "join_u_t"}
+    points = sample(joins["join_u_t"].region, 20, "uniform", np.random.default_rng(0))
+    assert np.all(points[:, 0] == 0.3)
+    # Meets the solution at t = 0.3, but not its velocity.
+    at_rest = lambda z: solution(z.at[0].set(0.3))  # noqa: E731
+    for name, function, wrong in (
+        ("join_u", solution, False),
+        ("join_u_t", solution, False),
+        ("join_u", at_rest, False),
+        ("join_u_t", at_rest, True),
+    ):
+        value, _ = magnitudes(problem, function, joins[name].residual, points)
+        assert (value > 0.1) == wrong
 
 
 def test_equations_of_a_system_follow_into_the_window():
