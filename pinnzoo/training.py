@@ -40,14 +40,6 @@ SNAPSHOTS = 10
 RECORDS = 1000
 CANDIDATES = 10
 COARSENING = 4
-ONE_PROCESS = (
-    "gauss_newton",
-    "levenberg_marquardt_lsmr",
-    "sketched_gauss_newton",
-    "spring",
-)
-"""Optimizers whose linear algebra reads all rows on the host."""
-
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -160,17 +152,17 @@ def ntk_counts(problem: Problem) -> dict[str, int]:
     return {name: max(1, int(share * count)) for name, count in counts.items()}
 
 
-def _equation_residuals(problem: Problem, objective: Objective) -> Callable[[Theta, Any], Any]:
-    """`(theta, points) -> {name: residual}` of the equations, of which a system has several."""
-    equations = [
-        term for term in objective.terms if problem.terms[term.name].region == problem.domain
-    ]
+@jax.jit
+def _loss(objective: Objective, theta: Theta) -> Any:
+    return objective.loss(theta)
 
-    @jax.jit
-    def residuals(theta: Theta, points: Any) -> dict[str, Any]:
-        return {term.name: jax.vmap(term.residual, (None, 0))(theta, points) for term in equations}
 
-    return residuals
+@jax.jit
+def _residuals_at(objective: Objective, theta: Theta, points: Any) -> dict[str, Any]:
+    """Unweighted residuals of every term, all of them at the same points."""
+    return {
+        term.name: jax.vmap(term.residual, (None, 0))(theta, points) for term in objective.terms
+    }
 
 
 @dataclass(frozen=True)
@@ -181,13 +173,18 @@ class Scope:
         problem: The problem, or its window of time.
         objective: Its residuals, as functions of the parameters that are trained.
         part: Where these lie among all parameters.
-        residuals: `(theta, points) -> {name: residual}` of the equations.
     """
 
     problem: Problem
     objective: Objective
     part: slice
-    residuals: Callable[[Theta, Any], dict[str, Any]]
+
+    @property
+    def equations(self) -> Objective:
+        """The terms that hold everywhere, of which a system has several."""
+        region = self.problem.domain
+        terms = self.objective.terms
+        return Objective(tuple(t for t in terms if self.problem.terms[t.name].region == region))
 
 
 def phase_scope(
@@ -199,10 +196,7 @@ def phase_scope(
         RecipeError: The network has no such part.
     """
     if phase.part < 0:
-        whole = slice(0, theta.size)
-        return Scope(
-            problem, assembly.objective, whole, _equation_residuals(problem, assembly.objective)
-        )
+        return Scope(problem, assembly.objective, slice(0, theta.size))
     model: Any = assembly.to_model(theta)
     part = part_slice(model, phase.part)
     before = model.before(phase.part)
@@ -211,7 +205,7 @@ def phase_scope(
     counts = {**recipe.points, **phase.points}
     points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
     objective = assemble(window, model.up_to(phase.part), points).objective
-    return Scope(window, objective, part, _equation_residuals(window, objective))
+    return Scope(window, objective, part)
 
 
 def _resample(run: Run, recipe: Recipe, scope: Scope, phase: Phase) -> dict[str, np.ndarray]:
@@ -222,7 +216,8 @@ def _resample(run: Run, recipe: Recipe, scope: Scope, phase: Phase) -> dict[str,
         n = len(points[EQUATION])
         rng = np.random.default_rng([recipe.seed, run.draws, 1])
         candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
-        values = scope.residuals(run.theta[scope.part], jnp.asarray(candidates, run.theta.dtype))
+        at = jnp.asarray(candidates, run.theta.dtype)
+        values = _residuals_at(scope.equations, run.theta[scope.part], at)
         for name, value in values.items():
             points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
     return points
@@ -282,7 +277,7 @@ class _Trainer:
     mesh: Mesh | None
     budget: float = math.inf
     keep: set[int] = field(init=False)
-    scope: Scope = field(init=False)
+    scope: Scope | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.keep = set(log_spaced_steps(self.recipe.steps))
@@ -297,7 +292,7 @@ class _Trainer:
 
     def start(self) -> Run:
         theta, objective = self.assembly.theta, self.assembly.objective
-        loss = float(jax.jit(lambda o, t: o.loss(t))(objective, theta))
+        loss = float(_loss(objective, theta))
         run = Run(
             phase=0,
             step=0,
@@ -330,23 +325,24 @@ class _Trainer:
 
     def _phase(self, run: Run, phase: Phase) -> None:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
-        scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
-        self.scope, part = scope, scope.part
-        self._check(phase)
+        before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
+        other_points = (phase.points, phase.part) != (before.points, before.part)
+        if self.scope is None or other_points:
+            # The same residual functions as before would be compiled again.
+            self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+        scope, part = self.scope, self.scope.part
+        self._check(phase, optimizer, scope)
         if run.rejected >= STALL:
             # The phase had ended early when the run was saved.
             return
-        loss_of = jax.jit(lambda o, t: o.loss(t[part]))
+        begins = run.state is None and run.step == 0 and (run.phase > 0 or phase.part >= 0)
+        if begins and other_points:
+            self._redraw(run, phase, scope)
+        objective = self._objective(run, phase, scope)
+        if begins and (other_points or phase.weights != before.weights):
+            self._restart_best(run, float(_loss(objective, run.theta[part])))
         if run.state is None:
-            if run.step == 0 and (run.phase or phase.part >= 0):
-                before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
-                other_points = (phase.points, phase.part) != (before.points, before.part)
-                if other_points:
-                    self._redraw(run, phase)
-                if other_points or phase.weights != before.weights:
-                    self._restart_best(run, float(loss_of(self._objective(run, phase), run.theta)))
-            run.state = optimizer.init(self._objective(run, phase), run.theta[part])
-        objective = self._objective(run, phase)
+            run.state = optimizer.init(objective, run.theta[part])
         advance = _advance(optimizer)
         every = max(1, phase.steps // RECORDS) if optimizer.traceable else 1
         offset = run.total - run.step
@@ -361,7 +357,7 @@ class _Trainer:
             # What is computed and written beside the training needs no mesh.
             theta, run.state, info = advanced if self.mesh is None else local(advanced)
             run.theta = run.theta.at[part].set(theta)
-            loss = float(loss_of(objective, run.theta))
+            loss = float(_loss(objective, run.theta[part]))
             run.step = stop
             run.done[run.phase] = stop
             run.seconds = time.monotonic() - clock
@@ -382,8 +378,9 @@ class _Trainer:
                     self.reporter(run)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
             if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
-                objective = self._redraw(run, phase)
-                self._restart_best(run, float(loss_of(objective, run.theta)))
+                self._redraw(run, phase, scope)
+                objective = self._objective(run, phase, scope)
+                self._restart_best(run, float(_loss(objective, run.theta[part])))
             self._save(run)
             if run.rejected >= STALL:
                 break
@@ -392,15 +389,15 @@ class _Trainer:
             if self._agree(run.seconds) > self.budget:
                 raise _OutOfTime
 
-    def _check(self, phase: Phase) -> None:
-        terms = {term.name for term in self.scope.objective.terms}
+    def _check(self, phase: Phase, optimizer: Optimizer, scope: Scope) -> None:
+        terms = {term.name for term in scope.objective.terms}
         if unknown := set(phase.weights) - terms:
             raise RecipeError(
                 f"a phase with weights for {sorted(unknown)} was given: its terms are "
                 f"{sorted(terms)}."
             )
         several = self.mesh is not None and self.mesh.is_multi_process
-        if several and phase.optimizer in ONE_PROCESS:
+        if several and not optimizer.across_processes:
             raise RecipeError(
                 f"the optimizer {phase.optimizer!r} was given a mesh of several processes, of "
                 "which it knows nothing: give it one process, or use 'levenberg_marquardt'."
@@ -410,19 +407,17 @@ class _Trainer:
         """A value on which all processes agree, where there are several."""
         return tree if self.mesh is None else agree(tree, self.mesh)
 
-    def _objective(self, run: Run, phase: Phase) -> Objective:
+    def _objective(self, run: Run, phase: Phase, scope: Scope) -> Objective:
         """The objective on the current points with the weights of a phase."""
         weights = {**self.recipe.weights, **phase.weights}
-        base = self.scope.objective
+        base = scope.objective
         scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
         objective = base.with_scales(scales).with_points(run.points)
         return objective if self.mesh is None else shard(objective, self.mesh)
 
-    def _redraw(self, run: Run, phase: Phase) -> Objective:
-        points = _resample(run, self.recipe, self.scope, phase)
-        run.points = self._agree(points)
+    def _redraw(self, run: Run, phase: Phase, scope: Scope) -> None:
+        run.points = self._agree(_resample(run, self.recipe, scope, phase))
         run.draws += 1
-        return self._objective(run, phase)
 
     def _restart_best(self, run: Run, loss: float) -> None:
         """Losses on other points or with other weights do not compare."""

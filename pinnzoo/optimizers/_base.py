@@ -42,11 +42,14 @@ class Optimizer:
         step: `(objective, theta, state) -> (theta, state, info)`.
         traceable: Whether `step` may run inside of `jax.jit` and `lax.scan`. A step that calls
             LAPACK may not; it compiles its own pieces.
+        across_processes: Whether the rows may lie on devices of several processes. A step that
+            reads all of them on the host needs one process.
     """
 
     init: Callable[[Objective, Theta], Any]
     step: Callable[[Objective, Theta, Any], tuple[Theta, Any, Info]]
     traceable: bool = True
+    across_processes: bool = True
 
 
 def from_optax(transform: optax.GradientTransformation, *, line_search: bool = False) -> Optimizer:

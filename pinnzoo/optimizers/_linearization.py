@@ -43,6 +43,12 @@ def linearize(objective: Objective, theta: Theta, chunk: int) -> Linearization:
     )
 
 
+@jax.jit
+def pull_back(objective: Objective, theta: Theta, cotangent: Residuals) -> Theta:
+    """`Jᵀ w` without J, compiled once for all optimizers."""
+    return objective.vjp(theta, cotangent)
+
+
 def damped_minimizer(model: Linearization, residual: Residuals, damping: float) -> Theta:
     """`argmin_δ |J δ + residual|² + λ |δ|²`, in the cheapest form that is accurate for λ.
 

@@ -50,4 +50,4 @@ def gauss_newton(relative_damping: float = 1e-10, chunk: int = 512) -> Optimizer
         )
         return theta + delta, state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, across_processes=False)

@@ -14,6 +14,7 @@ from pinnzoo._typing import Residuals, Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._linearization import pull_back
 
 
 class LSMRState(NamedTuple):
@@ -38,11 +39,6 @@ def _jvp(objective: Objective, theta: Theta, direction: Theta) -> Residuals:
 
 
 @jax.jit
-def _vjp(objective: Objective, theta: Theta, cotangent: Residuals) -> Theta:
-    return objective.vjp(theta, cotangent)
-
-
-@jax.jit
 def _loss(objective: Objective, theta: Theta) -> Scalar:
     return objective.loss(theta)
 
@@ -56,7 +52,7 @@ def jacobian_operator(objective: Objective, theta: Theta) -> LinearOperator:
     return LinearOperator(  # pyright: ignore[reportCallIssue]
         (objective.n, theta.size),
         matvec=functools.partial(product, _jvp),  # pyright: ignore[reportCallIssue]
-        rmatvec=functools.partial(product, _vjp),  # pyright: ignore[reportCallIssue]
+        rmatvec=functools.partial(product, pull_back),  # pyright: ignore[reportCallIssue]
         dtype=theta.dtype,  # pyright: ignore[reportCallIssue]
     )
 
@@ -142,4 +138,4 @@ def levenberg_marquardt_lsmr(
         state = LSMRState(np.asarray(proposal, np.float64))
         return theta if new is None else new, state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, across_processes=False)

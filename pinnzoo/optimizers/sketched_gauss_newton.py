@@ -302,4 +302,4 @@ def sketched_gauss_newton(
         state = SketchedState(np.asarray(following, np.float64), np.asarray(state.step + 1))
         return theta + delta if accepted else theta, state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, across_processes=False)

@@ -96,4 +96,4 @@ def spring(
         )
         return theta + delta, state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, across_processes=False)
