@@ -418,8 +418,9 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
 
 
 def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> tuple[str, str]:
+    reached = list(_reached(entries))
     rows = []
-    for published, problem, name, error in _reached(entries):
+    for published, problem, name, error in reached:
         source = f"arXiv:{published.source}" if published.source else ""
         rows.append(
             (
@@ -432,12 +433,12 @@ def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> t
                 "; ".join(part for part in (published.method, source, published.note) if part),
             )
         )
-    reached = {id(published) for published, *_ in _reached(entries)}
+    with_entry = {id(published) for published, *_ in reached}
     missing = sorted(
         {
             problem_statement(p.problem).partition(":")[0] or title(p.problem)
             for p in PUBLISHED
-            if id(p) not in reached
+            if id(p) not in with_entry
         }
     )
     rest = f" Without an entry yet: {', '.join(missing)}." if missing else ""
