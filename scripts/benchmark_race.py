@@ -11,17 +11,15 @@ of errors are not counted. A contestant stops at the goal or after `--budget` se
 is a lower bound.
 """
 
-import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
-import equinox as eqx
+import _optimistix
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix as optx
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -32,23 +30,11 @@ from pinnzoo.evaluation import error_figures
 from pinnzoo.objective import EQUATION, Assembly
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
-from pinnzoo.training import build, draw_points
+from pinnzoo.training import COARSENING, build, draw_points
 
-COARSENING = 4
 RESAMPLE = 5
 CHUNK = 50
 """Steps of a traced optimizer between two looks at the error."""
-
-
-def blocked_residual(objective: Any, theta: Any, block: int = 128) -> Any:
-    """The residual vector in blocks, without which optimistix needs tens of gigabytes."""
-    return jnp.concatenate(
-        [
-            term.scale
-            * jax.lax.map(functools.partial(term.residual, theta), term.points, batch_size=block)
-            for term in objective.terms
-        ]
-    )
 
 
 def stepper(optimizer: Optimizer, chunk: int) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -107,18 +93,9 @@ def chained(assembly: Assembly, *phases: tuple[str, dict[str, Any], int | None])
 
 def optimistix_lm(assembly: Assembly) -> Iterator[Any]:
     """Optimistix's LevenbergMarquardt, step by step."""
-    solver = optx.LevenbergMarquardt(rtol=1e-15, atol=1e-15)
-
-    def function(y: Any, args: Any) -> Any:
-        return blocked_residual(args, y), None
-
-    def initialize(y: Any, args: Any) -> Any:
-        shape = jax.eval_shape(lambda: blocked_residual(args, y))
-        return solver.init(function, y, args, {}, shape, None, frozenset())
-
-    step = eqx.filter_jit(lambda y, o, s: solver.step(function, y, o, {}, s, frozenset())[:2])
+    initialize, step = _optimistix.levenberg_marquardt(1e-15)
     theta, objective = assembly.theta, assembly.objective
-    state = eqx.filter_jit(initialize)(theta, objective)
+    state = initialize(theta, objective)
     step(theta, objective, state)
     yield theta
     while True:
