@@ -6,6 +6,7 @@ docstring and from the `Problem` that the caller hands in.
 
 import ast
 import functools
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,8 +73,8 @@ class Summary:
 
     @property
     def optimizers(self) -> str:
-        """The optimizers of all phases, in prose."""
-        return " + ".join(title(phase.optimizer) for phase in self.recipe.phases)
+        """The optimizers of all phases in prose, each one once."""
+        return " + ".join(dict.fromkeys(title(phase.optimizer) for phase in self.recipe.phases))
 
 
 def summarize(folder: EntryFolder) -> Summary:
@@ -237,8 +238,14 @@ def entry_card(summary: Summary, problem: "Problem") -> str:
 
 def _opening(summary: Summary, problem: "Problem") -> str:
     recipe, metrics = summary.recipe, summary.metrics
+    runs = (
+        (optimizer, [phase.steps for phase in run])
+        for optimizer, run in itertools.groupby(recipe.phases, lambda phase: phase.optimizer)
+    )
     phases = ", then ".join(
-        f"{phase.steps:,} steps of {title(phase.optimizer)}" for phase in recipe.phases
+        f"{sum(steps):,} steps of {title(optimizer)}"
+        + (f" in {len(steps)} phases" if len(steps) > 1 else "")
+        for optimizer, steps in runs
     )
     base = f", starting from [{recipe.base}](../{recipe.base}/README.md)" if recipe.base else ""
     statement = problem_statement(recipe.problem)

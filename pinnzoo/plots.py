@@ -60,6 +60,8 @@ SHADES = 96
 
 LEGEND_COLUMNS = 6
 
+MOST_AXES = 4
+"""Phases that a history shows side by side."""
 DECADES_OF_ERROR = 5
 """An error map shows this many decades below its maximum."""
 SMALLEST_EIGENVALUE = 1e-20
@@ -242,12 +244,20 @@ def _log_norm(error: np.ndarray) -> Any:
 
 @_styled
 def history(entry: "Entry") -> "Figure":
-    """Loss and error against the step, each phase of training on a step axis of its own."""
+    """Loss and error against the step, each phase of training on a step axis of its own.
+
+    More phases than have room share one, with a line where each begins.
+    """
     record = {key: np.asarray(values, dtype=float) for key, values in entry.history.items()}
     spans = _phase_spans(entry, record["step"])
+    begins: list[int] = []
+    if len(spans) > MOST_AXES:
+        begins = [start for _, start, _ in spans[1:]]
+        names = " + ".join(dict.fromkeys(name for name, *_ in spans))
+        spans = [(f"{names}, {len(spans)} phases", spans[0][1], spans[-1][2])]
     figure = _figure(3.6)
     axes = figure.subplots(2, len(spans), sharex="col", sharey="row", squeeze=False)
-    for k, (optimizer, start, stop) in enumerate(spans):
+    for k, (name, start, stop) in enumerate(spans):
         inside = (record["step"] >= start) & (record["step"] <= stop)
         for row, (key, color) in enumerate((("loss", COLORS[0]), ("relative_l2_error", COLORS[1]))):
             keep = inside & np.isfinite(record[key])
@@ -255,7 +265,9 @@ def history(entry: "Entry") -> "Figure":
             if keep.sum() <= 12:
                 style |= {"marker": "o", "markersize": 2.5}
             axes[row, k].semilogy(record["step"][keep], record[key][keep], **style)
-        axes[0, k].set_title(_label(optimizer))
+            for step in begins:
+                axes[row, k].axvline(step, color="0.8", linewidth=0.6, zorder=0)
+        axes[0, k].set_title(name)
         axes[1, k].set_xlabel("step")
         axes[1, k].set_xlim(start, stop)
         axes[1, k].locator_params(axis="x", nbins=6 - len(spans), integer=True)
@@ -271,12 +283,12 @@ def _phase_spans(entry: "Entry", steps: np.ndarray) -> list[tuple[str, int, int]
     stops = np.minimum(list(itertools.accumulate(p.steps for p in entry.recipe.phases)), last)
     starts = [0, *stops[:-1].tolist()]
     spans = [
-        (phase.optimizer, start, int(stop))
+        (title(phase.optimizer), start, int(stop))
         for phase, start, stop in zip(entry.recipe.phases, starts, stops, strict=True)
         if stop > start
     ]
     if not spans:
-        return [(entry.recipe.phases[-1].optimizer, 0, max(last, 1))]
+        return [(title(entry.recipe.phases[-1].optimizer), 0, max(last, 1))]
     # A phase that ended early, by its time limit, hands its remaining steps to the last one.
     optimizer, start, _ = spans[-1]
     return [*spans[:-1], (optimizer, start, last)]

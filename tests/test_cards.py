@@ -57,6 +57,13 @@ def test_error_in_front_matter_is_a_number_for_every_yaml_reader(error):
     assert result["dataset"]["name"] == "x: 'y' \"z\" #"
 
 
+def test_phases_of_one_optimizer_are_counted_together():
+    steps = {"adam": (20,), "levenberg_marquardt": (1000, 4, 60)}
+    phases = tuple(Phase(name, count) for name, counts in steps.items() for count in counts)
+    text = card(phases=phases)
+    assert "after 20 steps of Adam, then 1,064 steps of Levenberg-Marquardt in 3 phases." in text
+
+
 def test_card_says_what_the_files_say():
     text = card()
     for figure in (
@@ -164,7 +171,7 @@ def test_table_has_a_section_per_problem_and_the_best_entry_first(repository):
     assert text.index("## Viscous Burgers equation") < text.index("## Heat equation")
     assert text.index("[heat-mlp-levenberg_marquardt]") < text.index("[heat-mlp-adam]")
     row = next(line for line in text.splitlines() if "[heat-mlp-adam]" in line)
-    assert "Adam + Adam | 3.00e-03 | 3.40e-05 | 105 | 30 | 1 min 15 s |" in row
+    assert "Adam | 3.00e-03 | 3.40e-05 | 105 | 30 | 1 min 15 s |" in row
     assert "20.0 → 40.0" in row
     assert "its own relative L2 error is 2.0e-16" in text
 

@@ -145,6 +145,17 @@ def test_history_gives_each_phase_an_axis_from_its_first_to_its_last_step():
     np.testing.assert_array_equal(steps, [20, 30])  # the error is on record every ten steps
 
 
+def test_history_of_many_phases_has_one_axis_with_a_line_where_each_begins():
+    phases = (Phase("adam", 20), *(Phase("levenberg_marquardt", 2) for _ in range(5)))
+    axes = plots.history(tiny_entry(recipe=tiny_recipe(phases=phases))).axes
+    assert len(axes) == 2
+    assert axes[0].get_title() == "Adam + Levenberg-Marquardt, 6 phases"
+    assert axes[1].get_xlim() == (0, 30)
+    curve, *lines = axes[1].get_lines()
+    assert len(curve.get_xdata()) > 2
+    assert [line.get_xdata()[0] for line in lines] == [20, 22, 24, 26, 28]
+
+
 def test_history_of_a_phase_that_ended_early_shows_what_was_done():
     recipe = tiny_recipe(phases=(Phase("levenberg_marquardt", 500),))
     axes = plots.history(tiny_entry(recipe=recipe)).axes
