@@ -328,6 +328,11 @@ class _Trainer:
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
         other_points = (phase.points, phase.part) != (before.points, before.part)
         if self.scope is None or other_points:
+            if self.scope is not None and phase.part >= 0:
+                # A part has residual functions of its own, and the last part's are not called
+                # again. Their programs hold memory maps: Linux grants 65,530, and after twenty
+                # parts of a network the compiler would have none left.
+                jax.clear_caches()
             # The same residual functions as before would be compiled again.
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         scope, part = self.scope, self.scope.part

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -287,6 +288,8 @@ def test_float32_recipe_trains_and_its_diagnostics_are_in_float64():
     assert entry.metrics["relative_l2_error"] < 1.0
 
 
+MAPS = Path("/proc/self/maps")
+
 WINDOWED = Recipe(
     "heat",
     "tangent_mlp",
@@ -300,11 +303,12 @@ WINDOWED = Recipe(
 )
 
 
-def watched(recipe):
+def watched(recipe, look=lambda _: None):
     """Parameters at the end of every phase, and the points of the phase."""
     ends = {}
 
     def report(run):
+        look(run)
         ends[run.phase] = (np.asarray(run.theta), {k: v.copy() for k, v in run.points.items()})
 
     problem, model = training.build(recipe)
@@ -340,6 +344,17 @@ def test_windows_trained_one_by_one_solve_the_problem():
     start, end = trainer.assembly.theta, watched(WINDOWED)[0][1][0]
     before, after = (trainer.error(theta)["relative_l2_error"] for theta in (start, end))
     assert after < 0.2 * before
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="counts the memory maps that Linux reports")
+def test_programs_of_earlier_windows_are_given_back():
+    phases = tuple(Phase("levenberg_marquardt", 1, part=2 * k) for k in range(5))
+    architecture = {"windows": 5, "width": 5, "depth": 1}
+    recipe = dataclasses.replace(WINDOWED, phases=phases, architecture_arguments=architecture)
+    held = {}
+    watched(recipe, lambda run: held.setdefault(run.phase, len(MAPS.read_text().splitlines())))
+    assert len(held) == 5
+    assert held[4] < 1.2 * held[0]
 
 
 def test_a_windowed_run_resumes_in_the_middle_of_a_part(tmp_path, monkeypatch):
