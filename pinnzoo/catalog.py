@@ -86,6 +86,7 @@ def _most_accurate(
     architecture: str,
     network: dict[str, Any],
     *phases: Phase,
+    points: dict[str, int] | None = None,
     **options: Any,
 ) -> Recipe:
     return Recipe(
@@ -94,30 +95,57 @@ def _most_accurate(
         phases,
         problem_arguments=arguments,
         architecture_arguments=network,
-        points={"equation": 2000, "conditions": 100},
+        points={"equation": 2000, "conditions": 100} | (points or {}),
         **options,
     )
 
 
-def _with_tangent(equation: int, conditions: int) -> tuple[Phase, ...]:
-    """The phases of `tangent_mlp`: the network, then its tangent."""
-    return (
-        _levenberg_marquardt(80, equation, conditions, part=0, **MOVING),
-        _levenberg_marquardt(40, equation, conditions, part=0, arguments=SCALED, **MOVING),
-        _levenberg_marquardt(
-            6,
-            2 * equation,
-            conditions,
-            part=1,
-            arguments=LINEAR,
-            resample_every=3,
-            adaptive=True,
-        ),
+def _with_tangent(
+    equation: int, conditions: int, steps: tuple[int, int, int] = (80, 40, 6), windows: int = 1
+) -> tuple[Phase, ...]:
+    """The phases of `tangent_mlp`: the network, then its tangent, window after window."""
+    found, scaled, linear = steps
+    return tuple(
+        phase
+        for window in range(windows)
+        for phase in (
+            _levenberg_marquardt(found, equation, conditions, part=2 * window, **MOVING),
+            _levenberg_marquardt(
+                scaled, equation, conditions, part=2 * window, arguments=SCALED, **MOVING
+            ),
+            _levenberg_marquardt(
+                linear,
+                2 * equation,
+                conditions,
+                part=2 * window + 1,
+                arguments=LINEAR,
+                resample_every=3,
+                adaptive=True,
+            ),
+        )
+        if phase.steps
     )
 
 
 LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
 """Least squares with features that are nearly dependent: as little damping as the numbers allow."""
+
+KDV_WINDOWS = (
+    0.15,
+    0.25,
+    0.325,
+    0.385,
+    0.445,
+    0.505,
+    0.565,
+    0.625,
+    0.685,
+    0.745,
+    0.805,
+    0.87,
+    0.935,
+)
+"""Narrow from the time on where the wave breaks up into solitons."""
 
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate(
@@ -143,6 +171,21 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         *_with_tangent(4000, 1),
     ),
     _most_accurate(
+        "kdv",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {
+            "width": 28,
+            "depth": 3,
+            "windows": KDV_WINDOWS,
+            "periodic_axes": (1,),
+            "harmonics": 6,
+        },
+        *_with_tangent(4500, 200, (70, 0, 4), len(KDV_WINDOWS) + 1),
+        # The embedding is periodic, and these residuals are zero.
+        points={"periodic": 1, "periodic_x": 1, "periodic_xx": 1},
+    ),
+    _most_accurate(
         "kdv_solitons", {}, "tangent_mlp", {"width": 20, "depth": 4}, *_with_tangent(3000, 150)
     ),
     _most_accurate(
@@ -165,6 +208,20 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "tangent_mlp",
         {"width": 20, "depth": 3},
         *_with_tangent(2500, 150),
+    ),
+    _most_accurate(
+        "sine_gordon",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 24, "depth": 3, "windows": 4},
+        *_with_tangent(3000, 150, (60, 0, 4), 4),
+    ),
+    _most_accurate(
+        "kovasznay",
+        {},
+        "tangent_mlp",
+        {"width": 24, "depth": 3},
+        *_with_tangent(1500, 200, (60, 0, 4)),
     ),
     _most_accurate("wave", {}, "siren", SINES, _levenberg_marquardt(60, 1500, 100)),
     _most_accurate(
@@ -190,6 +247,13 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 20, "depth": 2, "omega": 4.0},
         _levenberg_marquardt(60, 1500, 100),
         _levenberg_marquardt(240, 2500, 100, arguments=SCALED, **MOVING),
+    ),
+    _most_accurate(
+        "heat",
+        {"constraints": "hard"},
+        "tangent_mlp",
+        {"width": 20, "depth": 3},
+        *_with_tangent(3000, 150, (60, 20, 4)),
     ),
     _most_accurate(
         "helmholtz",
