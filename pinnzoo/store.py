@@ -156,13 +156,18 @@ def _load_snapshots(
     folder: EntryFolder, plan: Blueprint, theta: Float[np.ndarray, " p"]
 ) -> Snapshots:
     params = nnx.filter_state(plan.state, nnx.Param)
-    steps = _stored_shapes(folder, SNAPSHOTS).get("steps", ((0,), ""))[0]
+    shapes = _stored_shapes(folder, SNAPSHOTS)
+    steps = shapes.get("steps", ((0,), ""))[0]
     if len(steps) != 1 or not 0 < steps[0] <= MAX_SNAPSHOTS:
         raise IntegrityError(
             f"the entry in {str(folder.path)!r} is damaged: {SNAPSHOTS!r} has steps of shape "
             f"{steps}, not 1 to {MAX_SNAPSHOTS} of them; download or train it again."
         )
-    stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*steps, *a.shape), a.dtype), params)
+    # The last snapshot is the network, which most entries do not hold a second time.
+    before = (steps[0] - 1,)
+    lengths = {shape[:1] for path, (shape, _) in shapes.items() if path != "steps"}
+    rows = before if lengths == {before} else steps
+    stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*rows, *a.shape), a.dtype), params)
     target = {
         "steps": jax.ShapeDtypeStruct(steps, np.int32),
         "params": nnx.to_pure_dict(stacked),
@@ -170,7 +175,10 @@ def _load_snapshots(
     loaded = _load_tree(folder, SNAPSHOTS, target)
     with _refusing(folder, SNAPSHOTS):
         nnx.replace_by_pure_dict(stacked, loaded["params"])
-        snapshots = Snapshots(np.asarray(loaded["steps"]), unstack_parameters(stacked))
+        thetas = unstack_parameters(stacked)
+        if rows == before:
+            thetas = np.concatenate([thetas, theta[None]])
+        snapshots = Snapshots(np.asarray(loaded["steps"]), thetas)
         check_snapshots(snapshots, theta)
         return snapshots
 
@@ -386,7 +394,9 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
     about = {"format": f"pinnzoo-{FOLDER_FORMAT}", "dtype": recipe.dtype}
     host = jax.tree.map(np.asarray, parts.state)
     _save_tree(folder / PARAMS, nnx.to_pure_dict(host), about)
-    stacked = nnx.to_pure_dict(stack_parameters(params, snapshots.thetas))
+    # The last ones are those of PARAMS; of one snapshot alone nothing would be left.
+    thetas = snapshots.thetas[:-1] if len(snapshots) > 1 else snapshots.thetas
+    stacked = nnx.to_pure_dict(stack_parameters(params, thetas))
     steps = snapshots.steps.astype(np.int32)
     _save_tree(folder / SNAPSHOTS, {"steps": steps, "params": stacked}, about)
     contents = {

@@ -11,6 +11,7 @@ from pinnzoo.cli.printing import stale_cards
 from pinnzoo.domains import sample
 from pinnzoo.folder import CONFIG, EntryFolder
 from pinnzoo.published import PUBLISHED, best_match
+from pinnzoo.recipes import Recipe
 from pinnzoo.zoo import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -91,7 +92,7 @@ def test_entry_is_small(name):
 @pytest.mark.parametrize("name", ENTRIES)
 def test_recipe_is_one_of_the_catalog_up_to_steps_that_were_not_needed(name):
     recipe = EntryFolder.open(CHECKPOINTS / name).recipe()
-    (listed,) = [other for other in CATALOG if other.name == name]
+    (listed,) = [Recipe.from_json(r.to_json()) for r in CATALOG if r.name == name]
     assert (CHECKPOINTS / name / CONFIG).is_file()
     for key in ("problem_arguments", "architecture_arguments", "points", "weights", "seed"):
         assert getattr(recipe, key) == getattr(listed, key)

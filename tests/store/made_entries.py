@@ -121,7 +121,9 @@ def resign(folder: Path) -> None:
 
     def renew(manifest: dict) -> None:
         manifest["files"] = {
-            name: record((folder / name).read_bytes()) for name in manifest["files"]
+            path.relative_to(folder).as_posix(): record(path.read_bytes())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != MANIFEST
         }
 
     edit_json(folder / MANIFEST, renew)

@@ -1,3 +1,5 @@
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -119,6 +121,30 @@ def test_safetensors_file_holds_the_weights_by_path(entry, stored):
 def test_orbax_alone_reads_the_weights(entry, stored):
     tree = ocp.load(str(stored / layout.PARAMS))
     np.testing.assert_array_equal(tree["hidden"]["1"]["kernel"], entry.model.hidden[1].kernel[...])
+
+
+def test_the_last_snapshot_is_not_stored_beside_the_network(entry, stored):
+    tree = ocp.load(str(stored / layout.SNAPSHOTS))
+    np.testing.assert_array_equal(tree["steps"], entry.snapshots.steps)
+    assert len(tree["params"]["hidden"]["1"]["kernel"]) == len(entry.snapshots) - 1
+
+
+def test_snapshots_that_are_stored_with_the_last_are_read(entry, copy):
+    params = nnx.filter_state(nnx.state(entry.model), nnx.Param)
+    stacked = nnx.to_pure_dict(store.stack_parameters(params, entry.snapshots.thetas))
+    steps = entry.snapshots.steps.astype(np.int32)
+    shutil.rmtree(copy / layout.SNAPSHOTS)
+    store._save_tree(copy / layout.SNAPSHOTS, {"steps": steps, "params": stacked}, {})
+    resign(copy)
+    assert_same(Entry.read(copy, verify="all"), entry)
+
+
+def test_one_snapshot_alone_is_stored_and_read(tmp_path):
+    parts = made_parts(made_recipe())
+    last = parts["snapshots"]
+    parts["snapshots"] = pinnzoo.entry.Snapshots(last.steps[-1:], last.thetas[-1:])  # pyright: ignore
+    made = Entry.from_training(**parts)
+    assert_same(Entry.read(made.save(tmp_path / "one"), verify="all"), made)
 
 
 def test_existing_folder_is_not_overwritten_unasked(entry, stored):
