@@ -1,14 +1,15 @@
 """The recipes of the published entries. Imports no JAX.
 
-Two families: the founding paper's network, five hidden layers of twenty tanh neurons with the
-conditions as residuals, by three optimizers; and for most benchmarks a network and a schedule that
-aim at the last digits. An entry's own `config.json` states what was done, which
-can be fewer steps than here where a phase converged.
+Three families: the founding paper's network, five hidden layers of twenty tanh neurons with the
+conditions as residuals, by three optimizers; for most benchmarks a network and a schedule that
+aim at the last digits; and the paper's own experiments, from `pinnzoo.experiments`. An entry's own
+`config.json` states what was done, which can be fewer steps than here where a phase converged.
 """
 
 from dataclasses import replace
 from typing import Any
 
+from pinnzoo.experiments import all_recipes
 from pinnzoo.recipes import Phase, Recipe
 
 NETWORK = {"width": 20, "depth": 5}
@@ -285,4 +286,5 @@ CATALOG: tuple[Recipe, ...] = (
     *(replace(recipe, phases=LEVENBERG_MARQUARDT[recipe.problem]) for recipe in PROBLEMS),
     *(replace(recipe, phases=ADAM) for recipe in PROBLEMS),
     *(replace(recipe, phases=LBFGS) for recipe in PROBLEMS),
+    *all_recipes(),
 )

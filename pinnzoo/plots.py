@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -68,17 +68,18 @@ SMALLEST_EIGENVALUE = 1e-20
 """Relative to the largest one; what lies below is rounding of the Jacobian's singular values."""
 
 Plot = Callable[["Entry"], "Figure"]
+Source = TypeVar("Source")
 
 
-def _styled(plot: Plot) -> Plot:
+def styled(plot: Callable[[Source], "Figure"]) -> Callable[[Source], "Figure"]:
     """Make a figure with `STYLE`, whatever the user's own settings are."""
 
     @functools.wraps(plot)
-    def styled(entry: "Entry") -> "Figure":
+    def styled(source: Source) -> "Figure":
         import matplotlib as mpl
 
         with mpl.rc_context(_settings()):
-            return plot(entry)
+            return plot(source)
 
     return styled
 
@@ -91,7 +92,8 @@ def _settings() -> Any:
     return defaults | STYLE
 
 
-def _figure(height: float, width: float = WIDTH) -> "Figure":
+def new_figure(height: float, width: float = WIDTH) -> "Figure":
+    """An empty figure, sizes in inches."""
     # A bare Figure draws with Agg and, unlike pyplot, keeps no global state and needs no display.
     from matplotlib.figure import Figure
 
@@ -121,7 +123,7 @@ def _color_limits(values: np.ndarray) -> dict[str, Any]:
     return {"cmap": _colormap(SEQUENTIAL), "vmin": low, "vmax": high}
 
 
-@_styled
+@styled
 def solution(entry: "Entry") -> "Figure":
     """Reference, network and absolute error: curves in one dimension, maps in two or more.
 
@@ -135,7 +137,7 @@ def _solution_curves(entry: "Entry") -> "Figure":
     problem = entry.problem
     points = problem.domain.grid((2001,))
     exact, predicted = problem.reference(points), entry.predict(points)
-    figure = _figure(3.6)
+    figure = new_figure(3.6)
     axes = figure.subplots(2, problem.m, sharex=True, squeeze=False, height_ratios=(3, 2))
     coordinate = points[:, 0]
     for k, component in enumerate(problem.components):
@@ -161,7 +163,7 @@ def _solution_maps(entry: "Entry") -> "Figure":
     points, where = _map_points(problem, shape)
     exact, predicted = problem.reference(points), entry.predict(points)
     extent = (*problem.domain.bounds(horizontal), *problem.domain.bounds(vertical))
-    figure = _figure(2.35 * problem.m + 0.15)
+    figure = new_figure(2.35 * problem.m + 0.15)
     rows = figure.subplots(problem.m, 3, sharex=True, sharey=True, squeeze=False)
     for k, component in enumerate(problem.components):
         both = np.concatenate([exact[:, k], predicted[:, k]])
@@ -242,7 +244,7 @@ def _log_norm(error: np.ndarray) -> Any:
     return LogNorm(_error_floor(error), float(error.max()) or 1.0)
 
 
-@_styled
+@styled
 def history(entry: "Entry") -> "Figure":
     """Loss and error against the step, each phase of training on a step axis of its own.
 
@@ -255,7 +257,7 @@ def history(entry: "Entry") -> "Figure":
         begins = [start for _, start, _ in spans[1:]]
         names = " + ".join(dict.fromkeys(name for name, *_ in spans))
         spans = [(f"{names}, {len(spans)} phases", spans[0][1], spans[-1][2])]
-    figure = _figure(3.6)
+    figure = new_figure(3.6)
     axes = figure.subplots(2, len(spans), sharex="col", sharey="row", squeeze=False)
     for k, (name, start, stop) in enumerate(spans):
         inside = (record["step"] >= start) & (record["step"] <= stop)
@@ -294,7 +296,7 @@ def _phase_spans(entry: "Entry", steps: np.ndarray) -> list[tuple[str, int, int]
     return [*spans[:-1], (optimizer, start, last)]
 
 
-@_styled
+@styled
 def ntk(entry: "Entry") -> "Figure":
     """The kernel at up to four snapshots, terms marked, points of a term in order of coordinates.
 
@@ -305,7 +307,7 @@ def ntk(entry: "Entry") -> "Figure":
     snapshots = entry.ntk
     chosen = _spread(len(snapshots.steps), 4)
     order = _row_order(snapshots.terms)
-    figure = _figure(2.05)
+    figure = new_figure(2.05)
     row = figure.subplots(1, len(chosen), squeeze=False)[0]
     for axes, k in zip(row, chosen, strict=True):
         kernel = np.asarray(snapshots.kernels[k], dtype=float)[np.ix_(order, order)]
@@ -367,7 +369,7 @@ def _thousands(number: int) -> str:
     return f"{int(number):,}".replace(",", "\N{THIN SPACE}")
 
 
-@_styled
+@styled
 def eigenvalues(entry: "Entry") -> "Figure":
     """Eigenvalues of the whole kernel and of each term's block, one curve per snapshot."""
     import matplotlib as mpl
@@ -376,7 +378,7 @@ def eigenvalues(entry: "Entry") -> "Figure":
     names = [None, *(name for name, block in snapshots.blocks.items() if _size(block) > 2)][:4]
     colors = mpl.colormaps[SEQUENTIAL](np.linspace(0, 0.92, len(snapshots.steps)))
     labeled = _spread(len(snapshots.steps), 6)
-    figure = _figure(2.5)
+    figure = new_figure(2.5)
     row = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(row, names, strict=True):
         for k, (spectrum, color) in enumerate(
@@ -399,13 +401,13 @@ def _size(block: slice) -> int:
     return block.stop - block.start
 
 
-@_styled
+@styled
 def drift(entry: "Entry") -> "Figure":
     """Relative distance of the kernel from its initial value, and its effective rank."""
     snapshots = entry.ntk
     steps = np.asarray(snapshots.steps)
     names = [None, *snapshots.blocks]
-    figure = _figure(2.5 + 0.2 * math.ceil(len(names) / LEGEND_COLUMNS))
+    figure = new_figure(2.5 + 0.2 * math.ceil(len(names) / LEGEND_COLUMNS))
     left, right = figure.subplots(1, 2)
     looks = [("-", "black"), *itertools.product(("-", "--", "-.", ":"), COLORS)]
     for name, (dashes, color) in zip(names, itertools.cycle(looks), strict=False):
@@ -440,6 +442,40 @@ def drift(entry: "Entry") -> "Figure":
 def _positive(values: np.ndarray) -> np.ndarray:
     """`values` with gaps where a logarithmic axis has no place for them."""
     return np.where(values > 0, values, np.nan)
+
+
+@styled
+def comparison(entries: Sequence["Entry"]) -> "Figure":
+    """Error and kernel drift of several entries against the step, and their Hessians' magnitude."""
+    lines = math.ceil(len(entries) / 2)
+    figure = new_figure(2.6 + 0.2 * lines)
+    left, middle, right = figure.subplots(1, 3, width_ratios=(3, 3, 2))
+    looks = [
+        {"linestyle": dashes, "color": color}
+        for dashes, color in itertools.product(("-", "--", "-.", ":"), COLORS)
+    ]
+    for entry, style in zip(entries, itertools.cycle(looks), strict=False):
+        step = np.asarray(entry.history["step"], dtype=float)
+        error = np.asarray(entry.history["relative_l2_error"], dtype=float)
+        left.plot(step, _positive(error), label=entry.name, **style)
+        steps, drifts = np.asarray(entry.ntk.steps), np.asarray(entry.ntk.drift())
+        middle.plot(steps[1:], _positive(drifts[1:]), marker="o", markersize=2.2, **style)
+        magnitudes = entry.metrics["residual_hessian"]
+        ends = [magnitudes[when]["mean"] for when in ("initial", "final")]
+        right.plot([0, 1], _positive(np.array(ends)), marker="o", markersize=2.2, **style)
+    left.set_ylabel("relative $L^2$ error")
+    middle.set_ylabel(r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$")
+    right.set_ylabel(r"mean $\|H_r\|$")
+    right.set_xticks([0, 1], ["initial", "final"])
+    right.set_xlim(-0.2, 1.2)
+    for axes in (left, middle):
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(0, None)
+        axes.set_xlabel("step")
+    for axes in (left, middle, right):
+        axes.set_yscale("log")
+    figure.legend(loc="outside lower center", ncols=2, handles=left.get_lines())
+    return figure
 
 
 PLOTS: dict[str, Plot] = {
@@ -486,6 +522,19 @@ def save(figure: "Figure", path: Path) -> Path:
         palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     palette.save(path, format="PNG", optimize=True)
     return path
+
+
+def save_comparison(entries: Sequence["Entry"], folder: str | Path) -> list[Path]:
+    """Write the picture of several entries as `<folder>/comparison.png`.
+
+    Args:
+        entries: What to draw.
+        folder: Where to write; it is made if it does not exist.
+
+    Returns:
+        The file.
+    """
+    return [save(comparison(entries), Path(folder) / "comparison.png")]
 
 
 def save_plots(entry: "Entry", folder: str | Path, names: Iterable[str] = ()) -> list[Path]:

@@ -73,6 +73,13 @@ class Phase:
             a limit depends on the machine, so published recipes state steps alone.
         part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on
             the times that it covers; -1 trains all parameters.
+        problem_arguments: Physical arguments in this phase, where they differ from the recipe's:
+            a curriculum from an easier problem to the one that is meant (Krishnapriyan et al.
+            2021, arXiv 2109.01050, section 4).
+        weighting: A name of `pinnzoo.weighting.WEIGHTINGS`, or empty: factors on the loss weights
+            that follow the training.
+        weighting_arguments: Arguments of the weighting.
+        reweigh_every: Update the weighting after this many steps, and where points are drawn.
     """
 
     optimizer: str
@@ -84,6 +91,10 @@ class Phase:
     adaptive: bool = False
     seconds: float = 0.0
     part: int = -1
+    problem_arguments: Mapping[str, float | str] = field(default_factory=dict)
+    weighting: str = ""
+    weighting_arguments: Mapping[str, Any] = field(default_factory=dict)
+    reweigh_every: int = 100
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,11 @@ class Recipe:
                 raise RecipeError(
                     f"a phase of {phase.steps} steps, resample_every={phase.resample_every} and "
                     f"seconds={phase.seconds} was given: none may be negative."
+                )
+            if phase.reweigh_every < 1:
+                raise RecipeError(
+                    f"a phase with reweigh_every={phase.reweigh_every} was given: it must be 1 or "
+                    "more."
                 )
         if "equation" not in self.points:
             raise RecipeError(
@@ -269,12 +285,17 @@ _CONTENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"finite numbers, whole ones up to {MAX_SIZE}, words, true, false and lists of those",
     ),
     "arguments": (_is_scalar, "finite numbers, words, true and false"),
+    "weighting_arguments": (_is_scalar, "finite numbers, words, true and false"),
     "points": (lambda v: _is_number(v, 1, MAX_POINTS, int), f"whole numbers, 1 to {MAX_POINTS}"),
     "weights": (lambda v: _is_number(v, 1e-300, 1e300, int, float), "numbers above zero"),
     "steps": (lambda v: _is_number(v, 0, MAX_STEPS, int), f"a whole number, 0 to {MAX_STEPS}"),
     "resample_every": (
         lambda v: _is_number(v, 0, MAX_STEPS, int),
         f"a whole number, 0 to {MAX_STEPS}",
+    ),
+    "reweigh_every": (
+        lambda v: _is_number(v, 1, MAX_STEPS, int),
+        f"a whole number, 1 to {MAX_STEPS}",
     ),
     "part": (lambda v: _is_number(v, -1, MAX_SIZE, int), f"a whole number, -1 to {MAX_SIZE}"),
     "seconds": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),

@@ -27,9 +27,10 @@ from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures, evaluate_field
 from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, part_slice, regions
 from pinnzoo.optimizers import Info, Optimizer, make_optimizer
-from pinnzoo.pdes import Problem
+from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.sharding import agree, all_equal, local, shard
+from pinnzoo.weighting import make_weighting
 
 NTK_POINTS = {"equation": 64, "conditions": 24}
 NTK_ROWS = 256
@@ -75,6 +76,7 @@ class Run:
         snapshot_thetas: The parameters there.
         seconds: Wall time spent.
         rejected: Rejected steps in a row.
+        factors: Factors of the current phase's weighting, by term.
     """
 
     phase: int
@@ -91,6 +93,7 @@ class Run:
     snapshot_thetas: list[np.ndarray]
     seconds: float = 0.0
     rejected: int = 0
+    factors: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -193,11 +196,20 @@ def phase_scope(
     """All of a network on all of a problem, or one part of it on the times that are its own.
 
     Raises:
-        RecipeError: The network has no such part.
+        RecipeError: The network has no such part, or the problem no such arguments.
     """
-    if phase.part < 0:
-        return Scope(problem, assembly.objective, slice(0, theta.size))
     model: Any = assembly.to_model(theta)
+    if phase.problem_arguments:
+        problem = make_problem(
+            recipe.problem, {**recipe.problem_arguments, **phase.problem_arguments}
+        )
+    if phase.part < 0:
+        objective = assembly.objective
+        if phase.problem_arguments:
+            counts = {**recipe.points, **phase.points}
+            points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
+            objective = assemble(problem, model, points).objective
+        return Scope(problem, objective, slice(0, theta.size))
     part = part_slice(model, phase.part)
     before = model.before(phase.part)
     first, last = model.part_times(phase.part)
@@ -256,12 +268,28 @@ def _stops(phase: Phase, record_every: int, offset: int, snapshots: set[int]) ->
     stops = set(range(record_every, phase.steps, record_every)) | {phase.steps}
     if phase.resample_every:
         stops |= set(range(phase.resample_every, phase.steps, phase.resample_every))
+    if phase.weighting:
+        stops |= set(range(phase.reweigh_every, phase.steps, phase.reweigh_every))
     stops |= {s - offset for s in snapshots if 0 < s - offset <= phase.steps}
     return sorted(stops)
 
 
+def _due(phase: Phase, step: int) -> tuple[bool, bool]:
+    """Whether points, and whether weights, change after this step of a phase."""
+    if step >= phase.steps:
+        return False, False
+    redraws = phase.resample_every > 0 and step % phase.resample_every == 0
+    return redraws, bool(phase.weighting) and step % phase.reweigh_every == 0
+
+
 class _OutOfTime(Exception):
     """The time that was given to a training is spent."""
+
+
+def _unweighted(objective: Objective, points: Mapping[str, np.ndarray]) -> Objective:
+    """The objective on these points, with √(1/n) as the scale of every row."""
+    plain = {term.name: math.sqrt(1 / term.n) for term in objective.terms}
+    return objective.with_scales(plain).with_points(points)
 
 
 @dataclass
@@ -320,18 +348,22 @@ class _Trainer:
             phase = self.recipe.phases[index]
             if index != run.phase:
                 run.phase, run.step, run.state, run.rejected = index, 0, None, 0
+                run.factors = {}
             self._phase(run, phase)
             self._save(run, force=True)
 
     def _phase(self, run: Run, phase: Phase) -> None:
         optimizer = make_optimizer(phase.optimizer, phase.arguments)
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase("", 0)
-        other_points = (phase.points, phase.part) != (before.points, before.part)
-        if self.scope is None or other_points:
-            if self.scope is not None and phase.part >= 0:
-                # A part has residual functions of its own, and the last part's are not called
-                # again. Their programs hold memory maps: Linux grants 65,530, and after twenty
-                # parts of a network the compiler would have none left.
+        moved = any(
+            getattr(phase, name) != getattr(before, name)
+            for name in ("points", "part", "problem_arguments")
+        )
+        if self.scope is None or moved:
+            if self.scope is not None and (phase.part >= 0 or phase.problem_arguments):
+                # A part has residual functions of its own, and so has a stage of a curriculum;
+                # those before it are not called again. Their programs hold memory maps: Linux
+                # grants 65,530, and after twenty parts the compiler would have none left.
                 jax.clear_caches()
             # The same residual functions as before would be compiled again.
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
@@ -340,11 +372,14 @@ class _Trainer:
         if run.rejected >= STALL:
             # The phase had ended early when the run was saved.
             return
-        begins = run.state is None and run.step == 0 and (run.phase > 0 or phase.part >= 0)
-        if begins and other_points:
+        begins = run.state is None and run.step == 0
+        if begins and moved and (run.phase > 0 or phase.part >= 0 or phase.problem_arguments):
             self._redraw(run, phase, scope)
+        if begins:
+            self._reweigh(run, phase, scope)
         objective = self._objective(run, phase, scope)
-        if begins and (other_points or phase.weights != before.weights):
+        reweighed = phase.weights != before.weights or phase.weighting or before.weighting
+        if begins and (moved or reweighed):
             self._restart_best(run, float(_loss(objective, run.theta[part])))
         if run.state is None:
             run.state = optimizer.init(objective, run.theta[part])
@@ -382,8 +417,11 @@ class _Trainer:
                 if self.reporter is not None:
                     self.reporter(run)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
-            if phase.resample_every and stop % phase.resample_every == 0 and stop < phase.steps:
+            redraws, reweighs = _due(phase, stop)
+            if redraws:
                 self._redraw(run, phase, scope)
+            if redraws or reweighs:
+                self._reweigh(run, phase, scope)
                 objective = self._objective(run, phase, scope)
                 self._restart_best(run, float(_loss(objective, run.theta[part])))
             self._save(run)
@@ -418,7 +456,22 @@ class _Trainer:
         base = scope.objective
         scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
         objective = base.with_scales(scales).with_points(run.points)
+        followed = {
+            term.name: term.scale * np.sqrt(run.factors[term.name])
+            for term in objective.terms
+            if term.name in run.factors
+        }
+        objective = objective.with_scales(followed)
         return objective if self.mesh is None else shard(objective, self.mesh)
+
+    def _reweigh(self, run: Run, phase: Phase, scope: Scope) -> None:
+        """Update the factors of the phase's weighting, if it has one."""
+        if not phase.weighting:
+            return
+        update = make_weighting(phase.weighting, phase.weighting_arguments, scope.problem)
+        objective = _unweighted(scope.objective, run.points)
+        factors = update(objective, run.theta[scope.part], run.factors)
+        run.factors = {name: np.asarray(value) for name, value in self._agree(factors).items()}
 
     def _redraw(self, run: Run, phase: Phase, scope: Scope) -> None:
         run.points = self._agree(_resample(run, self.recipe, scope, phase))
@@ -465,6 +518,7 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
         "snapshot_thetas": np.stack(run.snapshot_thetas),
     }
     arrays |= {f"points/{name}": value for name, value in run.points.items()}
+    arrays |= {f"factors/{name}": value for name, value in run.factors.items()}
     arrays |= {f"history/{name}": np.asarray(value) for name, value in run.history.items()}
     leaves = jax.tree.leaves(run.state)
     arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
@@ -551,6 +605,7 @@ def load_run(recipe: Recipe, problem: Problem, assembly: Assembly, workdir: Path
         snapshot_thetas=list(arrays["snapshot_thetas"]),
         seconds=about["seconds"],
         rejected=about["rejected"],
+        factors=group("factors/"),
     )
 
 

@@ -1,5 +1,6 @@
 """What `analyze` and `evaluate` show, as plain data."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,27 @@ def analysis(entry: "Entry") -> dict[str, Any]:
             for step, spectral, frobenius, rank, spectrum in columns
         ],
         "metrics": entry.metrics,
+        "plots": [],
+    }
+
+
+def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
+    """What training did to kernel and Hessian, entry by entry."""
+    return {
+        "entries": [
+            {
+                "name": entry.name,
+                "steps": int(entry.metrics["steps"]),
+                "relative_l2_error": float(entry.metrics["relative_l2_error"]),
+                "drift_spectral": float(entry.ntk.drift()[-1]),
+                "effective_rank": [float(rank) for rank in entry.ntk.effective_rank()[[0, -1]]],
+                "residual_hessian": [
+                    float(entry.metrics["residual_hessian"][when]["mean"])
+                    for when in ("initial", "final")
+                ],
+            }
+            for entry in entries
+        ],
         "plots": [],
     }
 

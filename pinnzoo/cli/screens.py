@@ -170,6 +170,25 @@ def analysis(console: Any, data: Mapping[str, Any]) -> None:
         console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
 
 
+def comparison(console: Any, data: Mapping[str, Any]) -> None:
+    """Error, drift, rank and Hessian of several entries, one line each."""
+    headings = ("Rel. L2\nerror", "NTK drift,\nspectral", "Effective\nrank", "Mean |H_r|")
+    table = _table([("Entry", "left"), *((heading, "right") for heading in headings)])
+    for row in data["entries"]:
+        first, last = row["effective_rank"]
+        before, after = row["residual_hessian"]
+        table.add_row(
+            row["name"],
+            f"{row['relative_l2_error']:.2e}",
+            figure(row["drift_spectral"]),
+            f"{first:.1f} → {last:.1f}",
+            f"{figure(before)} → {figure(after)}",
+        )
+    console.print(table)
+    for path in data["plots"]:
+        console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
+
+
 def _drift_table(drift: Mapping[str, Mapping[str, float]]) -> Table:
     table = _table([("Drift of", "left"), ("spectral", "right"), ("Frobenius", "right")])
     for name, norms in drift.items():

@@ -249,23 +249,49 @@ def _outcome(entry: "Entry", folder: Path) -> dict[str, Any]:
 
 @app.command()
 def analyze(
-    name: Name,
-    out: Annotated[Path | None, typer.Option(help="Folder of the plots; ./<entry>.")] = None,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help='Names, aliases, folders, or "burgers*" for many.'),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the plots; ./<entry>, or ./comparison.")
+    ] = None,
     plots: Annotated[bool, typer.Option(help="Draw plots.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Show how the neural tangent kernel and the Hessians changed, and draw it."""
+    """Show how the neural tangent kernel and the Hessians changed, of one entry or of several."""
     from pinnzoo.cli import screens
-    from pinnzoo.cli.analysis import analysis
+    from pinnzoo.cli.analysis import analysis, comparison
 
+    found = _matching(names)
     with stdout_for_json(as_json):
-        entry = _load(name)
-        data = analysis(entry)
+        entries = [_load(name) for name in found]
+        data = analysis(entries[0]) if len(entries) == 1 else comparison(entries)
         if plots:
-            from pinnzoo.plots import save_plots
+            from pinnzoo.plots import save_comparison, save_plots
 
-            data["plots"] = save_plots(entry, out or Path(entry.name))
-    emit(data, as_json, screens.analysis)
+            if len(entries) == 1:
+                data["plots"] = save_plots(entries[0], out or Path(entries[0].name))
+            else:
+                data["plots"] = save_comparison(entries, out or Path("comparison"))
+    emit(data, as_json, screens.analysis if len(entries) == 1 else screens.comparison)
+
+
+def _matching(names: list[str]) -> list[str]:
+    """The entries that names and patterns stand for, each once.
+
+    Raises:
+        EntryError: A pattern matches none.
+    """
+    from pinnzoo.zoo import list_entries
+
+    found: list[str] = []
+    for name in names:
+        matches = list_entries(name) if any(c in name for c in "*?[") else [name]
+        if not matches:
+            raise EntryError(f"no entry matches {name!r}: `pinnzoo list` shows all names.")
+        found += matches
+    return list(dict.fromkeys(found))
 
 
 @app.command()

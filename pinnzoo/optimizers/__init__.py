@@ -9,6 +9,7 @@ from pinnzoo.optimizers._base import Optimizer as Optimizer
 from pinnzoo.optimizers._base import from_optax as from_optax
 from pinnzoo.optimizers.adam import adam
 from pinnzoo.optimizers.gauss_newton import gauss_newton
+from pinnzoo.optimizers.gradient_descent import gradient_descent
 from pinnzoo.optimizers.lbfgs import lbfgs
 from pinnzoo.optimizers.levenberg_marquardt import levenberg_marquardt
 from pinnzoo.optimizers.levenberg_marquardt_lsmr import levenberg_marquardt_lsmr
@@ -22,6 +23,7 @@ from pinnzoo.optimizers.ssbroyden import ssbroyden
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
     "gauss_newton": gauss_newton,
+    "gradient_descent": gradient_descent,
     "lbfgs": lbfgs,
     "levenberg_marquardt": levenberg_marquardt,
     "levenberg_marquardt_lsmr": levenberg_marquardt_lsmr,

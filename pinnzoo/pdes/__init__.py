@@ -11,6 +11,7 @@ from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.convection import convection
+from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
@@ -23,6 +24,8 @@ from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
 from pinnzoo.pdes.sine_gordon import sine_gordon
 from pinnzoo.pdes.taylor_green import taylor_green
+from pinnzoo.pdes.toy_linear import toy_linear
+from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
@@ -30,6 +33,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "beltrami": beltrami,
     "burgers": burgers,
     "convection": convection,
+    "cylinder_wake": cylinder_wake,
     "heat": heat,
     "helmholtz": helmholtz,
     "kdv": kdv,
@@ -42,6 +46,8 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "schrodinger": schrodinger,
     "sine_gordon": sine_gordon,
     "taylor_green": taylor_green,
+    "toy_linear": toy_linear,
+    "toy_nonlinear": toy_nonlinear,
     "wave": wave,
 }
 

@@ -1,0 +1,176 @@
+"""The paper's claims as numbers, computed from the stored sweeps."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+from pinnzoo.paper.toys import Arrays
+
+LINEAR, NONLINEAR = "toy_linear", "toy_nonlinear"
+
+WIDE = 300
+"""Widths from here on count as wide: power laws are fitted to them."""
+
+
+def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
+    """Exponent of the power law through (x, y), by least squares on logarithms."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def largest_ratio(values: Float[np.ndarray, " n"]) -> float:
+    """Largest over smallest."""
+    return float(values.max() / values.min())
+
+
+class KernelNorms(NamedTuple):
+    """Figure 1a.
+
+    Attributes:
+        linear_slope: Exponent of the standard deviation of `‖K(0)‖` over all widths, linear toy.
+        nonlinear_slope: The same for the nonlinear toy.
+        linear_distance: Of the mean at the largest width to the norm of the limit, relative.
+        p_value: Of the test of Kolmogorov and Smirnov that wide networks have the limiting
+            distribution.
+    """
+
+    linear_slope: float
+    nonlinear_slope: float
+    linear_distance: float
+    p_value: float
+
+
+def kernel_norms(arrays: Arrays) -> KernelNorms:
+    """What figure 1a shows."""
+    widths = arrays["widths"]
+    spread = {
+        name: slope(widths, arrays[f"{name}.norm"].std(axis=1, ddof=1))
+        for name in (LINEAR, NONLINEAR)
+    }
+    limit = float(arrays[f"{LINEAR}.limit"])
+    last = float(arrays[f"{LINEAR}.norm"][-1].mean())
+    test = scipy.stats.ks_2samp(arrays[f"{NONLINEAR}.wide"], arrays[f"{NONLINEAR}.limit"])
+    return KernelNorms(
+        spread[LINEAR],
+        spread[NONLINEAR],
+        abs(last - limit) / limit,
+        float(test.pvalue),  # pyright: ignore[reportAttributeAccessIssue]
+    )
+
+
+class Drifts(NamedTuple):
+    """Figure 1b.
+
+    Attributes:
+        linear_slope: Exponent of the median drift of the linear toy over all widths.
+        nonlinear_slope: The same for the nonlinear toy.
+        nonlinear_ratio: Largest over smallest median drift of the nonlinear toy in the last decade
+            of widths.
+        nonlinear_drift: Median drift of the nonlinear toy at the largest width.
+        descent: Largest ratio of final to initial loss, in the median over seeds.
+    """
+
+    linear_slope: float
+    nonlinear_slope: float
+    nonlinear_ratio: float
+    nonlinear_drift: float
+    descent: float
+
+
+def drifts(arrays: Arrays) -> Drifts:
+    """What figure 1b shows; medians, since drifts of the nonlinear toy have a heavy tail."""
+    widths = arrays["widths"]
+    medians = {name: np.median(arrays[f"{name}.drift"], axis=1) for name in (LINEAR, NONLINEAR)}
+    decade = medians[NONLINEAR][widths >= widths[-1] / 10]
+    ratios = [
+        np.median(arrays[f"{name}.final_loss"] / arrays[f"{name}.initial_loss"], axis=1).max()
+        for name in (LINEAR, NONLINEAR)
+    ]
+    return Drifts(
+        slope(widths, medians[LINEAR]),
+        slope(widths, medians[NONLINEAR]),
+        largest_ratio(decade),
+        float(medians[NONLINEAR][-1]),
+        float(max(ratios)),
+    )
+
+
+class Hessians(NamedTuple):
+    """Figure 2a.
+
+    Attributes:
+        linear_slope: Exponent of `‖H_r‖` of the linear toy, its mean over points and seeds, over
+            wide networks.
+        corrected_slope: The same, of that mean over (ln m)^{3/2}.
+        bound: c̃ of proposition 3.7 as printed, its mean over the points.
+        limit: The limit of `‖H_r‖` of the nonlinear toy, its mean over the points.
+        nonlinear_least: Smallest `‖H_r‖` of the nonlinear toy over the limit at the same point:
+            over all wide networks, seeds and points.
+        nonlinear_distance: Of the mean at the largest width to the limit, relative.
+        linear_sparsity: Share of entries that are nearly zero at the largest width.
+        nonlinear_sparsity: The same for the nonlinear toy.
+    """
+
+    linear_slope: float
+    corrected_slope: float
+    bound: float
+    limit: float
+    nonlinear_least: float
+    nonlinear_distance: float
+    linear_sparsity: float
+    nonlinear_sparsity: float
+
+
+def hessians(arrays: Arrays) -> Hessians:
+    """What figure 2a shows."""
+    wide = arrays["widths"] >= WIDE
+    widths = arrays["widths"][wide]
+    linear, nonlinear = (arrays[f"{name}.norm"][wide] for name in (LINEAR, NONLINEAR))
+    means = linear.mean(axis=(1, 2))
+    limit = arrays["limit"]
+    return Hessians(
+        slope(widths, means),
+        slope(widths, means / np.log(widths) ** 1.5),
+        float(arrays["lower_bound"].mean()),
+        float(limit.mean()),
+        float((nonlinear / limit).min()),
+        float(abs(nonlinear[-1].mean() - limit.mean()) / limit.mean()),
+        float(arrays[f"{LINEAR}.sparsity"][-1].mean()),
+        float(arrays[f"{NONLINEAR}.sparsity"][-1].mean()),
+    )
+
+
+class Spread(NamedTuple):
+    """Errors of one training over its seeds.
+
+    Attributes:
+        errors: Relative L2 error of the entry of each seed.
+        seconds: Mean wall time.
+    """
+
+    errors: Float[np.ndarray, " s"]
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Geometric mean: errors of one training can differ by orders of magnitude."""
+        return float(np.exp(np.log(self.errors).mean()))
+
+
+def finals(arrays: Arrays) -> dict[str, Spread]:
+    """Errors of every training of a figure, by label."""
+    found = {}
+    for label in map(str, arrays["labels"]):
+        errors, seconds = (
+            np.array([float(arrays[f"{label}/{seed}/{key}"]) for seed in arrays["seeds"]])
+            for key in ("final_error", "wall_time")
+        )
+        found[label] = Spread(errors, float(seconds.mean()))
+    return found
+
+
+def advantage(arrays: Arrays, first: str = "Adam", second: str = "LM") -> float:
+    """How many times the error of one training is above that of another, in geometric means."""
+    spreads = finals(arrays)
+    return spreads[first].mean / spreads[second].mean

@@ -1,0 +1,187 @@
+"""The figures of the paper, drawn from the stored sweeps."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pinnzoo.paper.claims import LINEAR, NONLINEAR, finals
+from pinnzoo.paper.toys import Arrays
+from pinnzoo.plots import COLORS, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Draw = Callable[[Arrays], "Figure"]
+
+NAMES = {LINEAR: r"linear, $u_{xx} = f$", NONLINEAR: r"nonlinear, $u\,u_x = f$"}
+TOY_COLORS = {LINEAR: COLORS[0], NONLINEAR: COLORS[1]}
+
+
+def _widths(axes: "Axes", quantity: str) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("width $m$")
+    axes.set_ylabel(quantity)
+
+
+def _power(axes: "Axes", widths: np.ndarray, at: float, exponent: float = -0.5) -> None:
+    """A dotted line of a given slope through a value at the largest width."""
+    line = at * (widths / widths[-1]) ** exponent
+    axes.plot(widths, line, ":", color="0.4", label=rf"$m^{{{exponent:g}}}$")
+
+
+@styled
+def kernel_norms(arrays: Arrays) -> "Figure":
+    """Figure 1a: norms of K(0), their spread, and the limiting distribution."""
+    widths = arrays["widths"]
+    figure = new_figure(2.6)
+    left, middle, right = figure.subplots(1, 3)
+    for name, label in NAMES.items():
+        norms, color = arrays[f"{name}.norm"], TOY_COLORS[name]
+        mean, spread = norms.mean(axis=1), norms.std(axis=1, ddof=1)
+        left.plot(widths, mean, "o-", color=color, markersize=3, label=label)
+        left.fill_between(widths, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)
+        middle.plot(widths, spread, "o-", color=color, markersize=3, label=label)
+    left.axhline(arrays[f"{LINEAR}.limit"], color="black", linestyle="--", linewidth=0.8)
+    _power(middle, widths, float(arrays[f"{LINEAR}.norm"][-1].std(ddof=1)))
+    _widths(left, r"$\|K(0)\|$, mean $\pm$ deviation")
+    left.set_yscale("linear")
+    left.set_ylim(0, None)
+    _widths(middle, r"standard deviation of $\|K(0)\|$")
+    for values, label, style in (
+        (arrays[f"{NONLINEAR}.limit"], "limit", {"color": "black", "linestyle": "--"}),
+        (arrays[f"{NONLINEAR}.wide"], f"$m = {arrays['wide']}$", {"color": COLORS[1]}),
+    ):
+        ordered = np.sort(values)
+        right.plot(ordered, np.arange(1, 1 + len(ordered)) / len(ordered), label=label, **style)
+    right.set_xscale("log")
+    right.set_xlabel(r"$\|K(0)\|$, nonlinear")
+    right.set_ylabel("distribution function")
+    for axes in (middle, right):
+        axes.legend(loc="best")
+    return figure
+
+
+@styled
+def drifts(arrays: Arrays) -> "Figure":
+    """Figure 1b: drift of the kernel against width."""
+    widths = arrays["widths"]
+    figure = new_figure(2.9, 4.4)
+    axes = figure.subplots()
+    for name, label in NAMES.items():
+        values, color = arrays[f"{name}.drift"], TOY_COLORS[name]
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
+        axes.plot(widths, middle, "o-", color=color, markersize=3, label=label)
+        axes.fill_between(widths, low, high, color=color, alpha=0.2, lw=0)
+    _power(axes, widths, float(np.median(arrays[f"{LINEAR}.drift"][-1])))
+    _widths(axes, r"$\|K(T) - K(0)\| \, / \, \|K(0)\|$")
+    axes.legend(loc="best")
+    return figure
+
+
+@styled
+def hessians(arrays: Arrays) -> "Figure":
+    """Figure 2a: norm and sparsity of the residual's Hessian against width."""
+    widths = arrays["widths"]
+    figure = new_figure(2.7)
+    left, right = figure.subplots(1, 2)
+    for name, label in NAMES.items():
+        norms, color = arrays[f"{name}.norm"], TOY_COLORS[name]
+        style: dict[str, Any] = {"color": color, "markersize": 3}
+        left.plot(widths, norms.mean(axis=(1, 2)), "o-", label=label, **style)
+        right.plot(widths, arrays[f"{name}.sparsity"].mean(axis=(1, 2)), "o-", label=label, **style)
+    last = float(arrays[f"{LINEAR}.norm"][-1].mean())
+    _power(left, widths, last)
+    shape = np.log(widths) ** 1.5 / np.sqrt(widths)
+    left.plot(
+        widths, last * shape / shape[-1], "-.", color="0.4", label=r"$(\ln m)^{3/2} / \sqrt{m}$"
+    )
+    left.axhline(
+        arrays["limit"].mean(), color="black", linestyle="--", linewidth=0.8, label="limit"
+    )
+    _widths(left, r"$\|H_r\|$")
+    right.set_xscale("log")
+    right.set_xlabel("width $m$")
+    right.set_ylabel("share of entries that are nearly zero")
+    right.set_ylim(0, 1.02)
+    left.legend(loc="best")
+    right.legend(loc="best")
+    return figure
+
+
+def _curve(arrays: Arrays, label: str, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over seeds of `key`, on the steps that all seeds have, and the errors of each seed."""
+    seeds = arrays["seeds"]
+    steps = functools.reduce(np.intersect1d, (arrays[f"{label}/{s}/step"] for s in seeds))
+    rows = [np.isin(arrays[f"{label}/{s}/step"], steps) for s in seeds]
+    x = np.mean([arrays[f"{label}/{s}/{key}"][r] for s, r in zip(seeds, rows, strict=True)], axis=0)
+    y = np.stack([arrays[f"{label}/{s}/error"][r] for s, r in zip(seeds, rows, strict=True)])
+    return x, y
+
+
+@styled
+def trainings(arrays: Arrays) -> "Figure":
+    """Figures 3a, 4a and 5: error against steps and against wall time, mean and spread."""
+    figure = new_figure(3.0)
+    row = figure.subplots(1, 2, sharey=True)
+    for label, color in zip(map(str, arrays["labels"]), COLORS, strict=False):
+        for axes, key in zip(row, ("step", "seconds"), strict=True):
+            x, errors = _curve(arrays, label, key)
+            logs = np.log(errors)
+            middle, spread = logs.mean(axis=0), logs.std(axis=0)
+            axes.plot(x, np.exp(middle), color=color, label=label)
+            axes.fill_between(
+                x, np.exp(middle - spread), np.exp(middle + spread), color=color, alpha=0.2, lw=0
+            )
+    for axes, name in zip(row, ("step", "wall time, s"), strict=True):
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(0, None)
+        axes.set_yscale("log")
+        axes.set_xlabel(name)
+    row[0].set_ylabel("relative $L^2$ error")
+    handles, labels = row[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def sweep_of_convection(arrays: Arrays) -> "Figure":
+    """Figure 3b: final error against β."""
+    figure = new_figure(2.9, 4.8)
+    axes = figure.subplots()
+    series: dict[str, list[tuple[float, np.ndarray]]] = {}
+    for label, spread in finals(arrays).items():
+        method, _, beta = label.rpartition(", β = ")
+        series.setdefault(method, []).append((float(beta), spread.errors))
+    for (method, points), color in zip(series.items(), COLORS, strict=False):
+        betas = np.array([beta for beta, _ in points])
+        logs = np.log(np.stack([errors for _, errors in points]))
+        middle, deviation = logs.mean(axis=1), logs.std(axis=1)
+        axes.plot(betas, np.exp(middle), "o-", color=color, markersize=3, label=method)
+        axes.fill_between(
+            betas,
+            np.exp(middle - deviation),
+            np.exp(middle + deviation),
+            color=color,
+            alpha=0.2,
+            lw=0,
+        )
+    axes.set_yscale("log")
+    axes.set_xlabel(r"$\beta$")
+    axes.set_ylabel("relative $L^2$ error")
+    axes.legend(loc="best")
+    return figure
+
+
+DRAW: dict[str, Draw] = {
+    "1a": kernel_norms,
+    "1b": drifts,
+    "2a": hessians,
+    "3a": trainings,
+    "3b": sweep_of_convection,
+    "4a": trainings,
+    "5": trainings,
+}

@@ -1,0 +1,199 @@
+"""`docs/paper.md`: what the paper claims and what was measured here, with numbers from the sweeps."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from pinnzoo import experiments as settings
+from pinnzoo.paper import claims, toys
+from pinnzoo.paper.toys import Arrays
+
+HEAD = """# The founding paper, figure by figure
+
+Bonfanti, Bruno and Cipriani, "The Challenges of the Nonlinear Regime for Physics-Informed Neural
+Networks" (NeurIPS 2024, [arXiv 2402.03864](https://arxiv.org/abs/2402.03864)) has no public code and no
+table of errors. Here its experiments are recipes, its figures are drawn from stored sweeps, and what
+does not come out is said. Everything on this page, numbers included, is printed by
+
+```
+python scripts/reproduce_paper.py --figure all
+```
+
+from `docs/paper/*.npz`, in seconds; with `--rerun` the sweeps are run again, and go on where they
+were if they are killed.
+"""
+
+
+class Section(NamedTuple):
+    """A figure on the page.
+
+    Attributes:
+        title: Its headline.
+        claim: What the paper says.
+        measured: What the sweep shows, from its arrays.
+        settings: What was chosen.
+    """
+
+    title: str
+    claim: str
+    measured: Callable[[Arrays], str]
+    settings: str
+
+
+def _times(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _norms(arrays: Arrays) -> str:
+    c = claims.kernel_norms(arrays)
+    seeds = arrays["toy_linear.norm"].shape[1]
+    return (
+        f"Over {seeds} seeds the standard deviation of the linear toy falls as m^{c.linear_slope:.2f}, "
+        f"that of the nonlinear toy changes as m^{c.nonlinear_slope:+.2f}. The linear mean at "
+        f"m = {arrays['widths'][-1]:,} is within {100 * c.linear_distance:.1g} % of the norm of the "
+        "limiting kernel by quadrature (dashed). The limiting *random* kernel of theorem 3.4 was "
+        f"sampled {len(arrays['toy_nonlinear.limit']):,} times from its Gaussian process; "
+        f"{len(arrays['toy_nonlinear.wide'])} networks of width {arrays['wide']:,} have the same "
+        f"distribution of norms (Kolmogorov-Smirnov p = {c.p_value:.2f})."
+    )
+
+
+def _drifts(arrays: Arrays) -> str:
+    c = claims.drifts(arrays)
+    return (
+        f"The median drift of the linear toy falls as m^{c.linear_slope:.2f}; that of the nonlinear "
+        f"toy goes as m^{c.nonlinear_slope:+.2f}, is {c.nonlinear_drift:.2f} at the largest width and "
+        f"changes by a factor of {c.nonlinear_ratio:.2f} over the last decade of widths. Descent "
+        f"lowers the loss at least {_times(1 / c.descent)} times in the median. Drifts of the "
+        "nonlinear toy have a heavy tail, so medians and quartiles are shown: a network whose u is "
+        "small at the start has to travel far."
+    )
+
+
+def _hessians(arrays: Arrays) -> str:
+    c = claims.hessians(arrays)
+    return (
+        f"**A difference:** the linear toy's norm falls as m^{c.linear_slope:.2f} beyond m = {claims.WIDE}, not "
+        "as m^-0.5. With Gaussian weights, which proposition B.3 takes as bounded, the largest of m neurons "
+        "puts a factor of (ln m)^{3/2} before 1/√m (the tail of a product of three Gaussians); divided "
+        f"by it, the norm falls as m^{c.corrected_slope:.2f}. The nonlinear "
+        f"toy's norm stays at {c.limit:.2f}, within {100 * c.nonlinear_distance:.1g} % at the largest "
+        "width of the limit `|K_01| + √(K_00 K_11)`, with K the limiting kernel of (u, u_x) (dashed); no "
+        f"wide network is below {c.nonlinear_least:.2f} of it at any point. **Another difference:** the lower "
+        f"bound c̃ of proposition 3.7, computed as printed, is {c.bound:.0e}: for an odd activation such as "
+        "tanh the expectation that it is made of vanishes by symmetry. The claim holds with the "
+        f"sharp limit in its place. At m = {arrays['widths'][-1]:,} a share of "
+        f"{c.linear_sparsity:.6f} of the linear Hessian's entries is nearly zero, and of "
+        f"{c.nonlinear_sparsity:.2f} of the nonlinear one's: most neurons of a wide network are "
+        "saturated, so that its dense part is rank two but small in most places."
+    )
+
+
+def _trainings(arrays: Arrays) -> str:
+    rows = [
+        "| training | relative L2, geometric mean | least | largest | wall time |",
+        "|---|---|---|---|---|",
+    ]
+    for label, spread in claims.finals(arrays).items():
+        rows.append(
+            f"| {label} | {spread.mean:.1e} | {spread.errors.min():.1e} | {spread.errors.max():.1e} | "
+            f"{spread.seconds:,.0f} s |"
+        )
+    ratio = claims.advantage(arrays)
+    seeds = len(arrays["seeds"])
+    text = (
+        f"LM's error is {_times(ratio)} times below Adam's, in geometric means over {seeds} seeds."
+    )
+    return "\n".join([text, "", *rows])
+
+
+def _convection(arrays: Arrays) -> str:
+    rows = [
+        "| β | " + " | ".join(_methods(arrays)) + " |",
+        "|---|" + "---|" * len(_methods(arrays)),
+    ]
+    spreads = claims.finals(arrays)
+    for beta in settings.BETAS:
+        cells = [f"{spreads[f'{m}, β = {beta:g}'].mean:.1e}" for m in _methods(arrays)]
+        rows.append(f"| {beta:g} | " + " | ".join(cells) + " |")
+    return "\n".join(
+        [f"Relative L2 error, geometric mean over {len(arrays['seeds'])} seeds:", "", *rows]
+    )
+
+
+def _methods(arrays: Arrays) -> list[str]:
+    return list(dict.fromkeys(str(label).rpartition(", β = ")[0] for label in arrays["labels"]))
+
+
+ADAM_SETTINGS = (
+    f"Adam takes {settings.ADAM_STEPS:,} steps (paper: 100,000) at a rate of 1e-3 that falls to an "
+    f"eighth, L-BFGS {settings.LBFGS_STEPS:,}, LM {settings.LM_STEPS:,} of the paper's algorithm 1, "
+    "from damping 1. Everything is float64, and conditions have weight one. "
+)
+
+SECTIONS: Mapping[str, Section] = {
+    "1a": Section(
+        "Figure 1a: the kernel at initialisation",
+        "The kernel of a linear PDE is deterministic as the width grows; that of a nonlinear PDE stays "
+        "random (theorem 3.4).",
+        _norms,
+        f"Domain [-1, 1] with the closed form at both ends, {toys.POINTS} equidistant points, one hidden "
+        "layer in NTK scaling: the paper states none of the first two.",
+    ),
+    "1b": Section(
+        "Figure 1b: the kernel in training",
+        "The kernel of a linear PDE stands still in training as the width grows; that of a nonlinear "
+        "PDE moves at any width (proposition 3.5).",
+        _drifts,
+        f"{toys.STEPS:,} steps of gradient descent with a step of {toys.RATE} over the largest "
+        "eigenvalue of `JᵀJ` at initialisation over all seeds of a width.",
+    ),
+    "2a": Section(
+        "Figure 2a: the Hessian of the residual",
+        "`‖H_r‖` falls as 1/√m and H_r becomes sparse for a linear PDE; for a nonlinear one its norm "
+        "stays above c̃ and it does not (propositions 3.7 and B.3).",
+        _hessians,
+        f"{toys.HESSIAN_POINTS} points and {toys.HESSIAN_SEEDS} seeds; how the paper averages over "
+        "points is not stated. Entries below a thousandth of the largest count as nearly zero.",
+    ),
+    "3a": Section(
+        "Figure 3a: Poisson",
+        "Adam needs Fourier features; LM alone is better than Adam with them, and LM with them is best.",
+        _trainings,
+        ADAM_SETTINGS + "1,000 points as in the paper.",
+    ),
+    "3b": Section(
+        "Figure 3: convection",
+        "Adam fails from β ≈ 20 on, or a little later with a curriculum; LM solves β = 100 unaided.",
+        _convection,
+        f"Adam takes {settings.CONVECTION_ADAM_STEPS:,} steps and LM {settings.LM_STEPS:,} (paper: 5,000), on 2,000 points; "
+        f"the curriculum divides the same steps among stages of {settings.CURRICULUM:g} in β.",
+    ),
+    "4a": Section(
+        "Figure 4a: Burgers",
+        "Adam and L-BFGS stay near 1e-3, LM reaches 1e-5, in steps and in wall time.",
+        _trainings,
+        ADAM_SETTINGS + "10,000 points as in the paper, and 1,000 per condition.",
+    ),
+    "5": Section(
+        "Figure 5: wave",
+        "Adam and L-BFGS stall, LM goes down steadily.",
+        _trainings,
+        ADAM_SETTINGS + "10,000 points as in the paper, and 1,000 per condition.",
+    ),
+}
+
+
+def render(sweeps: Mapping[str, Arrays]) -> str:
+    """The page, with a section for every sweep that is there."""
+    parts = [HEAD]
+    for name, section in SECTIONS.items():
+        if name in sweeps:
+            parts.append(
+                f"## {section.title}\n\n**The paper:** {section.claim}\n\n![]({_image(name)})\n\n"
+                f"**Here:** {section.measured(sweeps[name])}\n\n*Chosen here:* {section.settings}\n"
+            )
+    return "\n".join(parts)
+
+
+def _image(name: str) -> str:
+    return f"paper/{name}.png"

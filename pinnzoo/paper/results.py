@@ -1,0 +1,61 @@
+"""What is stored of a training that is repeated with several seeds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from pinnzoo.entry import Entry
+from pinnzoo.experiments import SEEDS
+from pinnzoo.paper.toys import Arrays, Keep, compute_anew
+from pinnzoo.recipes import Recipe
+
+RECORDS = 100
+"""Points of a curve that are stored."""
+
+Train = Callable[[Recipe], Entry]
+
+
+def reduce_entry(entry: Entry) -> Arrays:
+    """The curve of error and time against the step, and the figures at the end.
+
+    The error is the best so far in the training loss's terms only at the end: a curve shows the
+    network as it was at every step.
+    """
+    history = entry.history
+    steps = np.asarray(history["step"], float)
+    wanted = np.unique(np.concatenate([[0, 1], np.geomspace(1, max(steps[-1], 1), RECORDS)]))
+    rows = np.unique(np.searchsorted(steps, np.round(wanted)).clip(max=len(steps) - 1))
+    metrics = entry.metrics
+    drift = metrics["ntk"]["drift"]["all"]["spectral"]
+    hessian = metrics["residual_hessian"]
+    return {
+        "step": steps[rows],
+        "seconds": np.asarray(history["seconds"], float)[rows],
+        "error": np.asarray(history["relative_l2_error"], float)[rows],
+        "loss": np.asarray(history["loss"], float)[rows],
+        "final_error": np.array(metrics["relative_l2_error"]),
+        "wall_time": np.array(metrics["wall_time_seconds"]),
+        "ntk_drift": np.array(drift),
+        "hessian": np.array([hessian["initial"]["mean"], hessian["final"]["mean"]]),
+    }
+
+
+def sweep(
+    recipes: Mapping[str, Recipe], train: Train, keep: Keep = compute_anew, seeds: int = SEEDS
+) -> Arrays:
+    """All recipes of a figure with all seeds: one array per quantity, recipe and seed.
+
+    Keys are "label/seed/quantity".
+    """
+    arrays: Arrays = {"labels": np.array(list(recipes)), "seeds": np.arange(seeds)}
+    for seed in range(seeds):
+        for label, recipe in recipes.items():
+            seeded = replace(recipe, seed=seed)
+
+            def compute(seeded: Recipe = seeded) -> Arrays:
+                return reduce_entry(train(seeded))
+
+            found = keep(f"{recipe.name}-seed{seed}", compute)
+            arrays |= {f"{label}/{seed}/{key}": value for key, value in found.items()}
+    return arrays

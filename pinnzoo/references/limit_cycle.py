@@ -1,0 +1,113 @@
+"""A flow that repeats itself, stored as a Fourier series in t of Chebyshev series in x and y."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pinnzoo._typing import Point, PointFunction, Scalar, Values
+from pinnzoo.references.stored import DATA
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """`u(t, x, y) = Σ_k φ_k(2π t / P) Σ_ij T_i(ξ) T_j(η) c[k, i, j]` with ξ, η ∈ [-1, 1].
+
+    The `φ_k` are 1, cos θ, cos 2θ, ... and then sin θ, sin 2θ, ...
+
+    Attributes:
+        period: P.
+        lower: Lower bounds of x and y.
+        upper: Upper bounds of x and y.
+        coefficients: c, for each of the m components.
+    """
+
+    period: float
+    lower: tuple[float, float]
+    upper: tuple[float, float]
+    coefficients: Float[np.ndarray, "k i j m"]
+
+    def at(self, t: Scalar, x: Scalar, y: Scalar) -> Values:
+        """The components at one point."""
+        k, i, j, m = self.coefficients.shape
+        along = [
+            chebyshev((2 * s - low - high) / (high - low), degrees)
+            for s, low, high, degrees in zip((x, y), self.lower, self.upper, (i, j), strict=True)
+        ]
+        modes = jnp.outer(harmonics(t, self.period, k), along[0]).ravel()
+        # One product of matrices over many points, and the one that shrinks them most comes first.
+        in_y = modes @ self.coefficients.reshape(k * i, j * m)
+        return along[1] @ in_y.reshape(j, m)
+
+
+def harmonics(t: Scalar, period: float, count: int) -> Float[Array, " k"]:
+    """1, cos θ, cos 2θ, ... and as many sines but one, with θ = 2π t / P."""
+    cosines = count // 2 + 1
+    wave = np.concatenate([np.arange(cosines), np.arange(1, cosines)])
+    theta = 2 * jnp.pi * wave * (t / period)
+    return jnp.where(np.arange(count) < cosines, jnp.cos(theta), jnp.sin(theta))
+
+
+def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
+    """`T_0(s)` to `T_{degrees - 1}(s)`."""
+    polynomials = [jnp.ones_like(s), s]
+    for _ in range(2, degrees):
+        polynomials.append(2 * s * polynomials[-1] - polynomials[-2])
+    return jnp.stack(polynomials[:degrees])
+
+
+def write(path: Path, cycle: Cycle, refined: Cycle, quantum: float) -> None:
+    """Store a flow, and beside it how far a finer computation of it is from it.
+
+    Args:
+        path: The file, ending in ".npz".
+        cycle: The flow.
+        refined: The finer one, with the same number of coefficients and bounds.
+        quantum: Coefficients and their corrections are rounded to multiples of it, and those of
+            high degree that leaves at zero are cut off.
+    """
+    integers, finer = (
+        np.round(c.coefficients / quantum).astype(np.int64) for c in (cycle, refined)
+    )
+    present = (integers != 0) | (finer != 0)
+    waves = len(integers) // 2
+    highest = np.flatnonzero(present[1:].reshape(2, waves, -1).any(axis=(0, 2))).max(initial=0) + 1
+    kept = [0, *range(1, highest + 1), *range(waves + 1, waves + highest + 1)]
+    along_x = np.flatnonzero(present.any(axis=(0, 2, 3))).max() + 1
+    along_y = np.flatnonzero(present.any(axis=(0, 1, 3))).max() + 1
+    integers, finer = (c[kept, :along_x, :along_y] for c in (integers, finer))
+    np.savez_compressed(
+        path,
+        periods=np.array([cycle.period, refined.period]),
+        lower=np.array(cycle.lower),
+        upper=np.array(cycle.upper),
+        quantum=quantum,
+        integers=integers,
+        correction=finer - integers,
+    )
+
+
+@functools.cache
+def read(name: str, refined: bool = False) -> Cycle:
+    """The stored flow called `name`, or its refinement."""
+    with np.load(DATA / f"{name}.npz") as data:
+        integers = data["integers"] + (data["correction"] if refined else 0)
+        (west, south), (east, north) = (map(float, data[key]) for key in ("lower", "upper"))
+        period = float(data["periods"][int(refined)])
+        return Cycle(period, (west, south), (east, north), integers * data["quantum"])
+
+
+@functools.cache
+def solution(name: str, refined: bool = False) -> PointFunction:
+    """The stored flow as a function of one point `(t, x, y)`; the file is read at the first call.
+
+    It is the same object at every call, so that it is compiled once however many problems ask.
+    """
+
+    def function(z: Point) -> Values:
+        return read(name, refined).at(*z)
+
+    return function

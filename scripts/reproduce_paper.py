@@ -1,0 +1,112 @@
+"""Rebuild the figures of the founding paper from stored sweeps, or run the sweeps again.
+
+    python scripts/reproduce_paper.py --figure 1a
+    python scripts/reproduce_paper.py --figure all
+    python scripts/reproduce_paper.py --figure 3a --rerun --seeds 5
+
+Figures are drawn in seconds from `docs/paper/*.npz`, with the figures in words beside them. A sweep
+that is run again and killed goes on where it was: start the script again.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+import pinnzoo
+from pinnzoo import plots
+from pinnzoo.experiments import FIGURES, SEEDS
+from pinnzoo.paper import page, toys
+from pinnzoo.paper.figures import DRAW
+from pinnzoo.paper.results import sweep
+from pinnzoo.paper.toys import Arrays, Keep
+from pinnzoo.recipes import Recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "paper"
+
+TOYS: dict[str, Callable[[Keep], Arrays]] = {
+    "1a": toys.sweep_norms,
+    "1b": toys.sweep_drifts,
+    "2a": toys.sweep_hessians,
+}
+NAMES = sorted([*TOYS, *FIGURES])
+
+
+def train(recipe: Recipe, workdir: Path) -> pinnzoo.Entry:
+    """Train in a folder of its own; the network of seed 0 becomes an entry of the zoo."""
+    folder = workdir / f"{recipe.name}-seed{recipe.seed}"
+    entry = pinnzoo.train(recipe, workdir=folder)
+    if recipe.seed == 0:
+        entry.save(
+            ROOT / "checkpoints" / recipe.name,
+            overwrite=True,
+            command="python scripts/reproduce_paper.py --rerun",
+        )
+    error, seconds = (entry.metrics[key] for key in ("relative_l2_error", "wall_time_seconds"))
+    print(f"{folder.name}: {error:.2e} in {seconds:.0f} s", flush=True)
+    return entry
+
+
+def read_stored() -> dict[str, Arrays]:
+    """The sweeps that are there, by figure."""
+    stored = {}
+    for path in sorted(PAGE.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as arrays:
+            stored[path.stem] = dict(arrays)
+    return stored
+
+
+def run_sweep(name: str, workdir: Path, seeds: int) -> Arrays:
+    """The arrays of a figure, resumed from what is in `workdir`."""
+    keep = keep_in(workdir / name)
+    if name in TOYS:
+        return TOYS[name](keep)
+    return sweep(FIGURES[name], functools.partial(train, workdir=workdir / name), keep, seeds)
+
+
+def keep_in(folder: Path) -> Keep:
+    """Keeps what was computed as files of a folder."""
+
+    def keep(key: str, compute: Callable[[], Arrays]) -> Arrays:
+        path = folder / f"{key}.npz"
+        if not path.exists():
+            write(path, compute())
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+
+    return keep
+
+
+def write(path: Path, arrays: Arrays) -> None:
+    """An npz file that appears in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    temporary.replace(path)
+
+
+def main(
+    figure: Annotated[str, typer.Option(help=f"One of {', '.join(NAMES)}, or all.")] = "all",
+    rerun: Annotated[bool, typer.Option(help="Run the sweeps again.")] = False,
+    seeds: Annotated[int, typer.Option(help="How often each training is repeated.")] = SEEDS,
+    workdir: Annotated[Path, typer.Option(help="Folder for unfinished sweeps.")] = Path("runs"),
+) -> None:
+    """Draw figures, after running their sweeps if that is asked for."""
+    pinnzoo.enable_x64()
+    for name in NAMES if figure == "all" else [figure]:
+        if rerun:
+            write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", seeds))
+        stored = read_stored()
+        if name in stored:
+            plots.save(DRAW[name](stored[name]), PAGE / f"{name}.png")
+    PAGE.with_suffix(".md").write_text(page.render(read_stored()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,308 @@
+"""Adaptive weights against their formulas by hand, and in a training with every optimizer."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnzoo
+from pinnzoo import Phase, Recipe, training
+from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.objective import assemble
+from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
+from pinnzoo.pdes import make_problem
+from pinnzoo.weighting import make_weighting
+from tests.oracles import residual_rows, small_network, small_points
+
+PROBLEMS = ("burgers", "schrodinger")
+
+
+def assembled(name, n=24):
+    problem = make_problem(name, {})
+    made = assemble(problem, small_network(problem), small_points(problem, n))
+    return problem, made.objective, made.theta
+
+
+def block_rows(objective, theta):
+    """Rows of the Jacobian of each term, one point after the other."""
+    jacobian = np.asarray(jax.jacfwd(objective.residual)(theta))
+    return {name: jacobian[rows] for name, rows in objective.slices().items()}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_ntk_trace_is_trace_of_kernel_over_trace_of_block(name):
+    problem, objective, theta = assembled(name)
+    factors = make_weighting("ntk_trace", {}, problem)(objective, theta, {})
+    kernels = {term: rows @ rows.T for term, rows in block_rows(objective, theta).items()}
+    whole = sum(np.trace(kernel) for kernel in kernels.values())
+    assert set(factors) == set(kernels)
+    for term, kernel in kernels.items():
+        np.testing.assert_allclose(factors[term], whole / np.trace(kernel), rtol=1e-10)
+
+
+def test_ntk_trace_gives_all_blocks_the_same_trace():
+    problem, objective, theta = assembled("burgers")
+    factors = make_weighting("ntk_trace", {}, problem)(objective, theta, {})
+    weighted = objective.with_scales(
+        {t.name: t.scale * jnp.sqrt(factors[t.name]) for t in objective.terms}
+    )
+    traces = [np.sum(rows**2) for rows in block_rows(weighted, theta).values()]
+    np.testing.assert_allclose(traces, traces[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_gradient_norm_is_sum_over_own_and_is_averaged(name, momentum):
+    problem, objective, theta = assembled(name)
+    update = make_weighting("gradient_norm", {"momentum": momentum}, problem)
+    residual, slices = np.asarray(objective.residual(theta)), objective.slices()
+    norms = {
+        term: np.linalg.norm(rows.T @ residual[slices[term]])
+        for term, rows in block_rows(objective, theta).items()
+    }
+    first = update(objective, theta, {})
+    for term, norm in norms.items():
+        np.testing.assert_allclose(first[term], sum(norms.values()) / norm, rtol=1e-10)
+    old = {term: np.array(2.0) for term in norms}
+    second = update(objective, theta, old)
+    for term, norm in norms.items():
+        expected = momentum * 2 + (1 - momentum) * sum(norms.values()) / norm
+        np.testing.assert_allclose(second[term], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_causal_weights_fall_with_the_loss_of_earlier_times(name):
+    problem, objective, theta = assembled(name, n=40)
+    chunks, tolerance = 5, 0.3
+    factors = make_weighting("causal", {"chunks": chunks, "tolerance": tolerance}, problem)(
+        objective, theta, {}
+    )
+    begin, end = problem.domain.bounds("t")
+    edges = np.linspace(begin, end, chunks + 1)
+    equations = [t for t in objective.terms if problem.terms[t.name].region == problem.domain]
+    assert set(factors) == {term.name for term in equations}
+    losses = np.zeros(chunks)
+    bare = objective.with_scales({t.name: 1.0 for t in objective.terms})
+    rows = residual_rows(bare, theta)
+    for term in equations:
+        times = np.asarray(term.points)[:, 0]
+        squares = rows[bare.slices()[term.name]] ** 2
+        for k in range(chunks):
+            inside = (times >= edges[k]) & (times < edges[k + 1])
+            losses[k] += squares[inside].mean() if inside.any() else 0.0
+    for term in equations:
+        for z, factor in zip(np.asarray(term.points), np.asarray(factors[term.name]), strict=True):
+            k = min(int(np.searchsorted(edges, z[0], side="right")) - 1, chunks - 1)
+            np.testing.assert_allclose(factor, np.exp(-tolerance * losses[:k].sum()), rtol=1e-10)
+
+
+def test_terms_that_are_met_already_get_a_bounded_weight():
+    problem, objective, theta = assembled("burgers")
+    factors = make_weighting("gradient_norm", {"largest": 1e3}, problem)(
+        objective, jnp.zeros_like(theta), {}
+    )
+    assert all(np.isfinite(f) and f <= 1e3 for f in factors.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "problem", "message"),
+    [
+        ("causal", {}, "poisson", "no time"),
+        ("causal", {"chunks": 0}, "burgers", "chunks"),
+        ("causal", {"tolerance": -1.0}, "burgers", "tolerance"),
+        ("gradient_norm", {"momentum": 1.0}, "burgers", "momentum"),
+        ("ntk_trace", {"largest": 0.0}, "burgers", "largest"),
+        ("ntk_trace", {"momentum": 0.5}, "burgers", "it takes largest"),
+    ],
+)
+def test_weighting_that_cannot_be_is_refused(name, arguments, problem, message):
+    with pytest.raises(RecipeError, match=message):
+        make_weighting(name, arguments, make_problem(problem, {}))
+
+
+def test_weighting_that_does_not_exist_is_refused_by_name():
+    with pytest.raises(UnknownNameError, match="ntk_trace"):
+        make_weighting("ntk_trac", {}, make_problem("heat", {}))
+
+
+# In a training.
+
+TINY = Recipe(
+    "heat",
+    "mlp",
+    (Phase("adam", 30, {"learning_rate": 5e-3}),),
+    architecture_arguments={"width": 5, "depth": 2},
+    points={"equation": 20, "conditions": 6},
+)
+
+
+@pytest.fixture(autouse=True)
+def small_diagnostics(monkeypatch):
+    monkeypatch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
+    monkeypatch.setattr(training, "HESSIAN_POINTS", 2)
+    monkeypatch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+
+
+def weighted(phase=None, **changes):
+    phase = phase or TINY.phases[0]
+    return dataclasses.replace(TINY, phases=(dataclasses.replace(phase, **changes),))
+
+
+def test_every_optimizer_steps_with_factors_of_terms_and_of_points():
+    problem, objective, theta = assembled("heat")
+    factors = {}
+    for name in ("ntk_trace", "causal"):
+        factors |= make_weighting(name, {}, problem)(objective, theta, factors)
+    scales = {t.name: t.scale * jnp.sqrt(factors[t.name]) for t in objective.terms}
+    assert {scale.ndim for scale in scales.values()} == {0, 1}
+    weighted = objective.with_scales(scales)
+    for name in OPTIMIZERS:
+        rate = {"learning_rate": 1e-7} if name == "gradient_descent" else {}
+        optimizer = make_optimizer(name, rate)
+        step = jax.jit(optimizer.step) if optimizer.traceable else optimizer.step
+        moved, _, info = step(weighted, theta, optimizer.init(weighted, theta))
+        assert float(info.loss) == pytest.approx(float(weighted.loss(theta)), rel=1e-10), name
+        if name not in ("adam", "soap"):  # which may overshoot in their first step
+            assert weighted.loss(moved) <= weighted.loss(theta), name
+
+
+def test_weights_are_those_of_the_parameters_at_the_last_update(monkeypatch):
+    seen = []
+    made = training.make_weighting
+
+    def watched(*args):
+        update = made(*args)
+
+        def noted(objective, theta, factors):
+            new = update(objective, theta, factors)
+            seen.append((objective, np.asarray(theta), dict(factors), new))
+            return new
+
+        return noted
+
+    monkeypatch.setattr(training, "make_weighting", watched)
+    pinnzoo.train(weighted(weighting="gradient_norm", reweigh_every=10, resample_every=15))
+    # At the start, after 10, 15 and 20 steps; not at the end, where nothing follows.
+    assert len(seen) == 4
+    assert seen[0][2] == {}
+    for (*_, new), (_, _, factors, _) in itertools.pairwise(seen):
+        for name, value in new.items():
+            np.testing.assert_array_equal(factors[name], value)
+    assert not np.array_equal(seen[1][0].terms[0].points, seen[2][0].terms[0].points)
+    for objective, *_ in seen:
+        for term in objective.terms:
+            np.testing.assert_allclose(term.scale, 1 / np.sqrt(term.n), rtol=1e-12)
+
+
+def test_loss_that_is_trained_carries_weights_and_factors():
+    recipe = dataclasses.replace(
+        weighted(weighting="ntk_trace", reweigh_every=1000), weights={"initial": 7.0}
+    )
+    entry = pinnzoo.train(recipe)
+    problem, model = pinnzoo.entry.build(recipe)
+    points = training.draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
+    plain = assemble(problem, model, points)
+    update = make_weighting("ntk_trace", {}, problem)
+    factors = update(plain.objective, plain.theta, {})
+    rows = residual_rows(plain.objective, jnp.asarray(entry.theta))
+    expected = 0.5 * sum(
+        {"initial": 7.0}.get(name, 1.0) * float(factors[name]) * np.sum(rows[part] ** 2)
+        for name, part in plain.objective.slices().items()
+    )
+    np.testing.assert_allclose(entry.metrics["loss"], expected, rtol=1e-9)
+
+
+def test_weighted_run_that_was_killed_arrives_at_the_same_numbers(tmp_path):
+    recipe = weighted(weighting="gradient_norm", reweigh_every=7)
+    whole = pinnzoo.train(recipe)
+
+    class Killed(Exception):
+        pass
+
+    calls = 0
+
+    def kill(run, recipe, workdir, save=training.save_run):
+        nonlocal calls
+        save(run, recipe, workdir)
+        calls += 1
+        if calls == 18:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "save_run", kill)
+        with pytest.raises(Killed):
+            pinnzoo.train(recipe, workdir=tmp_path, save_every=0)
+    resumed = pinnzoo.train(recipe, workdir=tmp_path)
+    np.testing.assert_array_equal(whole.theta, resumed.theta)
+    np.testing.assert_array_equal(whole.history["loss"], resumed.history["loss"])
+
+
+def test_curriculum_trains_each_stage_on_its_own_problem():
+    stages = (0.5, 1.0)
+    phases = tuple(
+        Phase("levenberg_marquardt", 8, problem_arguments={"beta": beta} if beta < 1 else {})
+        for beta in stages
+    )
+    recipe = Recipe(
+        "convection",
+        "mlp",
+        phases,
+        problem_arguments={"beta": 1.0},
+        architecture_arguments={"width": 6, "depth": 2},
+        points={"equation": 40, "conditions": 10},
+    )
+    entry = pinnzoo.train(recipe)
+    history, record = entry.history, {}
+    for k, beta in enumerate(stages):
+        step = int(history["step"][history["phase"] == k][-1])
+        record[beta] = history["loss"][history["step"] == step][-1]
+    # The second stage begins with the network of the first, which solves another problem.
+    first = history["loss"][history["phase"] == 0]
+    second = history["loss"][history["phase"] == 1]
+    assert first[-1] < 1e-2 * first[0]
+    assert second[-1] < 1e-2 * first[0]
+    assert entry.metrics["relative_l2_error"] < 0.1
+    same = dataclasses.replace(recipe, phases=(phases[1], dataclasses.replace(phases[1], steps=8)))
+    assert not np.array_equal(pinnzoo.train(same).theta, entry.theta)
+
+
+def test_curriculum_in_the_only_phase_trains_on_that_problem():
+    phase = Phase("levenberg_marquardt", 15, problem_arguments={"beta": 0.5})
+    recipe = Recipe(
+        "convection",
+        "mlp",
+        (phase,),
+        problem_arguments={"beta": 1.0},
+        architecture_arguments={"width": 6, "depth": 2},
+        points={"equation": 60, "conditions": 15},
+    )
+    entry = pinnzoo.train(recipe)
+    easier = make_problem("convection", {"beta": 0.5})
+    grid = easier.evaluation_points(8)
+    error = np.linalg.norm(entry.predict(grid) - easier.reference(grid))
+    assert error < 0.02 * np.linalg.norm(easier.reference(grid))
+    assert entry.metrics["relative_l2_error"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"weighting": "causl"}, UnknownNameError, "causal"),
+        ({"weighting": "causal", "weighting_arguments": {"e": 1.0}}, RecipeError, "tolerance"),
+        ({"problem_arguments": {"betta": 1.0}}, RecipeError, "betta"),
+        ({"reweigh_every": 0}, RecipeError, "reweigh_every"),
+    ],
+)
+def test_phase_that_cannot_be_is_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        pinnzoo.train(weighted(**changes))
+
+
+def test_recipes_written_before_weightings_are_read():
+    data = TINY.to_dict()
+    for name in ("weighting", "weighting_arguments", "reweigh_every", "problem_arguments"):
+        del data["phases"][0][name]
+    assert Recipe.from_dict(data) == TINY
