@@ -79,12 +79,13 @@ def _hessians(arrays: Arrays) -> str:
         f"toy's norm stays at {c.limit:.2f}, within {100 * c.nonlinear_distance:.1g} % at the largest "
         "width of the limit `|K_01| + √(K_00 K_11)`, with K the limiting kernel of (u, u_x) (dashed); no "
         f"wide network is below {c.nonlinear_least:.2f} of it at any point. **Another difference:** the lower "
-        f"bound c̃ of proposition 3.7, computed as printed, is {c.bound:.0e}: for an odd activation such as "
+        f"bound c̃ of proposition 3.7, computed as printed, is zero ({c.bound:.0e}): for an odd activation such as "
         "tanh the expectation that it is made of vanishes by symmetry. The claim holds with the "
         f"sharp limit in its place. At m = {arrays['widths'][-1]:,} a share of "
         f"{c.linear_sparsity:.6f} of the linear Hessian's entries is nearly zero, and of "
-        f"{c.nonlinear_sparsity:.2f} of the nonlinear one's: most neurons of a wide network are "
-        "saturated, so that its dense part is rank two but small in most places."
+        f"{c.nonlinear_sparsity:.2f} of the nonlinear one's: the entries of "
+        "its dense part are O(1/m), which a threshold relative to the largest entry, of O(1/√m) up to the "
+        "logarithm, no longer counts. Its norm is what tells the two apart, not this share."
     )
 
 
@@ -101,7 +102,7 @@ def _trainings(arrays: Arrays) -> str:
     ratio = claims.advantage(arrays)
     seeds = len(arrays["seeds"])
     text = (
-        f"LM's error is {_times(ratio)} times below Adam's, in geometric means over {seeds} seeds."
+        f"LM's error is {_times(ratio)} times below Adam's, in geometric means over {seeds} {'seed' if seeds == 1 else 'seeds'}."
     )
     return "\n".join([text, "", *rows])
 
