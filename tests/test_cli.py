@@ -238,6 +238,21 @@ def test_analyze_as_json_draws_nothing_if_asked(entry, tmp_path):
     assert data["metrics"]["loss_hessian"]["final"]["largest"] == 900
 
 
+def test_analyze_compares_several_entries_in_one_table_and_one_plot(entry, tmp_path):
+    text = run("analyze", NAME, "heat-mlp-adam").stdout
+    assert text.count("→") == 4
+    assert [p.name for p in (tmp_path / "comparison").iterdir()] == ["comparison.png"]
+    rows = run_json("analyze", NAME, "heat-mlp-adam", "--no-plots")["entries"]
+    assert [row["drift_spectral"] for row in rows] == [entry.ntk.drift()[-1]] * 2
+    assert rows[0]["relative_l2_error"] == entry.metrics["relative_l2_error"]
+
+
+def test_analyze_takes_patterns(checkpoints):
+    assert verbs._matching(["heat*", NAME]) == ["heat-mlp-adam", NAME]
+    assert verbs._matching(["some/folder"]) == ["some/folder"]
+    assert "no entry matches 'wave*'" in run("analyze", "wave*", code=1).stderr
+
+
 def test_plot_draws_the_chosen_plots_only(entry, tmp_path):
     run("plot", NAME, "drift", "history", "--out", "figures")
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["drift.png", "history.png"]
