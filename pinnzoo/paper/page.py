@@ -101,9 +101,7 @@ def _trainings(arrays: Arrays) -> str:
         )
     ratio = claims.advantage(arrays)
     seeds = len(arrays["seeds"])
-    text = (
-        f"LM's error is {_times(ratio)} times below Adam's, in geometric means over {seeds} {'seed' if seeds == 1 else 'seeds'}."
-    )
+    text = f"LM's error is {_times(ratio)} times below Adam's, in geometric means over {seeds} {'seed' if seeds == 1 else 'seeds'}."
     return "\n".join([text, "", *rows])
 
 

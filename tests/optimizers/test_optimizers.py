@@ -17,6 +17,7 @@ from tests.oracles import small_assembly
 
 ARGUMENTS = {
     "adam": {"learning_rate": 1e-2},
+    "gradient_descent": {"learning_rate": 3e-2},
     "lbfgs": {"memory_size": 5},
     "soap": {"learning_rate": 1e-2},
 }
