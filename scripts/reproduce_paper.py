@@ -99,13 +99,15 @@ def main(
 ) -> None:
     """Draw figures, after running their sweeps if that is asked for."""
     pinnzoo.enable_x64()
-    for name in NAMES if figure == "all" else [figure]:
-        if rerun:
+    names = NAMES if figure == "all" else [figure]
+    if rerun:
+        for name in names:
             write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", seeds))
-        stored = read_stored()
+    stored = read_stored()
+    for name in names:
         if name in stored:
             plots.save(DRAW[name](stored[name]), PAGE / f"{name}.png")
-    PAGE.with_suffix(".md").write_text(page.render(read_stored()), encoding="utf-8")
+    PAGE.with_suffix(".md").write_text(page.render(stored), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ subscript is a derivative by that parameter, w and b ~ N(0, 1), and the unit com
 expectations are computed by Gauss-Hermite quadrature.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -42,10 +41,8 @@ def infinite_width(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Limit:
         x: Points.
         nodes: Gauss-Hermite nodes for each of w and b.
     """
-    places, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    weights = weights / weights.sum()
-    w, b = (grid.ravel() for grid in np.meshgrid(places, places))
-    root = np.sqrt(np.outer(weights, weights).ravel())
+    w, b, both = _quadrature(nodes)
+    root = np.sqrt(both)
     # Rows: order and point; columns: nodes.
     neuron, by_w, by_b = (
         root * np.asarray(part).reshape(-1, len(w)) for part in _features(jnp.asarray(x), w, b)
@@ -57,6 +54,14 @@ def infinite_width(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Limit:
     covariance = outer.reshape(ORDERS, n, ORDERS, n) + bias
     inner = by_w @ by_w.T + by_b @ by_b.T
     return Limit(covariance, covariance + inner.reshape(ORDERS, n, ORDERS, n))
+
+
+def _quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes for w and for b, and weights that sum to one: an expectation is a product with them."""
+    places, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    weights = weights / weights.sum()
+    w, b = (grid.ravel() for grid in np.meshgrid(places, places))
+    return w, b, np.outer(weights, weights).ravel()
 
 
 @jax.jit
@@ -118,18 +123,9 @@ def lower_bound(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.ndar
     `w = E[Φ[σ(u · + v)](x)]` with u, v ~ N(0, 1), as the paper prints it. For an odd activation it
     is zero: (u, v) and (-u, -v) are as likely, and their contributions cancel.
     """
-    places, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    weights = weights / weights.sum()
-    w, b = (grid.ravel() for grid in np.meshgrid(places, places))
-    both = np.outer(weights, weights).ravel()
+    w, b, both = _quadrature(nodes)
     means = np.asarray(_features(jnp.asarray(x), w, b)[0]) @ both
     return 2 * means[0] * means[1]
-
-
-@functools.cache
-def _hessian_blocks(x: tuple[float, ...], nodes: int) -> Float[np.ndarray, "2 2 n"]:
-    index = np.arange(len(x))
-    return infinite_width(np.array(x), nodes).kernel[:2, index, :2, index].transpose(1, 2, 0)
 
 
 def hessian_limit(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.ndarray, " n"]:
@@ -139,5 +135,6 @@ def hessian_limit(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.nd
     the others have rank two, with the eigenvalues `K_01 ± √(K_00 K_11)` of the kernel of Φ. This
     is the best constant in proposition 3.7, where c̃ comes from one direction.
     """
-    k = _hessian_blocks(tuple(np.asarray(x, float).tolist()), nodes)
+    index = np.arange(len(x))
+    k = infinite_width(x, nodes).kernel[:2, index, :2, index].transpose(1, 2, 0)
     return np.abs(k[0, 1]) + np.sqrt(k[0, 0] * k[1, 1])
