@@ -30,6 +30,7 @@ TITLES = {
     "mlp": "MLP",
     "modified_mlp": "modified MLP",
     "gauss_newton": "Gauss-Newton",
+    "gradient_descent": "gradient descent",
     "levenberg_marquardt_lsmr": "Levenberg-Marquardt by LSMR",
     "newton_cg": "NysNewton-CG",
     "siren": "SIREN",
