@@ -15,6 +15,7 @@ from pinnzoo.objective import assemble
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import make_problem
 from pinnzoo.weighting import make_weighting
+from pinnzoo.weighting.causal import _update as causal_update
 from tests.oracles import residual_rows, small_network, small_points
 
 PROBLEMS = ("burgers", "schrodinger")
@@ -306,3 +307,11 @@ def test_recipes_written_before_weightings_are_read():
     for name in ("weighting", "weighting_arguments", "reweigh_every", "problem_arguments"):
         del data["phases"][0][name]
     assert Recipe.from_dict(data) == TINY
+
+
+def test_causal_weights_are_compiled_once_however_often_they_are_made():
+    problem, objective, theta = assembled("burgers")
+    make_weighting("causal", {}, problem)(objective, theta, {})
+    before = causal_update._cache_size()
+    make_weighting("causal", {}, problem)(objective, theta, {})
+    assert causal_update._cache_size() == before > 0

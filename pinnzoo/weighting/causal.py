@@ -1,5 +1,7 @@
 """Weights that let later times count only once earlier ones are solved."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -35,24 +37,36 @@ def causal(problem: Problem, tolerance: float = 1.0, chunks: int = 32) -> Weight
             f"the weighting 'causal' was given for {problem.name}, which has no time: use "
             "'ntk_trace' or 'gradient_norm'."
         )
-    begin, end = problem.domain.bounds("t")
-    names = [name for name, term in problem.terms.items() if term.region == problem.domain]
+    names = tuple(n for n, term in problem.terms.items() if term.region == problem.domain)
+    return functools.partial(
+        _update, names=names, times=problem.domain.bounds("t"), tolerance=tolerance, chunks=chunks
+    )
 
-    @jax.jit
-    def update(objective: Objective, theta: Theta, factors: Factors) -> dict[str, Array]:
-        del factors
-        equations = {term.name: term for term in objective.terms if term.name in names}
-        places, losses = {}, jnp.zeros(chunks, theta.dtype)
-        for name, term in equations.items():
-            inside = chunks * (term.points[:, 0] - begin) / (end - begin)
-            places[name] = jnp.clip(inside.astype(int), 0, chunks - 1)
-            squares = jax.vmap(term.residual, (None, 0))(theta, term.points) ** 2
-            losses += _mean_by(places[name], squares, chunks)
-        before = jnp.concatenate([jnp.zeros(1, theta.dtype), jnp.cumsum(losses)[:-1]])
-        weights = jnp.exp(-tolerance * before)
-        return {name: weights[place] for name, place in places.items()}
 
-    return update
+@functools.partial(jax.jit, static_argnames=("names", "chunks"))
+def _update(
+    objective: Objective,
+    theta: Theta,
+    factors: Factors,
+    *,
+    names: tuple[str, ...],
+    times: tuple[float, float],
+    tolerance: float,
+    chunks: int,
+) -> dict[str, Array]:
+    # Defined once, so that it is compiled once however often the weighting is made.
+    del factors
+    begin, end = times
+    equations = {term.name: term for term in objective.terms if term.name in names}
+    places, losses = {}, jnp.zeros(chunks, theta.dtype)
+    for name, term in equations.items():
+        inside = chunks * (term.points[:, 0] - begin) / (end - begin)
+        places[name] = jnp.clip(inside.astype(int), 0, chunks - 1)
+        squares = jax.vmap(term.residual, (None, 0))(theta, term.points) ** 2
+        losses += _mean_by(places[name], squares, chunks)
+    before = jnp.concatenate([jnp.zeros(1, theta.dtype), jnp.cumsum(losses)[:-1]])
+    weights = jnp.exp(-tolerance * before)
+    return {name: weights[place] for name, place in places.items()}
 
 
 def _mean_by(
