@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pinnzoo.experiments import NETWORK
 from pinnzoo.folder import EntryFolder
 from pinnzoo.metrics import Metrics
 from pinnzoo.published import PUBLISHED, Published, best_match
@@ -539,16 +540,19 @@ def _references(summaries: Sequence[Summary]) -> str:
 
 
 def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
-    """The best relative L2 errors of each optimizer, where several trained the same network.
+    """The best relative L2 errors of each optimizer, where several trained the paper's network.
 
     Args:
         entries: Each entry with the title of its problem.
         folder: Where the entries lie, relative to the file.
     """
-    best: dict[tuple[str, str], dict[str, Summary]] = {}
+    best: dict[str, dict[str, Summary]] = {}
     for summary, problem in entries:
-        row = best.setdefault((problem, summary.recipe.architecture), {})
-        optimizer = summary.recipe.phases[-1].optimizer
+        recipe = summary.recipe
+        if (recipe.architecture, dict(recipe.architecture_arguments)) != ("mlp", NETWORK):
+            continue
+        row = best.setdefault(problem, {})
+        optimizer = recipe.phases[-1].optimizer
         known = row.get(optimizer)
         error = summary.metrics["relative_l2_error"]
         if known is None or error < known.metrics["relative_l2_error"]:
@@ -564,7 +568,7 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
 
     rows = [
         (problem, *(cell(row.get(optimizer)) for optimizer in columns))
-        for (problem, _), row in sorted(best.items())
+        for problem, row in sorted(best.items())
     ]
     return _table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
 
