@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinnzoo.recipes import Recipe as Recipe
     from pinnzoo.training import finetune as finetune
     from pinnzoo.training import train as train
+    from pinnzoo.zoo import download as download
     from pinnzoo.zoo import list_entries as list_entries
     from pinnzoo.zoo import load as load
 
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "assemble",
     "diagnostics",
+    "download",
     "enable_x64",
     "evaluate",
     "finetune",
@@ -59,6 +61,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "finetune": "training",
     "list_entries": "zoo",
+    "download": "zoo",
     "load": "zoo",
     "train": "training",
 }

@@ -204,19 +204,20 @@ def front_matter(summary: Summary, problem_title: str) -> str:
     )
 
 
-def entry_card(summary: Summary, problem: "Problem") -> str:
+def entry_card(summary: Summary, problem: "Problem", address: str = "") -> str:
     """The README.md of an entry.
 
     Args:
         summary: The entry's recipe and metrics.
         problem: The problem of the recipe.
+        address: What `pinnzoo.load` takes, where that is not the entry's name.
     """
     recipe, metrics = summary.recipe, summary.metrics
     sections = [
         front_matter(summary, problem.title),
         f"# {summary.name}",
         _opening(summary, problem),
-        _usage(summary, problem),
+        _usage(address or summary.name, problem),
         "## Accuracy",
         _accuracy(metrics),
         f"![{PLOT_CAPTIONS['solution']}](plots/solution.png)",
@@ -271,7 +272,7 @@ def _link(citation: str) -> str:
     return f"[{citation}]({hosts[kind]}{number})" if kind in hosts else citation
 
 
-def _usage(summary: Summary, problem: "Problem") -> str:
+def _usage(address: str, problem: "Problem") -> str:
     bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
     point = ", ".join(f"{low + 0.25 * (high - low):g}" for low, high in bounds)
     return "\n".join(
@@ -280,7 +281,7 @@ def _usage(summary: Summary, problem: "Problem") -> str:
             "import pinnzoo",
             "",
             "pinnzoo.enable_x64()",
-            f'entry = pinnzoo.load("{summary.name}")',
+            f'entry = pinnzoo.load("{address}")',
             f"entry.predict([[{point}]])  # columns: {', '.join(problem.coords)}",
             "entry.model  # a live flax.nnx module; entry.ntk, entry.history, entry.snapshots",
             "```",

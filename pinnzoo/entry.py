@@ -1,6 +1,7 @@
 """An entry of the zoo: a trained network with its recipe, its figures and its records."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,6 +227,49 @@ class Entry:
 
         parts = store.Parts(self.recipe, nnx.state(self.model), self.metrics, self.records)
         return store.save(parts, folder, overwrite=overwrite, command=command)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        token: str | bool | None = None,
+        tag: str | None = None,
+        command: str | None = None,
+    ) -> str:
+        """Publish the entry on the Hugging Face Hub, with its card and plots, in one commit.
+
+        Anyone loads it with `pinnzoo.load("hf-hub:organization/name")`.
+
+        Args:
+            repository: `organization/name`; made if it is not there.
+            private: Make a new repository private.
+            token: Access token that may write; by default the one that `hf auth login` stored.
+            tag: A tag for the commit.
+            command: How to make this entry, for the record.
+
+        Returns:
+            The commit, 40 hexadecimal digits: `"hf-hub:organization/name@" + commit` never changes.
+
+        Raises:
+            IntegrityError: The entry is not in a state to be published, such as NaN weights.
+            DownloadError: The name is none, or the Hub refuses or cannot be reached.
+        """
+        from pinnzoo import hub, publishing
+        from pinnzoo.cards import entry_card, summarize
+        from pinnzoo.folder import CARD, PLOTS
+        from pinnzoo.plots import save_plots
+
+        address = f"hf-hub:{repository}"
+        hub.parse_address(address)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = self.save(Path(scratch, self.name), command=command)
+            folder = EntryFolder.open(path)
+            card = entry_card(summarize(folder), self.problem, address)
+            (path / CARD).write_text(card, encoding="utf-8")
+            save_plots(self, path / PLOTS)
+            api = hub.client(token)
+            return publishing.push(folder, repository, api=api, tag=tag, private=private)
 
     def __repr__(self) -> str:
         return (

@@ -51,6 +51,10 @@ class IntegrityError(EntryError):
     """Bytes, hashes, dtypes or golden values of an entry that are not what they should be."""
 
 
+class DownloadError(EntryError):
+    """An entry that cannot be brought from the Hugging Face Hub, or put there."""
+
+
 class FormatVersionError(EntryError):
     """An entry written in a format that this version of pinnzoo does not read."""
 

@@ -9,7 +9,9 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -84,6 +86,10 @@ def manifest_json(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
+Fetch = Callable[[Iterable[str]], None]
+"""Puts files of the manifest into the folder, by their paths."""
+
+
 @dataclass(frozen=True)
 class EntryFolder:
     """A folder whose manifest is sound and lists exactly the files that are there.
@@ -91,14 +97,20 @@ class EntryFolder:
     Attributes:
         path: The folder.
         manifest: The content of its `manifest.json`.
+        fetch: Brings files that are not there yet, or damaged; None if all must be there.
     """
 
     path: Path
     manifest: Manifest
+    fetch: Fetch | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "EntryFolder":
+    def open(cls, path: str | os.PathLike[str], *, fetch: Fetch | None = None) -> "EntryFolder":
         """Read the manifest and compare it with the list of files; no other file is read.
+
+        Args:
+            path: The folder.
+            fetch: How to bring files of the manifest that are missing, once they are read.
 
         Raises:
             EntryError: There is no such folder, or it is not one of an entry.
@@ -113,15 +125,26 @@ class EntryFolder:
         present = _list_files(folder)
         stated = manifest["files"]
         for name in sorted({*present, *stated}):
-            if name not in present:
-                raise _damaged(folder, name, "is missing")
             if name not in stated:
                 raise _damaged(folder, name, "is not in the manifest")
-            if present[name] != stated[name]["size"]:
+            if fetch is None and name not in present:
+                raise _damaged(folder, name, "is missing")
+            if fetch is None and present[name] != stated[name]["size"]:
                 raise _damaged(
                     folder, name, f"has {present[name]} bytes, not {stated[name]['size']}"
                 )
-        return cls(folder, manifest)
+        return cls(folder, manifest, fetch)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Bring those files that are not there; nothing without `fetch`.
+
+        Raises:
+            DownloadError: One cannot be had.
+        """
+        if self.fetch is not None:
+            missing = [name for name in names if not (self.path / name).is_file()]
+            if missing:
+                self.fetch(missing)
 
     def read(self, name: str) -> bytes:
         """The content of a file of the manifest.
@@ -130,7 +153,11 @@ class EntryFolder:
             IntegrityError: It is not what the manifest says.
         """
         expected = self.manifest["files"][name]
+        self.require([name])
         content = _read(self.path, name, expected["size"])
+        if record(content) != expected and self.fetch is not None:
+            self.fetch([name])
+            content = _read(self.path, name, expected["size"])
         if record(content) != expected:
             raise _damaged(self.path, name, "has another SHA-256 than the manifest states")
         return content
@@ -141,9 +168,10 @@ class EntryFolder:
         Raises:
             IntegrityError: One is not what the manifest says.
         """
-        for name in self.manifest["files"]:
-            if tree is None or name.startswith(f"{tree}/"):
-                self.read(name)
+        names = [n for n in self.manifest["files"] if tree is None or n.startswith(f"{tree}/")]
+        self.require(names)
+        for name in names:
+            self.read(name)
 
     def recipe(self) -> Recipe:
         """The recipe, which must be that of the manifest's entry.
@@ -179,6 +207,27 @@ class EntryFolder:
             IntegrityError: The file is damaged, or holds anything but plain arrays.
         """
         return _unpack(self.read(name), self.path, name)
+
+
+def write_file(path: Path, content: bytes, scratch: Path | None = None) -> None:
+    """A file that appears in one move, whoever else writes it at the same time.
+
+    Args:
+        path: Where; its folders are made.
+        content: The bytes.
+        scratch: Folder on the same disk for the unfinished file; by default that of the file.
+    """
+    scratch = scratch or path.parent
+    for folder in (path.parent, scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=scratch, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _damaged(folder: Path, name: str, what: str) -> IntegrityError:

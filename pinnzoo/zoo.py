@@ -1,4 +1,4 @@
-"""Finding entries by name: in this repository, in the package, in the user's cache.
+"""Finding entries by name: in this repository, in the package, in the user's cache, on the Hub.
 
 Imports no JAX until an entry is loaded.
 """
@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pinnzoo.errors import EntryError, IntegrityError, UnknownNameError
 from pinnzoo.folder import MANIFEST, EntryFolder
+from pinnzoo.hub import (
+    Remote,
+    cache_folder,
+    open_remote,
+    parse_address,
+    read_registry,
+    resolve,
+)
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
     from pinnzoo.metrics import Metrics
     from pinnzoo.recipes import Recipe
-
-CACHE_VARIABLE = "PINNZOO_CACHE"
-"""Environment variable that names the cache folder."""
-
-
-def cache_folder() -> Path:
-    """Where downloaded entries are kept: `$PINNZOO_CACHE`, or `~/.cache/pinnzoo`."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given).expanduser() if given else Path("~/.cache/pinnzoo").expanduser()
 
 
 def search_folders() -> list[Path]:
@@ -38,12 +37,12 @@ def search_folders() -> list[Path]:
 
 
 def list_entries(pattern: str = "*") -> list[str]:
-    """Names of all entries that are on this machine, sorted.
+    """Names of all entries, sorted: those on this machine and those published on the Hub.
 
     Args:
         pattern: Shell-style, such as "burgers*"; short forms of names match too.
     """
-    names = set()
+    names = set(read_registry()["entries"])
     for folder in search_folders():
         try:
             found = [item.name for item in os.scandir(folder) if is_entry_name(item.name)]
@@ -57,18 +56,17 @@ def list_entries(pattern: str = "*") -> list[str]:
     )
 
 
-def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of an entry.
+def find(name_or_path: str | os.PathLike[str]) -> Path | None:
+    """The folder of an entry that is on this machine, or None.
 
     Looked up, in this order: an existing folder, this repository's `checkpoints/`, the entries in
-    the package, the cache, the Hub.
+    the package, the cache.
 
     Args:
         name_or_path: Name, short form or folder of an entry.
 
     Raises:
         EntryError: A path that is not the folder of an entry.
-        UnknownNameError: There is no entry of that name.
     """
     text = os.fspath(name_or_path)
     folder = Path(text).expanduser()
@@ -76,7 +74,8 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         if not _has_manifest(folder):
             raise EntryError(
                 f"{text!r} is not the folder of an entry, there is no {MANIFEST} in it: give such "
-                "a folder, or one of the names of `pinnzoo list`."
+                "a folder, one of the names of `pinnzoo list`, or hf-hub:organization/name for a "
+                "repository on the Hub."
             )
         return folder
     name = resolve_entry_name(text)
@@ -84,7 +83,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         for place in search_folders():
             if _has_manifest(place / name):
                 return place / name
-    return _download(text)
+    return None
 
 
 def _is_path(given: str | os.PathLike[str]) -> bool:
@@ -101,30 +100,72 @@ def _has_manifest(folder: Path) -> bool:
         return False
 
 
-def _download(name: str) -> Path:
-    """The folder of an entry that is on the Hub, brought into the cache.
-
-    There is no registry of published entries yet, so that no name is known here.
-    """
-    raise UnknownNameError.of("entry", name, list_entries())
-
-
-def open_entry(name_or_path: str | os.PathLike[str]) -> EntryFolder:
+def open_entry(
+    name_or_path: str | os.PathLike[str],
+    *,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> EntryFolder:
     """The folder of an entry with its manifest checked; reads no weights and imports no JAX.
+
+    An entry that is not on this machine is brought from the Hub, its weights at once and the rest
+    when it is read.
+
+    Args:
+        name_or_path: See `load`.
+        token: See `load`.
+        local_files_only: See `load`.
 
     Raises:
         EntryError: There is no such folder, or it is damaged or of another format.
+        DownloadError: It cannot be brought from the Hub.
         UnknownNameError: There is no entry of that name.
     """
-    folder = EntryFolder.open(find(name_or_path))
-    by_name = isinstance(name_or_path, str) and is_entry_name(resolve_entry_name(name_or_path))
-    expected = folder.path.name
-    if by_name and folder.path.parent in search_folders() and folder.manifest["entry"] != expected:
+    access = {"token": token, "local_files_only": local_files_only}
+    given = name_or_path if isinstance(name_or_path, str) else ""
+    if address := parse_address(given):
+        return open_remote(resolve(*address, **access))
+    place, expected = find(name_or_path), resolve_entry_name(given)
+    if place is not None:
+        folder = EntryFolder.open(place)
+        named = is_entry_name(expected) and place.parent in search_folders()
+    else:
+        pins = read_registry()["entries"]
+        if expected not in pins:
+            raise UnknownNameError.of("entry", os.fspath(name_or_path), list_entries())
+        pin = pins[expected]
+        remote = Remote(pin["repository"], pin["revision"], **access)
+        folder, named = open_remote(remote, pin["manifest"]), True
+    if named and folder.manifest["entry"] != expected:
         raise IntegrityError(
-            f"the folder {str(folder.path)!r} holds the entry {folder.manifest['entry']!r}: "
-            "its name must be that of the entry."
+            f"the folder {str(folder.path)!r} holds the entry {folder.manifest['entry']!r}, not "
+            f"{expected!r}: its name must be that of the entry."
         )
     return folder
+
+
+def download(
+    name_or_path: str | os.PathLike[str],
+    *,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Bring all files of an entry to this machine, checked, so that it works without a network.
+
+    Args:
+        name_or_path: See `load`.
+        token: See `load`.
+        local_files_only: See `load`.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PinnzooError: See `load`.
+    """
+    folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
+    folder.verify()
+    return folder.path
 
 
 def read_recipe(name_or_path: str | os.PathLike[str]) -> "Recipe":
@@ -146,23 +187,31 @@ def read_metrics(name_or_path: str | os.PathLike[str]) -> "Metrics":
 
 
 def load(
-    name_or_path: str | os.PathLike[str], *, verify: Literal["read", "all"] = "read"
+    name_or_path: str | os.PathLike[str],
+    *,
+    verify: Literal["read", "all"] = "read",
+    token: str | bool | None = None,
+    local_files_only: bool = False,
 ) -> "Entry":
     """Load an entry.
 
     Args:
-        name_or_path: A name of `list_entries()`, a short form such as "burgers-mlp-lm", or a
-            folder that `entry.save` wrote.
+        name_or_path: A name of `list_entries()`, a short form such as "burgers-mlp-lm", a folder
+            that `entry.save` wrote, or "hf-hub:organization/name", with "@revision" if wanted, for
+            any entry on the Hugging Face Hub.
         verify: "read" checks every file before it is read, and reads history, kernels and
             snapshots when they are first touched; "all" reads and checks everything now.
+        token: Access token for private repositories; by default the one that is stored, if any.
+        local_files_only: Ask no network.
 
     Raises:
         UnknownNameError: There is no entry, problem, or architecture of that name.
+        DownloadError: The entry cannot be brought from the Hub.
         PrecisionError: A float64 entry while JAX has that switched off.
         IntegrityError: The entry is damaged.
         FormatVersionError: The entry is of another format.
     """
-    folder = open_entry(name_or_path)
+    folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     from pinnzoo.entry import Entry
 
     return Entry.read(folder, verify=verify)

@@ -218,6 +218,30 @@ def files(console: Any, data: Mapping[str, Any]) -> None:
         console.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
+def publication(console: Any, data: Mapping[str, Mapping[str, int]]) -> None:
+    """What would be published: a tree of files for each repository."""
+    from rich.tree import Tree
+
+    for repository, sizes in data.items():
+        tree = Tree(f"{repository}  ({sum(sizes.values()):,} bytes)")
+        branches = {"": tree}
+        for name, size in sorted(sizes.items()):
+            *folders, last = name.split("/")
+            for depth, folder in enumerate(folders, 1):
+                key, above = "/".join(folders[:depth]), "/".join(folders[: depth - 1])
+                if key not in branches:
+                    branches[key] = branches[above].add(folder)
+            branches["/".join(folders)].add(f"{last}  {size:,}")
+        console.print(tree, markup=False, highlight=False)
+
+
+def published(console: Any, data: Mapping[str, Any]) -> None:
+    """What was published, and where it is pinned."""
+    for name, where in data["pins"].items():
+        console.print(f"{name}: {where}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"wrote {data['registry']}", soft_wrap=True, markup=False)
+
+
 def stale(console: Any, data: Mapping[str, Any]) -> None:
     """Cards that differ from what would be printed."""
     if not data["stale"]:

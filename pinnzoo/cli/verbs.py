@@ -5,6 +5,7 @@ Whatever needs JAX or matplotlib is imported in the verb that needs it, so that 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from pinnzoo.errors import EntryError, PinnzooError
 if TYPE_CHECKING:
     from pinnzoo.cards import Summary
     from pinnzoo.entry import Entry
+    from pinnzoo.recipes import Recipe
 
 app = typer.Typer(
     cls=Verbs,
@@ -26,7 +28,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry's name, alias or folder.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="An entry's name, alias, folder, or hf-hub:org/name."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Workdir = Annotated[
     Path | None,
@@ -92,7 +97,7 @@ def list_(
     rows, damaged = [], False
     for name in zoo.list_entries(pattern):
         try:
-            rows.append(_row(_summary(name)[0]))
+            rows.append(_published_row(name) if zoo.find(name) is None else _local_row(name))
         except PinnzooError as error:
             # One damaged folder must not hide all others.
             complain(str(error))
@@ -102,20 +107,33 @@ def list_(
         raise typer.Exit(FAILED)
 
 
-def _row(summary: "Summary") -> dict[str, Any]:
+def _local_row(name: str) -> dict[str, Any]:
+    summary, _ = _summary(name)
+    return _row(summary.recipe, summary.metrics)
+
+
+def _published_row(name: str) -> dict[str, Any]:
+    """What the registry tells of an entry that was not downloaded yet."""
+    from pinnzoo.hub import read_registry
+    from pinnzoo.recipes import Recipe
+
+    pin = read_registry()["entries"][name]
+    return _row(Recipe.from_json(pin["recipe"]), pin["figures"])
+
+
+def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
     from pinnzoo.cards import problem_title
 
-    recipe, metrics = summary.recipe, summary.metrics
     return {
-        "name": summary.name,
+        "name": recipe.name,
         "problem": recipe.problem,
         "problem_title": problem_title(recipe),
         "architecture": recipe.architecture,
         "optimizers": [phase.optimizer for phase in recipe.phases],
-        "relative_l2_error": metrics["relative_l2_error"],
-        "parameters": metrics["parameters"],
-        "steps": metrics["steps"],
-        "wall_time_seconds": metrics["wall_time_seconds"],
+        "relative_l2_error": figures["relative_l2_error"],
+        "parameters": int(figures["parameters"]),
+        "steps": int(figures["steps"]),
+        "wall_time_seconds": figures["wall_time_seconds"],
     }
 
 
@@ -315,6 +333,72 @@ def plot(
         entry = _load(name)
         paths = save_plots(entry, out or Path(entry.name), chosen)
     emit({"name": entry.name, "files": paths}, as_json, screens.files)
+
+
+@app.command()
+def download(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help='Names, aliases, "burgers*", or hf-hub:org/name.'),
+    ],
+    token: Annotated[str | None, typer.Option(help="Access token; the stored one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring entries to this machine, all of their files, checked."""
+    from pinnzoo import zoo
+    from pinnzoo.cli import screens
+
+    with stdout_for_json(as_json):
+        found = {name: zoo.download(name, token=token) for name in _matching(names)}
+    emit({"files": list(found.values())}, as_json, screens.files)
+
+
+@app.command()
+def publish(
+    namespace: Annotated[str, typer.Argument(help="User or organization on the Hub.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries; all by default.")
+    ] = None,
+    tag: Annotated[str, typer.Option(help="Name of the release; v and the version.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files, send none.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make repositories private.")] = False,
+    root: Annotated[Path, typer.Option(help="Folder that holds checkpoints/.")] = Path(),
+    registry: Annotated[
+        Path | None, typer.Option(help="The registry to write; that of the package in --root.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish entries on the Hugging Face Hub and pin them in the registry."""
+    from importlib.metadata import version
+
+    from pinnzoo import hub, publishing
+    from pinnzoo.cli import screens
+    from pinnzoo.cli.printing import entry_folders
+    from pinnzoo.folder import EntryFolder
+
+    folders = [EntryFolder.open(path) for path in entry_folders(root, names or [])]
+    if dry_run:
+        plan = [publishing.prepare(f, f"{namespace}/{f.manifest['entry']}") for f in folders]
+        emit(
+            {p.repository: {name: len(content) for name, content in p.files.items()} for p in plan},
+            as_json,
+            screens.publication,
+        )
+        return
+    with stdout_for_json(as_json):
+        made = publishing.publish(
+            folders,
+            namespace,
+            tag=tag or f"v{version('pinnzoo')}",
+            api=hub.client(),
+            private=private,
+        )
+        path = registry or root / "pinnzoo" / "registry.json"
+        if path.is_file():
+            made["entries"] = {**hub.read_registry(path)["entries"], **made["entries"]}
+        hub.write_registry(path, made)
+    pins = {name: f"{p['repository']}@{p['revision']}" for name, p in made["entries"].items()}
+    emit({"registry": path, "release": made["release"], "pins": pins}, as_json, screens.published)
 
 
 @app.command()

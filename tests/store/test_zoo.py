@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import zoo
+from pinnzoo import hub, zoo
 from pinnzoo.errors import EntryError, IntegrityError, UnknownNameError
 from pinnzoo.recipes import resolve_entry_name
 from tests.store.made_entries import edit_json
@@ -20,7 +20,7 @@ def cache(stored, tmp_path, monkeypatch):
     """A cache folder with one entry, where nothing else is to be found."""
     folder = tmp_path / "cache"
     shutil.copytree(stored, folder / NAME)
-    monkeypatch.setenv(zoo.CACHE_VARIABLE, str(folder))
+    monkeypatch.setenv(hub.CACHE_VARIABLE, str(folder))
     monkeypatch.setattr(zoo, "search_folders", lambda: [zoo.cache_folder()])
     return folder
 
@@ -41,7 +41,7 @@ def test_what_is_no_entry_is_not_listed(cache):
 
 
 def test_missing_cache_folder_is_an_empty_one(tmp_path, monkeypatch):
-    monkeypatch.setenv(zoo.CACHE_VARIABLE, str(tmp_path / "missing"))
+    monkeypatch.setenv(hub.CACHE_VARIABLE, str(tmp_path / "missing"))
     monkeypatch.setattr(zoo, "search_folders", lambda: [zoo.cache_folder()])
     assert pinnzoo.list_entries() == []
     with pytest.raises(UnknownNameError, match="none exist here"):
@@ -75,7 +75,7 @@ def test_the_first_folder_that_has_an_entry_wins(cache, stored, tmp_path, monkey
 
 
 def test_checkout_package_and_cache_are_searched_in_this_order(monkeypatch, tmp_path):
-    monkeypatch.setenv(zoo.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(hub.CACHE_VARIABLE, str(tmp_path))
     *_, package, cache = zoo.search_folders()
     assert package.parts[-2:] == ("pinnzoo", "checkpoints")
     assert cache == tmp_path
@@ -84,7 +84,7 @@ def test_checkout_package_and_cache_are_searched_in_this_order(monkeypatch, tmp_
 
 
 def test_cache_is_in_the_home_folder_unless_it_is_named(monkeypatch, tmp_path):
-    monkeypatch.delenv(zoo.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv(hub.CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert zoo.cache_folder() == tmp_path / ".cache" / "pinnzoo"
 

@@ -1,0 +1,138 @@
+"""Entries to a real server by the real client: what is sent, when, and what is not."""
+
+import socket
+
+import pytest
+
+import pinnzoo
+from pinnzoo import hub, publishing
+from pinnzoo.errors import DownloadError, EntryError, IntegrityError
+from pinnzoo.folder import CARD, EntryFolder
+from tests.store.made_entries import edit_json, made_entry
+
+NAME = "burgers-mlp-levenberg_marquardt"
+REPOSITORY = f"loop/{NAME}"
+
+
+def publish(folder, tag="v1"):
+    return publishing.publish([EntryFolder.open(folder)], "loop", tag=tag, api=hub.client())
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy of the entry's folder that may be changed."""
+    import shutil
+
+    return shutil.copytree(made, tmp_path / made.name)
+
+
+def test_repository_holds_the_entry_in_one_commit_and_the_tag_comes_last(server, made):
+    pins = publish(made)
+    there = server.state.repositories[REPOSITORY]
+    assert len(there.commits) == 2
+    files = {p.relative_to(made).as_posix(): p for p in made.rglob("*") if p.is_file()}
+    tree = there.commits[there.head]
+    assert {name: file.content for name, file in tree.items() if name != ".gitattributes"} == {
+        name: path.read_bytes() for name, path in files.items()
+    }
+    assert there.tags == {"v1": there.head} == {"v1": pins["entries"][NAME]["revision"]}
+    order = [line for line in server.state.log if "/commit/" in line or "/tag/" in line]
+    assert [line.split("/")[-2] for line in order] == ["commit", "tag"]
+    (collection,) = server.state.collections.values()
+    assert [item["id"] for item in collection["items"]] == [REPOSITORY]
+
+
+def test_publishing_again_sends_nothing(server, made):
+    first = publish(made)
+    server.state.log.clear()
+    assert publish(made) == first
+    sent = [line for line in server.state.log if not line.startswith(("GET", "HEAD"))]
+    assert [line for line in sent if "create" not in line and "collections" not in line] == []
+    assert len(server.state.repositories[REPOSITORY].commits) == 2
+
+
+def test_changed_entry_is_one_more_commit_without_what_is_gone(server, own):
+    publish(own)
+    (own / "plots" / "solution.png").rename(own / "plots" / "drift.png")
+    (own / CARD).write_text("---\nlibrary_name: pinnzoo\n---\nnew\n")
+    publish(own, tag="v2")
+    there = server.state.repositories[REPOSITORY]
+    tree = there.commits[there.head]
+    assert len(there.commits) == 3
+    assert tree[CARD].content.endswith(b"new\n")
+    assert "plots/drift.png" in tree
+    assert "plots/solution.png" not in tree
+    assert set(there.tags) == {"v1", "v2"}
+
+
+def test_tag_that_is_elsewhere_is_not_moved(server, own):
+    publish(own)
+    (own / CARD).write_text("---\nlibrary_name: pinnzoo\n---\nnew\n")
+    with pytest.raises(DownloadError, match="another tag"):
+        publish(own)
+
+
+def test_token_that_may_not_write_is_refused_in_a_sentence(server, made, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    with pytest.raises(DownloadError, match="cannot be written"):
+        publish(made)
+
+
+def test_entry_that_names_this_machine_is_not_sent(server, own, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "a-very-own-machine")
+    (own / CARD).write_text("trained on a-very-own-machine")
+    with pytest.raises(EntryError, match="a-very-own-machine"):
+        publish(own)
+    assert not server.state.repositories
+
+
+def test_entry_that_is_damaged_large_or_without_card_is_not_sent(server, own, monkeypatch):
+    (own / CARD).rename(own.parent / CARD)
+    with pytest.raises(EntryError, match="pinnzoo cards"):
+        publish(own)
+    (own.parent / CARD).rename(own / CARD)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "MAX_ENTRY", 1000)
+        with pytest.raises(EntryError, match="at most 1000"):
+            publish(own)
+    content = bytearray((own / "golden.npz").read_bytes())
+    content[50] ^= 1
+    (own / "golden.npz").write_bytes(content)
+    with pytest.raises(IntegrityError):
+        publish(own)
+    assert not server.state.repositories
+
+
+def test_own_entry_is_pushed_with_card_and_plots_and_loads_by_its_address(server):
+    entry = made_entry()
+    commit = entry.push_to_hub("me/my-pinn", tag="first", private=True)
+    there = server.state.repositories["me/my-pinn"]
+    assert there.private
+    assert there.tags == {"first": commit}
+    tree = there.commits[commit]
+    assert b'pinnzoo.load("hf-hub:me/my-pinn")' in tree[CARD].content
+    assert {name for name in tree if name.startswith("plots/")} >= {"plots/solution.png"}
+    again = pinnzoo.load(f"hf-hub:me/my-pinn@{commit}", verify="all")
+    assert again.recipe == entry.recipe
+    with pytest.raises(DownloadError, match="organization/name"):
+        entry.push_to_hub("my-pinn")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("problem", "maxwell_3d"), ("architecture", "transformer")]
+)
+def test_entry_of_a_newer_version_is_refused_by_name(server, own, key, name):
+    edit_json(own / "config.json", lambda data: data.update({key: name}))
+    renamed = NAME.replace("burgers" if key == "problem" else "mlp", name)
+    edit_json(own / "manifest.json", lambda data: data.update(entry=renamed))
+    rewrite_manifest(own)
+    publishing.push(EntryFolder.open(own), "them/theirs", api=hub.client())
+    with pytest.raises(pinnzoo.PinnzooError, match=name):
+        pinnzoo.load("hf-hub:them/theirs")
+
+
+def rewrite_manifest(path):
+    from pinnzoo.folder import record
+
+    content = (path / "config.json").read_bytes()
+    edit_json(path / "manifest.json", lambda d: d["files"].update({"config.json": record(content)}))
