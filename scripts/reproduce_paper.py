@@ -20,21 +20,25 @@ import typer
 import pinnzoo
 from pinnzoo import plots
 from pinnzoo.experiments import FIGURES, SEEDS
-from pinnzoo.paper import page, toys
+from pinnzoo.paper import dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
-from pinnzoo.paper.results import sweep
+from pinnzoo.paper.results import reduce_entry, reduce_flow, sweep
 from pinnzoo.paper.toys import Arrays, Keep
 from pinnzoo.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "paper"
 
-TOYS: dict[str, Callable[[Keep], Arrays]] = {
+COMPUTED: dict[str, Callable[[Keep], Arrays]] = {
     "1a": toys.sweep_norms,
     "1b": toys.sweep_drifts,
     "2a": toys.sweep_hessians,
+    "2b": dynamics.sweep_dynamics,
 }
-NAMES = sorted([*TOYS, *FIGURES])
+FLOWS = ("4b",)
+TRAINED_FIRST = ("2b",)
+"""Figures of networks that other figures train."""
+NAMES = sorted([*COMPUTED, *FIGURES], key=lambda name: (name in TRAINED_FIRST, name))
 
 
 def train(recipe: Recipe, workdir: Path) -> pinnzoo.Entry:
@@ -64,9 +68,11 @@ def read_stored() -> dict[str, Arrays]:
 def run_sweep(name: str, workdir: Path, seeds: int) -> Arrays:
     """The arrays of a figure, resumed from what is in `workdir`."""
     keep = keep_in(workdir / name)
-    if name in TOYS:
-        return TOYS[name](keep)
-    return sweep(FIGURES[name], functools.partial(train, workdir=workdir / name), keep, seeds)
+    if name in COMPUTED:
+        return COMPUTED[name](keep)
+    reduce = reduce_flow if name in FLOWS else reduce_entry
+    train_here = functools.partial(train, workdir=workdir / name)
+    return sweep(FIGURES[name], train_here, keep, seeds, reduce)
 
 
 def keep_in(folder: Path) -> Keep:
@@ -92,7 +98,9 @@ def write(path: Path, arrays: Arrays) -> None:
 
 
 def main(
-    figure: Annotated[str, typer.Option(help=f"One of {', '.join(NAMES)}, or all.")] = "all",
+    figure: Annotated[
+        str, typer.Option(help=f"One of {', '.join(sorted(NAMES))}, or all.")
+    ] = "all",
     rerun: Annotated[bool, typer.Option(help="Run the sweeps again.")] = False,
     seeds: Annotated[int, typer.Option(help="How often each training is repeated.")] = SEEDS,
     workdir: Annotated[Path, typer.Option(help="Folder for unfinished sweeps.")] = Path("runs"),

@@ -13,6 +13,9 @@ LINEAR, NONLINEAR = "toy_linear", "toy_nonlinear"
 WIDE = 300
 """Widths from here on count as wide: power laws are fitted to them."""
 
+RANK = 1e-13
+"""Singular values below this share of the largest are lost in rounding."""
+
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
     """Exponent of the power law through (x, y), by least squares on logarithms."""
@@ -141,6 +144,44 @@ def hessians(arrays: Arrays) -> Hessians:
     )
 
 
+class Rates(NamedTuple):
+    """Figure 2b.
+
+    Attributes:
+        first: Smallest over largest eigenvalue of the first-order dynamics that is not lost in
+            rounding, of the network that Adam trained.
+        slow: Share of the eigenvalues of those dynamics below a thousandth of the largest.
+        second: Share of the eigenvalues of the dynamics of LM above one half.
+        damping: λ at the end.
+    """
+
+    first: float
+    slow: float
+    second: float
+    damping: float
+
+
+def first_order(values: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """Eigenvalues of `J Jᵀ` over the largest, from the singular values of J."""
+    return (values / values[0]) ** 2
+
+
+def second_order(values: Float[np.ndarray, " k"], damping: float) -> Float[np.ndarray, " k"]:
+    """Eigenvalues of `J (JᵀJ + λ I)⁻¹ Jᵀ`; those of Gauss-Newton are one on the range of J."""
+    return values**2 / (values**2 + damping)
+
+
+def rates(arrays: Arrays) -> Rates:
+    """What figure 2b shows."""
+    first = first_order(arrays["Adam.singular_values"])
+    damping = float(arrays["damping"])
+    second = second_order(arrays["LM.singular_values"], damping)
+    kept = arrays["Adam.singular_values"] > RANK * arrays["Adam.singular_values"][0]
+    return Rates(
+        float(first[kept][-1]), float((first < 1e-3).mean()), float((second > 0.5).mean()), damping
+    )
+
+
 class Spread(NamedTuple):
     """Errors of one training over its seeds.
 
@@ -174,3 +215,28 @@ def advantage(arrays: Arrays, first: str = "Adam", second: str = "LM") -> float:
     """How many times the error of one training is above that of another, in geometric means."""
     spreads = finals(arrays)
     return spreads[first].mean / spreads[second].mean
+
+
+class Flow(NamedTuple):
+    """Figure 4b.
+
+    Attributes:
+        errors: Mean over time and seeds of the relative L2 error of the velocity, by label.
+        seconds: Wall time by label: the least over seeds for Adam, the largest for LM.
+        ratio: Error of LM over that of Adam.
+    """
+
+    errors: dict[str, float]
+    seconds: dict[str, float]
+    ratio: float
+
+
+def flow(arrays: Arrays) -> Flow:
+    """What figure 4b shows."""
+    pick = {"Adam": min, "LM": max}
+    errors, seconds = {}, {}
+    for label, extreme in pick.items():
+        of = [f"{label}/{seed}" for seed in arrays["seeds"]]
+        errors[label] = float(np.mean([arrays[f"{key}/velocity_error"] for key in of]))
+        seconds[label] = float(extreme(arrays[f"{key}/wall_time"] for key in of))
+    return Flow(errors, seconds, errors["LM"] / errors["Adam"])

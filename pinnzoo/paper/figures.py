@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pinnzoo.paper.claims import LINEAR, NONLINEAR, finals
+from pinnzoo.paper.claims import LINEAR, NONLINEAR, RANK, finals, first_order, second_order
 from pinnzoo.paper.toys import Arrays
 from pinnzoo.plots import COLORS, new_figure, styled
 
@@ -27,6 +27,26 @@ def _widths(axes: "Axes", quantity: str) -> None:
     axes.set_ylabel(quantity)
 
 
+def _band(
+    axes: "Axes",
+    x: np.ndarray,
+    low: np.ndarray,
+    middle: np.ndarray,
+    high: np.ndarray,
+    **style: Any,
+) -> None:
+    """A line in its shaded band."""
+    axes.plot(x, middle, **style)
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
+
+
+def _log_band(axes: "Axes", x: np.ndarray, values: np.ndarray, **style: Any) -> None:
+    """Geometric mean over the first axis and its spread: errors of seeds differ by factors."""
+    logs = np.log(values)
+    middle, spread = logs.mean(axis=0), logs.std(axis=0)
+    _band(axes, x, *np.exp([middle - spread, middle, middle + spread]), **style)
+
+
 def _power(axes: "Axes", widths: np.ndarray, at: float, exponent: float = -0.5) -> None:
     """A dotted line of a given slope through a value at the largest width."""
     line = at * (widths / widths[-1]) ** exponent
@@ -42,9 +62,9 @@ def kernel_norms(arrays: Arrays) -> "Figure":
     for name, label in NAMES.items():
         norms, color = arrays[f"{name}.norm"], TOY_COLORS[name]
         mean, spread = norms.mean(axis=1), norms.std(axis=1, ddof=1)
-        left.plot(widths, mean, "o-", color=color, markersize=3, label=label)
-        left.fill_between(widths, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)
-        middle.plot(widths, spread, "o-", color=color, markersize=3, label=label)
+        style: dict[str, Any] = {"color": color, "marker": "o", "markersize": 3, "label": label}
+        _band(left, widths, mean - spread, mean, mean + spread, **style)
+        middle.plot(widths, spread, **style)
     left.axhline(arrays[f"{LINEAR}.limit"], color="black", linestyle="--", linewidth=0.8)
     _power(middle, widths, float(arrays[f"{LINEAR}.norm"][-1].std(ddof=1)))
     _widths(left, r"$\|K(0)\|$, mean $\pm$ deviation")
@@ -73,9 +93,8 @@ def drifts(arrays: Arrays) -> "Figure":
     axes = figure.subplots()
     for name, label in NAMES.items():
         values, color = arrays[f"{name}.drift"], TOY_COLORS[name]
-        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
-        axes.plot(widths, middle, "o-", color=color, markersize=3, label=label)
-        axes.fill_between(widths, low, high, color=color, alpha=0.2, lw=0)
+        quartiles = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
+        _band(axes, widths, *quartiles, color=color, marker="o", markersize=3, label=label)
     _power(axes, widths, float(np.median(arrays[f"{LINEAR}.drift"][-1])))
     _widths(axes, r"$\|K(T) - K(0)\| \, / \, \|K(0)\|$")
     axes.legend(loc="best")
@@ -112,6 +131,29 @@ def hessians(arrays: Arrays) -> "Figure":
     return figure
 
 
+@styled
+def dynamics(arrays: Arrays) -> "Figure":
+    """Figure 2b: eigenvalues of the training dynamics, largest first."""
+    figure = new_figure(2.9, 4.8)
+    axes = figure.subplots()
+    by_adam, by_lm = (arrays[f"{label}.singular_values"] for label in ("Adam", "LM"))
+    damping = float(arrays["damping"])
+    for values, label, color in (
+        (first_order(by_adam), "first order, after Adam", COLORS[0]),
+        (first_order(by_lm), "first order, after LM", COLORS[2]),
+        (second_order(by_lm, damping), rf"LM, $\lambda$ = {damping:.0e}", COLORS[1]),
+    ):
+        axes.plot(1 + np.arange(len(values)), values, color=color, label=label)
+    rank = int((by_lm > RANK * by_lm[0]).sum())
+    axes.plot([1, rank], [1, 1], ":", color="0.2", label="Gauss-Newton")
+    axes.set_yscale("log")
+    axes.set_ylim(RANK**2, 10)
+    axes.set_xlabel("index")
+    axes.set_ylabel("eigenvalue over the largest")
+    axes.legend(loc="best")
+    return figure
+
+
 def _curve(arrays: Arrays, label: str, key: str) -> tuple[np.ndarray, np.ndarray]:
     """Mean over seeds of `key`, on the steps that all seeds have, and the errors of each seed."""
     seeds = arrays["seeds"]
@@ -130,12 +172,7 @@ def trainings(arrays: Arrays) -> "Figure":
     for label, color in zip(map(str, arrays["labels"]), COLORS, strict=False):
         for axes, key in zip(row, ("step", "seconds"), strict=True):
             x, errors = _curve(arrays, label, key)
-            logs = np.log(errors)
-            middle, spread = logs.mean(axis=0), logs.std(axis=0)
-            axes.plot(x, np.exp(middle), color=color, label=label)
-            axes.fill_between(
-                x, np.exp(middle - spread), np.exp(middle + spread), color=color, alpha=0.2, lw=0
-            )
+            _log_band(axes, x, errors, color=color, label=label)
     for axes, name in zip(row, ("step", "wall time, s"), strict=True):
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(0, None)
@@ -144,6 +181,27 @@ def trainings(arrays: Arrays) -> "Figure":
     row[0].set_ylabel("relative $L^2$ error")
     handles, labels = row[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def flow(arrays: Arrays) -> "Figure":
+    """Figure 4b: error against wall time, and that of the trained velocity over physical time."""
+    figure = new_figure(2.9)
+    left, right = figure.subplots(1, 2)
+    for label, color in zip(map(str, arrays["labels"]), COLORS, strict=False):
+        x, errors = _curve(arrays, label, "seconds")
+        _log_band(left, x, errors, color=color, label=label)
+        velocity = np.stack([arrays[f"{label}/{s}/velocity_error"] for s in arrays["seeds"]])
+        times = arrays[f"{label}/{arrays['seeds'][0]}/times"]
+        _log_band(right, times, velocity, color=color, label=label)
+    left.set_xlabel("wall time, s")
+    left.set_ylabel("relative $L^2$ error of u, v and p")
+    right.set_xlabel("$t$")
+    right.set_ylabel("relative $L^2$ error of u and v")
+    for axes in (left, right):
+        axes.set_yscale("log")
+    left.legend(loc="best")
     return figure
 
 
@@ -158,17 +216,8 @@ def sweep_of_convection(arrays: Arrays) -> "Figure":
         series.setdefault(method, []).append((float(beta), spread.errors))
     for (method, points), color in zip(series.items(), COLORS, strict=False):
         betas = np.array([beta for beta, _ in points])
-        logs = np.log(np.stack([errors for _, errors in points]))
-        middle, deviation = logs.mean(axis=1), logs.std(axis=1)
-        axes.plot(betas, np.exp(middle), "o-", color=color, markersize=3, label=method)
-        axes.fill_between(
-            betas,
-            np.exp(middle - deviation),
-            np.exp(middle + deviation),
-            color=color,
-            alpha=0.2,
-            lw=0,
-        )
+        errors = np.stack([errors for _, errors in points], axis=1)
+        _log_band(axes, betas, errors, color=color, marker="o", markersize=3, label=method)
     axes.set_yscale("log")
     axes.set_xlabel(r"$\beta$")
     axes.set_ylabel("relative $L^2$ error")
@@ -180,8 +229,10 @@ DRAW: dict[str, Draw] = {
     "1a": kernel_norms,
     "1b": drifts,
     "2a": hessians,
+    "2b": dynamics,
     "3a": trainings,
     "3b": sweep_of_convection,
     "4a": trainings,
+    "4b": flow,
     "5": trainings,
 }
