@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import hub, zoo
+from pinnzoo.cli import app
 from pinnzoo.errors import DownloadError, IntegrityError, PinnzooError, UnknownNameError
-from pinnzoo.folder import MANIFEST, SNAPSHOTS
+from pinnzoo.folder import GOLDEN, MANIFEST, SNAPSHOTS, EntryFolder
 
 NAME = "burgers-mlp-levenberg_marquardt"
 POINTS = [[0.5, 0.1], [0.25, -0.3]]
@@ -205,3 +207,15 @@ def test_damaged_registry_is_refused(monkeypatch, tmp_path):
 
 def test_registry_of_the_package_is_sound():
     assert hub.read_registry()["format"] == hub.REGISTRY_FORMAT
+
+
+def test_command_downloads_by_name_and_by_address(server, registry, made):
+    runner = CliRunner()
+    done = runner.invoke(app, ["download", "burgers*", f"hf-hub:loop/{NAME}", "--json"])
+    assert done.exit_code == 0, done.output
+    paths = set(json.loads(done.stdout)["files"])
+    assert len(paths) == 1
+    assert EntryFolder.open(paths.pop()).read(GOLDEN) == (made / GOLDEN).read_bytes()
+    done = runner.invoke(app, ["list", "--json"])
+    (row,) = json.loads(done.stdout)
+    assert (row["name"], row["relative_l2_error"]) == (NAME, 1.25e-5)
