@@ -141,7 +141,7 @@ def test_build_gives_the_network_at_initialization():
         ({"architecture_arguments": {"periodic_axes": 3}}, RecipeError),
         ({"architecture_arguments": {"activation": "tan"}}, UnknownNameError),
         ({"architecture_arguments": {"activation": ["tanh"]}}, RecipeError),
-        ({"architecture_arguments": {"width": object()}}, RecipeError),
+        ({"architecture_arguments": {"width": object}}, RecipeError),
         ({"architecture": "fourier_mlp", "architecture_arguments": {"scale": "x"}}, RecipeError),
         ({"dtype": "float16"}, RecipeError),
     ],
