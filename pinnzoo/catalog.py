@@ -9,10 +9,8 @@ aim at the last digits; and the paper's own experiments, from `pinnzoo.experimen
 from dataclasses import replace
 from typing import Any
 
-from pinnzoo.experiments import all_recipes
+from pinnzoo.experiments import NETWORK, all_recipes
 from pinnzoo.recipes import Phase, Recipe
-
-NETWORK = {"width": 20, "depth": 5}
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
     Recipe(

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 from pinnzoo import cards
 from pinnzoo.cli.printing import entry_folders, expected_cards, print_cards, stale_cards
 from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.experiments import NETWORK
 from pinnzoo.folder import EntryFolder
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.recipes import Phase
@@ -232,8 +233,14 @@ def test_unknown_entry_and_wrong_root_are_refused(repository, tmp_path):
 def test_readme_gets_the_best_error_per_problem_and_optimizer_and_keeps_the_rest(repository):
     readme = repository / "README.md"
     readme.write_text("# Title\n\n<!-- entries -->\nold\n<!-- /entries -->\n\nEnd.\n")
-    worse = tiny_recipe("heat", "adam", tag="worse")
-    write_folder(repository / "checkpoints", worse, tiny_metrics("heat", 4e-3))
+    for optimizer, error, network, tag in (
+        ("levenberg_marquardt", 2e-6, NETWORK, "paper"),
+        ("adam", 3e-3, NETWORK, "paper"),
+        ("adam", 4e-3, NETWORK, "worse"),
+        ("adam", 1e-9, {"width": 8, "depth": 2}, "small"),
+    ):
+        recipe = tiny_recipe("heat", optimizer, tag=tag, architecture_arguments=network)
+        write_folder(repository / "checkpoints", recipe, tiny_metrics("heat", error))
     assert stale_cards(repository)["stale"]
     print_cards(repository)
     text = readme.read_text()
@@ -241,9 +248,11 @@ def test_readme_gets_the_best_error_per_problem_and_optimizer_and_keeps_the_rest
     assert text.endswith("<!-- /entries -->\n\nEnd.\n")
     assert "old" not in text
     heat = next(line for line in text.splitlines() if line.startswith("| Heat"))
-    assert "[3.0e-03](checkpoints/heat-mlp-adam/README.md)" in heat
-    assert "[2.0e-06](checkpoints/heat-mlp-levenberg_marquardt/README.md)" in heat
+    assert "[3.0e-03](checkpoints/heat-mlp-adam-paper/README.md)" in heat
+    assert "[2.0e-06](checkpoints/heat-mlp-levenberg_marquardt-paper/README.md)" in heat
+    # Neither the worse of two entries nor another network than the paper's.
     assert "4.0e-03" not in heat
+    assert "1.0e-09" not in heat
     assert not stale_cards(repository)["stale"]
 
 
