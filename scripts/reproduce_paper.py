@@ -3,9 +3,11 @@
     python scripts/reproduce_paper.py --figure 1a
     python scripts/reproduce_paper.py --figure all
     python scripts/reproduce_paper.py --figure 3a --rerun --seeds 5
+    python scripts/reproduce_paper.py --figure 3a --extend --seeds 10
 
 Figures are drawn in seconds from `docs/paper/*.npz`, with the figures in words beside them. A sweep
-that is run again and killed goes on where it was: start the script again.
+that is run again and killed goes on where it was: start the script again. A sweep of trainings that
+is extended keeps the stored seeds and runs those that are missing.
 """
 
 import functools
@@ -75,6 +77,16 @@ def run_sweep(name: str, workdir: Path, seeds: int) -> Arrays:
     return sweep(FIGURES[name], train_here, keep, seeds, reduce)
 
 
+def unpack(name: str, arrays: Arrays, folder: Path) -> None:
+    """Put a stored sweep of trainings back as the files that `keep_in` looks for."""
+    for label, recipe in FIGURES.get(name, {}).items():
+        for seed in arrays["seeds"]:
+            prefix = f"{label}/{seed}/"
+            found = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            if found:
+                write(folder / f"{recipe.name}-seed{seed}.npz", found)
+
+
 def keep_in(folder: Path) -> Keep:
     """Keeps what was computed as files of a folder."""
 
@@ -102,14 +114,22 @@ def main(
         str, typer.Option(help=f"One of {', '.join(sorted(NAMES))}, or all.")
     ] = "all",
     rerun: Annotated[bool, typer.Option(help="Run the sweeps again.")] = False,
+    extend: Annotated[
+        bool, typer.Option(help="Run what the stored sweeps of trainings lack.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="How often each training is repeated.")] = SEEDS,
     workdir: Annotated[Path, typer.Option(help="Folder for unfinished sweeps.")] = Path("runs"),
 ) -> None:
     """Draw figures, after running their sweeps if that is asked for."""
     pinnzoo.enable_x64()
     names = NAMES if figure == "all" else [figure]
-    if rerun:
+    if rerun or extend:
+        stored = {} if rerun else read_stored()
         for name in names:
+            if name in stored:
+                if name in COMPUTED:
+                    continue
+                unpack(name, stored[name], workdir / "paper" / name)
             write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", seeds))
     stored = read_stored()
     for name in names:

@@ -16,6 +16,12 @@ WIDE = 300
 RANK = 1e-13
 """Singular values below this share of the largest are lost in rounding."""
 
+SEARCH = "LM, search"
+"""Label of the trainings by Levenberg-Marquardt with this package's own rule."""
+
+SOLVED = 1e-4
+"""Relative L2 error below which convection counts as solved."""
+
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
     """Exponent of the power law through (x, y), by least squares on logarithms."""
@@ -215,6 +221,15 @@ def advantage(arrays: Arrays, first: str = "Adam", second: str = "LM") -> float:
     """How many times the error of one training is above that of another, in geometric means."""
     spreads = finals(arrays)
     return spreads[first].mean / spreads[second].mean
+
+
+def convection(arrays: Arrays) -> dict[str, dict[float, Spread]]:
+    """Figure 3b: errors by method and β, from labels "method, β = value"."""
+    found: dict[str, dict[float, Spread]] = {}
+    for label, spread in finals(arrays).items():
+        method, _, beta = label.rpartition(", β = ")
+        found.setdefault(method, {})[float(beta)] = spread
+    return found
 
 
 class Flow(NamedTuple):

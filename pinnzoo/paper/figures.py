@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pinnzoo.paper.claims import LINEAR, NONLINEAR, RANK, finals, first_order, second_order
+from pinnzoo.paper.claims import LINEAR, NONLINEAR, RANK, convection, first_order, second_order
 from pinnzoo.paper.toys import Arrays
 from pinnzoo.plots import COLORS, new_figure, styled
 
@@ -210,13 +210,9 @@ def sweep_of_convection(arrays: Arrays) -> "Figure":
     """Figure 3b: final error against β."""
     figure = new_figure(2.9, 4.8)
     axes = figure.subplots()
-    series: dict[str, list[tuple[float, np.ndarray]]] = {}
-    for label, spread in finals(arrays).items():
-        method, _, beta = label.rpartition(", β = ")
-        series.setdefault(method, []).append((float(beta), spread.errors))
-    for (method, points), color in zip(series.items(), COLORS, strict=False):
-        betas = np.array([beta for beta, _ in points])
-        errors = np.stack([errors for _, errors in points], axis=1)
+    for (method, spreads), color in zip(convection(arrays).items(), COLORS, strict=False):
+        betas = np.array(list(spreads))
+        errors = np.stack([spread.errors for spread in spreads.values()], axis=1)
         _log_band(axes, betas, errors, color=color, marker="o", markersize=3, label=method)
     axes.set_yscale("log")
     axes.set_xlabel(r"$\beta$")

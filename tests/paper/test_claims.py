@@ -1,15 +1,20 @@
 """What the paper claims, on the stored sweeps; and that the page says what they say."""
 
+import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pinnzoo.experiments import FIGURES
-from pinnzoo.paper import claims, page, toys
+from pinnzoo.objective import assemble
+from pinnzoo.paper import claims, dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
-from pinnzoo.paper.results import reduce_entry, sweep
+from pinnzoo.paper.results import reduce_entry, reduce_flow, sweep
+from pinnzoo.pdes import make_problem
 from pinnzoo.plots import save
+from pinnzoo.training import draw_points
 from tests.tiny_entries import tiny_entry
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "paper"
@@ -132,3 +137,129 @@ def test_a_curve_ends_with_the_training():
     assert kept["step"][-1] == history["step"][-1]
     assert np.all(np.isin(kept["step"], history["step"]))
     assert toys.WIDTHS[-1] >= 10_000
+
+
+def test_second_order_training_beats_first_order_by_two_orders():
+    for figure, seeds in (("3a", 2), ("4a", 5)):
+        arrays = stored(figure)
+        assert len(arrays["seeds"]) >= seeds, figure
+        assert claims.advantage(arrays) >= 100, figure
+
+
+def test_wake_by_lm_is_at_most_half_as_wrong_in_equal_time():
+    arrays = stored("4b")
+    assert len(arrays["seeds"]) >= 5
+    found = claims.flow(arrays)
+    assert found.seconds["LM"] <= found.seconds["Adam"]
+    assert found.ratio <= 0.5
+
+
+def test_first_order_dynamics_is_slow_in_most_directions_and_second_order_is_not():
+    found = claims.rates(stored("2b"))
+    assert found.first < 1e-10
+    assert found.slow > 0.5
+    assert found.second > 0.1
+
+
+def test_eigenvalues_of_the_dynamics_are_those_of_its_matrices():
+    jacobian = np.random.default_rng(0).normal(size=(5, 8))
+    values = np.linalg.svd(jacobian, compute_uv=False)
+    kernel = np.linalg.eigvalsh(jacobian @ jacobian.T)[::-1]
+    np.testing.assert_allclose(claims.first_order(values), kernel / kernel[0])
+    damped = jacobian @ np.linalg.inv(jacobian.T @ jacobian + 0.3 * np.eye(8)) @ jacobian.T
+    np.testing.assert_allclose(
+        claims.second_order(values, 0.3), np.linalg.eigvalsh(damped)[::-1], rtol=1e-12
+    )
+
+
+def test_singular_values_are_those_of_the_kernel_on_the_same_points():
+    entry = tiny_entry()
+    points = draw_points(entry.problem, dynamics.POINTS, entry.recipe.sampler, 0, 0)
+    theta, objective, _ = assemble(entry.problem, entry.model, points)
+    kernel = np.asarray(objective.jacobian(theta))
+    expected = np.linalg.eigvalsh(kernel.T @ kernel)[::-1]
+    values = dynamics.singular_values(entry)
+    np.testing.assert_allclose(values**2, expected, atol=1e-12 * expected[0])
+
+
+def test_last_damping_is_that_of_the_last_step_that_was_taken():
+    history = {"accepted": np.array([1, 1, 0]), "damping": np.array([3.0, 1.0, 2.0])}
+    assert dynamics.last_damping(history) == 1.0
+
+
+def test_errors_in_time_are_those_of_the_velocity_at_each_time():
+    class Shifted:
+        """A flow whose velocity is wrong by a tenth of its norm at t = 0, and right later."""
+
+        def __init__(self):
+            self.problem = make_problem("cylinder_wake", {})
+            self.history, self.metrics = entry.history, entry.metrics
+
+        def predict(self, points):
+            values = np.array(self.problem.reference(points))
+            values[points[:, 0] == 0, :2] *= 1.1
+            values[:, 2] += 7
+            return values
+
+    entry = tiny_entry()
+    shifted: Any = Shifted()
+    kept = reduce_flow(shifted)
+    assert kept["times"][[0, -1]].tolist() == [0, 16]
+    assert np.all(np.diff(kept["times"]) > 0)
+    expected = np.zeros(len(kept["times"]))
+    expected[0] = 0.1
+    np.testing.assert_allclose(kept["velocity_error"], expected, atol=1e-12)
+    np.testing.assert_array_equal(kept["error"], reduce_entry(entry)["error"])
+
+
+def test_flows_compare_the_slowest_lm_with_the_fastest_adam():
+    arrays = {"labels": np.array(["Adam", "LM"]), "seeds": np.arange(2)}
+    for label, factor in (("Adam", 1.0), ("LM", 0.25)):
+        for seed in (0, 1):
+            arrays[f"{label}/{seed}/velocity_error"] = factor * np.array([0.1, 0.3])
+            arrays[f"{label}/{seed}/wall_time"] = np.array(10.0 + seed)
+    found = claims.flow(arrays)
+    assert found.errors == pytest.approx({"Adam": 0.2, "LM": 0.05})
+    assert found.seconds == {"Adam": 10, "LM": 11}
+    assert found.ratio == pytest.approx(0.25)
+
+
+def test_convection_is_sorted_by_method_and_speed():
+    arrays = {"labels": np.array(["LM, β = 20", "Adam, β = 20", "LM, β = 100"])}
+    arrays["seeds"] = np.arange(2)
+    for k, label in enumerate(arrays["labels"]):
+        for seed in (0, 1):
+            arrays[f"{label}/{seed}/final_error"] = np.array(10.0 ** (k + 2 * seed))
+            arrays[f"{label}/{seed}/wall_time"] = np.array(1.0)
+    found = claims.convection(arrays)
+    assert {method: list(spreads) for method, spreads in found.items()} == {
+        "LM": [20.0, 100.0],
+        "Adam": [20.0],
+    }
+    assert found["LM"][100.0].mean == pytest.approx(1e3)
+
+
+def test_page_names_what_has_not_been_run():
+    text = page.render({"1b": stored("1b")})
+    assert "## Figure 1b" in text
+    assert page.SECTIONS["5"].title in text.partition("Not run yet")[2]
+    assert page.SECTIONS["1b"].title not in text.partition("Not run yet")[2]
+
+
+def test_extending_a_sweep_runs_only_the_seeds_that_are_not_stored(tmp_path):
+    script = runpy.run_path(str(PAGE.parent.parent / "scripts" / "reproduce_paper.py"))
+    entry, trained = tiny_entry(), []
+
+    def train(recipe):
+        trained.append((recipe.name, recipe.seed))
+        return entry
+
+    recipes = FIGURES["4b"]
+    before = sweep(recipes, train, seeds=1)
+    trained.clear()
+    script["unpack"]("4b", before, tmp_path)
+    after = sweep(recipes, train, script["keep_in"](tmp_path), seeds=2)
+    assert trained == [(recipe.name, 1) for recipe in recipes.values()]
+    for key, value in before.items():
+        if "/" in key:
+            np.testing.assert_array_equal(after[key], value)
