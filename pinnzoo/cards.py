@@ -76,7 +76,7 @@ class Summary:
     @property
     def optimizers(self) -> str:
         """The optimizers of all phases in prose, each one once."""
-        return " + ".join(dict.fromkeys(title(phase.optimizer) for phase in self.recipe.phases))
+        return join_titles(phase.optimizer for phase in self.recipe.phases)
 
 
 def summarize(folder: EntryFolder) -> Summary:
@@ -239,17 +239,27 @@ def entry_card(summary: Summary, problem: "Problem", address: str = "") -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _opening(summary: Summary, problem: "Problem") -> str:
-    recipe, metrics = summary.recipe, summary.metrics
+def join_titles(optimizers: Iterable[str]) -> str:
+    """Each optimizer once, in the order of its first phase: "Adam + L-BFGS"."""
+    return " + ".join(dict.fromkeys(map(title, optimizers)))
+
+
+def phases_in_words(phases: Iterable[tuple[str, int]]) -> str:
+    """Optimizers and steps, phases of one optimizer that follow each other counted together."""
     runs = (
-        (optimizer, [phase.steps for phase in run])
-        for optimizer, run in itertools.groupby(recipe.phases, lambda phase: phase.optimizer)
+        (optimizer, [steps for _, steps in run])
+        for optimizer, run in itertools.groupby(phases, lambda phase: phase[0])
     )
-    phases = ", then ".join(
+    return ", then ".join(
         f"{sum(steps):,} steps of {title(optimizer)}"
         + (f" in {len(steps)} phases" if len(steps) > 1 else "")
         for optimizer, steps in runs
     )
+
+
+def _opening(summary: Summary, problem: "Problem") -> str:
+    recipe, metrics = summary.recipe, summary.metrics
+    phases = phases_in_words((phase.optimizer, phase.steps) for phase in recipe.phases)
     base = f", starting from [{recipe.base}](../{recipe.base}/README.md)" if recipe.base else ""
     statement = problem_statement(recipe.problem)
     return "\n\n".join(

@@ -74,6 +74,15 @@ def test_list_shows_every_entry_with_its_figures(checkpoints):
     assert sum("-mlp-" in line for line in lines) == 3
 
 
+def test_many_phases_of_one_optimizer_are_named_once(checkpoints):
+    phases = tuple(Phase("levenberg_marquardt", steps) for steps in (70, 4, 1000, 1))
+    recipe = tiny_recipe("heat", tag="windows", phases=phases)
+    write_folder(checkpoints, recipe, tiny_metrics("heat", 1e-9))
+    (row,) = [line for line in run("list").stdout.splitlines() if "windows" in line]
+    assert row.count("Levenberg-Marquardt") == 1
+    assert "1,075 steps of Levenberg-Marquardt in 4 phases" in run("info", recipe.name).stdout
+
+
 @pytest.mark.parametrize(
     ("pattern", "count"), [("*", 3), ("heat*", 2), ("*-adam", 2), ("heat-mlp-lm", 1), ("x*", 0)]
 )

@@ -6,10 +6,13 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from pinnzoo.cards import duration, figure, title
+from pinnzoo.cards import duration, figure, join_titles, phases_in_words, title
 
 NARROW = 110
 """Columns of a terminal below which columns that say little are left out."""
+
+FEW = 3
+"""Phases of a training that are told one by one."""
 
 
 def _table(columns: Sequence[tuple[str, str]]) -> Table:
@@ -29,7 +32,7 @@ def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     figures = ("Rel. L2\nerror", "Param-\neters", "Steps", "Wall time")
     table = _table([("Entry", "left"), *named, *((heading, "right") for heading in figures)])
     for row in rows:
-        names = [row["problem_title"], " + ".join(map(title, row["optimizers"]))]
+        names = [row["problem_title"], join_titles(row["optimizers"])]
         table.add_row(
             row["name"],
             *names[: len(named)],
@@ -56,16 +59,23 @@ def info(console: Any, data: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    def settings(arguments: Mapping[str, Any]) -> str:
-        return ", ".join(f"{key}={value}" for key, value in arguments.items())
+def _settings(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in arguments.items())
 
-    phases = [
+
+def _training(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Every phase with its arguments, or only how many there were."""
+    if len(phases) > FEW:
+        return phases_in_words((phase["optimizer"], phase["steps"]) for phase in phases)
+    return ", then ".join(
         f"{phase['steps']:,} x {title(phase['optimizer'])}"
-        + (f" ({settings(phase['arguments'])})" if phase["arguments"] else "")
-        for phase in recipe["phases"]
-    ]
-    network = settings(recipe["architecture_arguments"])
+        + (f" ({_settings(phase['arguments'])})" if phase["arguments"] else "")
+        for phase in phases
+    )
+
+
+def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    network = _settings(recipe["architecture_arguments"])
     drift = metrics["ntk"]["drift"]["all"]
     residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
     rows = [
@@ -74,7 +84,7 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tu
         ("Reference", f"{metrics['reference_method']}, error {metrics['reference_error']:.1e}"),
         ("Network", f"{title(recipe['architecture'])}" + (f" ({network})" if network else "")),
         ("Parameters", f"{metrics['parameters']:,} {metrics['dtype']}"),
-        ("Training", ", then ".join(phases)),
+        ("Training", _training(recipe["phases"])),
         ("Points", ", ".join(f"{name} {n:,}" for name, n in recipe["points"].items())),
         ("Wall time", f"{duration(metrics['wall_time_seconds'])} on {metrics['hardware']}"),
         (
