@@ -36,7 +36,7 @@ CONVECTION_REDRAWS = {"adam": 200, "levenberg_marquardt": 5}
 
 ADAM_STEPS = {
     "poisson": 40_000,
-    "convection": 4000,
+    "convection": 2500,
     "burgers": 7500,
     "wave": 15_000,
     "cylinder_wake": 10_000,
@@ -45,7 +45,7 @@ ADAM_STEPS = {
 
 LM_STEPS = {"poisson": 1000, "burgers": 250, "wave": 300, "cylinder_wake": 150}
 """Of algorithm 1. The paper: 1,000. Most of what LM gains on Burgers it gains at once."""
-SEARCH_STEPS = {"wave": 120}
+SEARCH_STEPS = {"wave": 200}
 """Of this package's own rule, `rule="search"` of its Levenberg-Marquardt."""
 CONVERGED_LM_STEPS = 200
 """With Fourier features on Poisson: after some twenty steps most trials are rejected."""
