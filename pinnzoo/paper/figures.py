@@ -180,7 +180,9 @@ def trainings(arrays: Arrays) -> "Figure":
         axes.set_xlabel(name)
     row[0].set_ylabel("relative $L^2$ error")
     handles, labels = row[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels) if len(labels) < 5 else 3
+    )
     return figure
 
 
