@@ -9,7 +9,7 @@ aim at the last digits; and the paper's own experiments, from `pinnzoo.experimen
 from dataclasses import replace
 from typing import Any
 
-from pinnzoo.experiments import NETWORK, all_recipes
+from pinnzoo.experiments import NETWORK, SCALED, all_recipes
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
@@ -46,9 +46,6 @@ def _levenberg_marquardt(steps: int, equation: int, conditions: int, **options: 
 HEAVY = {"initial": 1e4, "velocity": 1e3, "left": 1e4, "right": 1e4}
 """Weights of the conditions once the equation is nearly met: what is left of the error then comes
 from the boundary."""
-
-SCALED = {"scaling": "columns", "damping": 1e-9}
-"""Scaling by columns converges further, the identity finds the way to begin with."""
 
 LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
     "heat": (_levenberg_marquardt(100, 3000, 150),),

@@ -142,13 +142,17 @@ def _convection(arrays: Arrays) -> str:
     rows = ["| β | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
     for beta in betas:
         spreads = [found[method][beta] for method in methods]
-        cells = [f"{s.mean:.1e} ({s.errors.min():.0e} to {s.errors.max():.0e})" for s in spreads]
+        cells = [
+            f"{s.mean:.1e}"
+            + (f" ({s.errors.min():.0e} to {s.errors.max():.0e})" if len(s.errors) > 1 else "")
+            for s in spreads
+        ]
         rows.append(f"| {beta:g} | " + " | ".join(cells) + " |")
     last = found["LM"][betas[-1]]
     solved = int((last.errors <= claims.SOLVED).sum())
     text = (
         f"At β = {betas[-1]:g} LM is below {claims.SOLVED:.0e} with {solved} of {_seeds(arrays)}. Relative "
-        "L2 error, geometric mean (least to largest):"
+        "L2 error, where there are several seeds their geometric mean (least to largest):"
     )
     return "\n".join([text, "", *rows])
 
@@ -213,12 +217,13 @@ SECTIONS: Mapping[str, Section] = {
         _convection,
         "LM is by the search rule of this package, which takes fewer steps than the 5,000 of algorithm 1 in "
         "the paper: "
-        f"{' and '.join(f'{settings.convection_steps(beta):,}' for beta in settings.BETAS)} for these β. Adam takes "
+        f"{' and '.join(f'{settings.convection_steps(beta) + settings.LAST_STEPS:,}' for beta in settings.BETAS)} for these β. Adam takes "
         f"{settings.ADAM_STEPS['convection']:,}, and the curriculum divides them among stages of "
         f"{settings.CURRICULUM:g} in β; with more of them it fails at β = 100 too "
         f"(`convection-mlp-adam-beta100`). On {_count(settings.CONVECTION_POINTS)}, which LM draws anew every "
         f"{settings.CONVECTION_REDRAWS['levenberg_marquardt']} steps and Adam every "
-        f"{settings.CONVECTION_REDRAWS['adam']}: on fixed points LM finds networks that meet the equation "
+        f"{settings.CONVECTION_REDRAWS['adam']}; the last {settings.LAST_STEPS} steps of LM are on "
+        f"{_count(settings.LAST_POINTS)}, by residual. On fixed points LM finds networks that meet the equation "
         "at all of them and jump between them (`convection-mlp-levenberg_marquardt-beta100` is one). The "
         "paper states neither the points nor whether they stay.",
     ),

@@ -154,6 +154,13 @@ def test_wave_is_beaten_by_two_orders_with_the_search_rule():
     assert claims.advantage(arrays, "Adam", "LM") > 1
 
 
+def test_lm_solves_fast_convection_unaided_and_adam_does_not():
+    found = claims.convection(stored("3b"))
+    assert found["LM"][100.0].mean <= claims.SOLVED
+    assert found["Adam"][100.0].errors.min() > 0.5
+    assert found["Adam, curriculum"][100.0].errors.min() > 0.5
+
+
 def test_wake_by_lm_is_at_most_half_as_wrong_in_equal_time():
     arrays = stored("4b")
     assert len(arrays["seeds"]) >= 5
@@ -250,6 +257,7 @@ def test_convection_is_sorted_by_method_and_speed():
 def test_page_names_what_has_not_been_run():
     text = page.render({"1b": stored("1b")})
     assert "## Figure 1b" in text
+    assert "Not run yet" not in page.render({name: stored(name) for name in page.SECTIONS})
     assert page.SECTIONS["5"].title in text.partition("Not run yet")[2]
     assert page.SECTIONS["1b"].title not in text.partition("Not run yet")[2]
 
