@@ -71,6 +71,8 @@ class Phase:
         adaptive: Draw the points of the equations by residual (RAD) instead of evenly.
         seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
             a limit depends on the machine, so published recipes state steps alone.
+        target_loss: Stop the phase once the training loss is below this, on the points and with
+            the weights of that moment; 0 is no target. An entry states the steps that it took.
         part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on
             the times that it covers; -1 trains all parameters.
         problem_arguments: Physical arguments in this phase, where they differ from the recipe's:
@@ -90,6 +92,7 @@ class Phase:
     resample_every: int = 0
     adaptive: bool = False
     seconds: float = 0.0
+    target_loss: float = 0.0
     part: int = -1
     problem_arguments: Mapping[str, float | str] = field(default_factory=dict)
     weighting: str = ""
@@ -135,11 +138,10 @@ class Recipe:
         if not self.phases:
             raise RecipeError("a recipe without phases was given: give at least one.")
         for phase in self.phases:
-            if phase.steps < 0 or phase.resample_every < 0 or phase.seconds < 0:
-                raise RecipeError(
-                    f"a phase of {phase.steps} steps, resample_every={phase.resample_every} and "
-                    f"seconds={phase.seconds} was given: none may be negative."
-                )
+            limits = ("steps", "resample_every", "seconds", "target_loss")
+            if any(getattr(phase, name) < 0 for name in limits):
+                given = ", ".join(f"{name}={getattr(phase, name)}" for name in limits)
+                raise RecipeError(f"a phase of {given} was given: none may be negative.")
             if phase.reweigh_every < 1:
                 raise RecipeError(
                     f"a phase with reweigh_every={phase.reweigh_every} was given: it must be 1 or "
@@ -299,6 +301,7 @@ _CONTENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "part": (lambda v: _is_number(v, -1, MAX_SIZE, int), f"a whole number, -1 to {MAX_SIZE}"),
     "seconds": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
+    "target_loss": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
 }
 """What the values of a field may be when it comes from a file, and that in words."""
 

@@ -76,6 +76,7 @@ class Run:
         snapshot_thetas: The parameters there.
         seconds: Wall time spent.
         rejected: Rejected steps in a row.
+        ended: Whether the current phase ended before its last step.
         factors: Factors of the current phase's weighting, by term.
     """
 
@@ -93,6 +94,7 @@ class Run:
     snapshot_thetas: list[np.ndarray]
     seconds: float = 0.0
     rejected: int = 0
+    ended: bool = False
     factors: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -348,7 +350,7 @@ class _Trainer:
             phase = self.recipe.phases[index]
             if index != run.phase:
                 run.phase, run.step, run.state, run.rejected = index, 0, None, 0
-                run.factors = {}
+                run.factors, run.ended = {}, False
             self._phase(run, phase)
             self._save(run, force=True)
 
@@ -369,8 +371,7 @@ class _Trainer:
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         scope, part = self.scope, self.scope.part
         self._check(phase, optimizer, scope)
-        if run.rejected >= STALL:
-            # The phase had ended early when the run was saved.
+        if run.ended:
             return
         begins = run.state is None and run.step == 0
         if begins and moved and (run.phase > 0 or phase.part >= 0 or phase.problem_arguments):
@@ -412,20 +413,22 @@ class _Trainer:
             if run.total in self.keep and run.total not in run.snapshot_steps:
                 run.snapshot_steps.append(run.total)
                 run.snapshot_thetas.append(np.asarray(run.theta))
-            if stop % every == 0 or stop == phase.steps:
+            run.ended = loss < phase.target_loss
+            if stop % every == 0 or stop == phase.steps or run.ended:
                 self._record(run, info, loss)
                 if self.reporter is not None:
                     self.reporter(run)
             run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
-            redraws, reweighs = _due(phase, stop)
+            redraws, reweighs = (False, False) if run.ended else _due(phase, stop)
             if redraws:
                 self._redraw(run, phase, scope)
             if redraws or reweighs:
                 self._reweigh(run, phase, scope)
                 objective = self._objective(run, phase, scope)
                 self._restart_best(run, float(_loss(objective, run.theta[part])))
+            run.ended = run.ended or run.rejected >= STALL
             self._save(run)
-            if run.rejected >= STALL:
+            if run.ended:
                 break
             if phase.seconds and self._agree(time.monotonic() - begun) > phase.seconds:
                 break
@@ -531,6 +534,7 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
         "best_loss": run.best_loss,
         "seconds": run.seconds,
         "rejected": run.rejected,
+        "ended": run.ended,
         "leaves": len(leaves),
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
@@ -605,6 +609,7 @@ def load_run(recipe: Recipe, problem: Problem, assembly: Assembly, workdir: Path
         snapshot_thetas=list(arrays["snapshot_thetas"]),
         seconds=about["seconds"],
         rejected=about["rejected"],
+        ended=about["ended"],
         factors=group("factors/"),
     )
 
@@ -674,7 +679,7 @@ def _in_float64(model: nnx.Module) -> nnx.Module:
 def _finish(trainer: _Trainer, run: Run) -> Entry:
     """Diagnostics and metrics of a run that is over, and the entry."""
     done = tuple(
-        dataclasses.replace(phase, steps=steps, seconds=0.0)
+        dataclasses.replace(phase, steps=steps, seconds=0.0, target_loss=0.0)
         for phase, steps in zip(trainer.recipe.phases, run.done, strict=True)
         if steps or phase is trainer.recipe.phases[0]
     )

@@ -150,6 +150,7 @@ def test_impossible_fields_are_refused(field, value):
         ("adaptive", 1),
         ("seconds", -1.0),
         ("seconds", "2"),
+        ("target_loss", -1e-9),
         ("surprise", 1),
     ],
 )

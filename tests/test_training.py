@@ -410,6 +410,21 @@ def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
         pinnzoo.train(weighted(initial=2.0))
 
 
+def killed_before_phase(monkeypatch, recipe, workdir, index):
+    """Train in a folder until a phase would begin."""
+    real = training._Trainer._phase
+
+    def dying(self, run, phase):
+        if run.phase == index:
+            raise Killed
+        real(self, run, phase)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Trainer, "_phase", dying)
+        with pytest.raises(Killed):
+            pinnzoo.train(recipe, workdir=workdir)
+
+
 def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, monkeypatch):
     def stuck():
         def step(objective, theta, state):
@@ -422,15 +437,23 @@ def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, mo
     recipe = dataclasses.replace(TINY, phases=phases)
     whole = pinnzoo.train(recipe)
     assert whole.recipe.phases[1].steps == training.STALL
-    real = training._Trainer._phase
-
-    def dying(self, run, phase):
-        if run.phase == 2:
-            raise Killed
-        real(self, run, phase)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training._Trainer, "_phase", dying)
-        with pytest.raises(Killed):
-            pinnzoo.train(recipe, workdir=tmp_path)
+    killed_before_phase(monkeypatch, recipe, tmp_path, 2)
     same_numbers(whole, pinnzoo.train(recipe, workdir=tmp_path))
+
+
+def test_a_phase_ends_at_its_target_and_states_the_steps_that_it_took(
+    trained, tmp_path, monkeypatch
+):
+    first, last = TINY.phases
+    losses = trained.history["loss"]
+    # On the points of step 13, which are not those of step 10 before; no step before is below.
+    target = float(losses[13]) * (1 + 1e-9)
+    assert losses[:13].min() > target
+    phases = (dataclasses.replace(first, target_loss=target), last)
+    recipe = dataclasses.replace(TINY, phases=phases)
+    entry = pinnzoo.train(recipe)
+    assert entry.recipe.phases == (dataclasses.replace(first, steps=13), last)
+    np.testing.assert_array_equal(entry.history["loss"][:14], losses[:14])
+    assert entry.history["phase"][13:15].tolist() == [0, 1]
+    killed_before_phase(monkeypatch, recipe, tmp_path, 1)
+    same_numbers(entry, pinnzoo.train(recipe, workdir=tmp_path))
