@@ -9,6 +9,7 @@ import functools
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -410,6 +411,12 @@ def _hessians(metrics: Metrics) -> str:
     )
 
 
+def reading_order(text: str) -> list[str | float]:
+    """Sorts titles as they are read: β = 20 comes before β = 100."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
 def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
     """MODEL_CARDS.md: one table per problem, best entry first.
 
@@ -429,7 +436,8 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
         "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
     ]
     sections += ["## Reached and published", *_published_section(entries, folder)]
-    for (_, problem), summaries in sorted(groups.items()):
+    for name, problem in sorted(groups, key=lambda key: (key[0], reading_order(key[1]))):
+        summaries = groups[name, problem]
         summaries = sorted(summaries, key=lambda s: (s.metrics["relative_l2_error"], s.name))
         statement = problem_statement(summaries[0].recipe.problem)
         sections += [f"## {problem}", statement, _problem_table(summaries, folder)]
@@ -579,7 +587,7 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
 
     rows = [
         (problem, *(cell(row.get(optimizer)) for optimizer in columns))
-        for problem, row in sorted(best.items())
+        for problem, row in sorted(best.items(), key=lambda item: reading_order(item[0]))
     ]
     return _table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
 

@@ -40,7 +40,7 @@ CONVECTION_REDRAWS = {"adam": 200, "levenberg_marquardt": 5}
 
 ADAM_STEPS = {
     "poisson": 40_000,
-    "convection": 2500,
+    "convection": 10_000,
     "burgers": 7500,
     "wave": 15_000,
     "cylinder_wake": 10_000,
@@ -57,14 +57,16 @@ LBFGS_STEPS = {"poisson": 5000, "burgers": 1500, "wave": 1500}
 
 
 def convection_steps(beta: float) -> int:
-    """Steps of LM by the search rule. The paper: 5,000 of algorithm 1.
+    """Largest number of steps of LM by the search rule. The paper: 5,000 of algorithm 1.
 
-    The part of the domain that is solved grows from the initial line on, by a quarter of a radian
-    of the wave in a step or less.
+    The part of the domain that is solved grows from the initial line on, by about a quarter of a
+    radian of the wave in a step.
     """
     return 60 + round(8 * beta)
 
 
+CONVECTION_TARGET = 1e-10
+"""Loss at which LM has found the solution everywhere; until then it stays above 1e-4."""
 LAST_STEPS = 40
 LAST_POINTS = {"equation": 6000, "conditions": 600}
 """Of the end of convection by LM, by residual: evenly drawn points leave a spike in a corner."""
@@ -86,6 +88,11 @@ def _search(steps: int) -> Phase:
     return Phase("levenberg_marquardt", steps)
 
 
+def _to_target(steps: int) -> Phase:
+    """The same, until convection is solved."""
+    return replace(_search(steps), target_loss=CONVECTION_TARGET)
+
+
 LAST = Phase(
     "levenberg_marquardt",
     LAST_STEPS,
@@ -101,7 +108,7 @@ BALANCED = replace(ADAM, weighting="ntk_trace", reweigh_every=500)
 POISSON_FEATURES = {**NETWORK, "features": 10, "scale": 40.0}
 """Half of the frequencies are below that of the ripple, 25π on the normalized interval."""
 
-BETAS = (20.0, 100.0)
+BETAS = (20.0, 50.0, 100.0)
 WAKE_POINTS = {"equation": 1000, "conditions": 200}
 """Drawn anew every `WAKE_REDRAWS` steps, and the causal weights with them. The paper: minibatches
 of 10,000 and 5,000 out of 500,000 and 20,000, in every iteration."""
@@ -195,7 +202,7 @@ FIGURES: Mapping[str, Mapping[str, Recipe]] = {
                 "Adam, curriculum",
                 _convection(_adam(ADAM_STEPS["convection"]), beta, curriculum=True),
             ),
-            ("LM", _convection(_search(convection_steps(beta)), beta, LAST)),
+            ("LM", _convection(_to_target(convection_steps(beta)), beta, LAST)),
         )
     },
     "4a": _three("burgers", BURGERS_POINTS),

@@ -7,7 +7,8 @@
 
 Figures are drawn in seconds from `docs/paper/*.npz`, with the figures in words beside them. A sweep
 that is run again and killed goes on where it was: start the script again. A sweep of trainings that
-is extended keeps the stored seeds and runs those that are missing.
+is extended keeps the stored seeds and runs those that are missing; it knows them by the recipe's
+name, so a recipe that was changed needs `--rerun`.
 """
 
 import functools

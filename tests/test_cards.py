@@ -177,6 +177,17 @@ def test_table_has_a_section_per_problem_and_the_best_entry_first(repository):
     assert "its own relative L2 error is 2.0e-16" in text
 
 
+def test_titles_are_in_the_order_of_their_numbers():
+    entries = [
+        (summary("convection", None, optimizer=optimizer, architecture_arguments=NETWORK), title)
+        for title in ("Convection, β = 100", "Convection, β = 20", "Convection, β = 7.5")
+        for optimizer in ("adam", "levenberg_marquardt")
+    ]
+    for text in (cards.model_cards(entries), cards.overview(entries)):
+        places = [text.index(f"β = {beta}") for beta in ("7.5", "20", "100")]
+        assert places == sorted(places)
+
+
 def test_tables_have_as_many_cells_as_headings(repository):
     for text in expected_cards(repository).values():
         blocks = [b.splitlines() for b in text.split("\n\n") if b.startswith("|")]
