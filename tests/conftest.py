@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from pinnzoo import training
+
 ROOT = Path(__file__).parent.parent
 
 jax.config.update("jax_enable_x64", True)
@@ -23,6 +25,19 @@ def forget_compiled_programs():
     """
     yield
     jax.clear_caches()
+
+
+def patch_diagnostics(patch):
+    """A few points are enough to see that the diagnostics are there."""
+    patch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
+    patch.setattr(training, "HESSIAN_POINTS", 2)
+    patch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+
+
+@pytest.fixture
+def small_diagnostics(monkeypatch):
+    """For a test that trains."""
+    patch_diagnostics(monkeypatch)
 
 
 @pytest.fixture

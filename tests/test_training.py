@@ -18,6 +18,7 @@ from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
+from tests.conftest import patch_diagnostics
 
 TINY = Recipe(
     "heat",
@@ -31,20 +32,13 @@ TINY = Recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def small_diagnostics(monkeypatch):
-    """A few points are enough to see that the diagnostics are there."""
-    monkeypatch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
-    monkeypatch.setattr(training, "HESSIAN_POINTS", 2)
-    monkeypatch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+pytestmark = pytest.mark.usefixtures("small_diagnostics")
 
 
 @pytest.fixture(scope="module")
 def trained():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
-        patch.setattr(training, "HESSIAN_POINTS", 2)
-        patch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+        patch_diagnostics(patch)
         return pinnzoo.train(TINY)
 
 

@@ -21,6 +21,8 @@ from tests.oracles import residual_rows, small_network, small_points
 
 PROBLEMS = ("burgers", "schrodinger")
 
+pytestmark = pytest.mark.usefixtures("small_diagnostics")
+
 
 def assembled(name, n=24):
     problem = make_problem(name, {})
@@ -139,13 +141,6 @@ TINY = Recipe(
     architecture_arguments={"width": 5, "depth": 2},
     points={"equation": 20, "conditions": 6},
 )
-
-
-@pytest.fixture(autouse=True)
-def small_diagnostics(monkeypatch):
-    monkeypatch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
-    monkeypatch.setattr(training, "HESSIAN_POINTS", 2)
-    monkeypatch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
 
 
 def weighted(phase=None, **changes):
