@@ -72,7 +72,7 @@ def test_sampled_kernels_have_the_distribution_of_wide_networks():
     kernels = theory.sample_nonlinear_kernels(ENDS, toys.inside(), 3000, np.random.default_rng(1))
     limits = np.linalg.norm(kernels, 2, axis=(1, 2))
     assert scipy.stats.ks_2samp(norms, limits).pvalue > 0.01  # pyright: ignore
-    # The test would see a limit that is a fifth too large.
+    # The test would see a limit that is half as large again.
     assert scipy.stats.ks_2samp(norms, 1.5 * limits).pvalue < 0.01  # pyright: ignore
 
 
