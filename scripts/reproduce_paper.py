@@ -7,12 +7,13 @@
 
 Figures are drawn in seconds from `docs/paper/*.npz`, with the figures in words beside them. A sweep
 that is run again and killed goes on where it was: start the script again. A sweep of trainings that
-is extended keeps the stored seeds and runs those that are missing; it knows them by the recipe's
-name, so a recipe that was changed needs `--rerun`.
+is extended keeps the seeds that were stored of the same recipes and runs those that are missing.
 """
 
+import dataclasses
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,7 @@ from pinnzoo import plots
 from pinnzoo.experiments import FIGURES, SEEDS
 from pinnzoo.paper import dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
-from pinnzoo.paper.results import reduce_entry, reduce_flow, sweep
+from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, run_name, sweep
 from pinnzoo.paper.toys import Arrays, Keep
 from pinnzoo.recipes import Recipe
 
@@ -46,7 +47,7 @@ NAMES = sorted([*COMPUTED, *FIGURES], key=lambda name: (name in TRAINED_FIRST, n
 
 def train(recipe: Recipe, workdir: Path) -> pinnzoo.Entry:
     """Train in a folder of its own; the network of seed 0 becomes an entry of the zoo."""
-    folder = workdir / f"{recipe.name}-seed{recipe.seed}"
+    folder = workdir / run_name(recipe)
     entry = pinnzoo.train(recipe, workdir=folder)
     if recipe.seed == 0:
         entry.save(
@@ -80,12 +81,16 @@ def run_sweep(name: str, workdir: Path, seeds: int) -> Arrays:
 
 def unpack(name: str, arrays: Arrays, folder: Path) -> None:
     """Put a stored sweep of trainings back as the files that `keep_in` looks for."""
+    stored = dict(zip(arrays["labels"], arrays["recipes"], strict=True)) if name in FIGURES else {}
     for label, recipe in FIGURES.get(name, {}).items():
+        if stored.get(label) != fingerprint(recipe):
+            continue
         for seed in arrays["seeds"]:
             prefix = f"{label}/{seed}/"
             found = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
             if found:
-                write(folder / f"{recipe.name}-seed{seed}.npz", found)
+                seeded = dataclasses.replace(recipe, seed=int(seed))
+                write(folder / f"{run_name(seeded)}.npz", found)
 
 
 def keep_in(folder: Path) -> Keep:
@@ -122,6 +127,10 @@ def main(
     workdir: Annotated[Path, typer.Option(help="Folder for unfinished sweeps.")] = Path("runs"),
 ) -> None:
     """Draw figures, after running their sweeps if that is asked for."""
+    if figure not in (*NAMES, "all"):
+        raise typer.BadParameter(
+            f"{figure!r} was given: the figures are {', '.join(sorted(NAMES))}, or all."
+        )
     pinnzoo.enable_x64()
     names = NAMES if figure == "all" else [figure]
     if rerun or extend:
@@ -132,6 +141,8 @@ def main(
                     continue
                 unpack(name, stored[name], workdir / "paper" / name)
             write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", seeds))
+            # What is unfinished is resumed; what is finished would not be run again.
+            shutil.rmtree(workdir / "paper" / name)
     stored = read_stored()
     for name in names:
         if name in stored:

@@ -11,7 +11,7 @@ from pinnzoo.paper.toys import Arrays
 LINEAR, NONLINEAR = "toy_linear", "toy_nonlinear"
 
 WIDE = 300
-"""Widths from here on count as wide: power laws are fitted to them."""
+"""Widths from here on count as wide: power laws of figures 1b and 2a are fitted to them."""
 
 RANK = 1e-13
 """Singular values below this share of the largest are lost in rounding."""
@@ -72,7 +72,7 @@ class Drifts(NamedTuple):
     """Figure 1b.
 
     Attributes:
-        linear_slope: Exponent of the median drift of the linear toy over all widths.
+        linear_slope: Exponent of the median drift of the linear toy over wide networks.
         nonlinear_slope: The same for the nonlinear toy.
         nonlinear_ratio: Largest over smallest median drift of the nonlinear toy in the last decade
             of widths.
@@ -96,9 +96,10 @@ def drifts(arrays: Arrays) -> Drifts:
         np.median(arrays[f"{name}.final_loss"] / arrays[f"{name}.initial_loss"], axis=1).max()
         for name in (LINEAR, NONLINEAR)
     ]
+    wide = widths >= WIDE
     return Drifts(
-        slope(widths, medians[LINEAR]),
-        slope(widths, medians[NONLINEAR]),
+        slope(widths[wide], medians[LINEAR][wide]),
+        slope(widths[wide], medians[NONLINEAR][wide]),
         largest_ratio(decade),
         float(medians[NONLINEAR][-1]),
         float(max(ratios)),
@@ -154,14 +155,15 @@ class Rates(NamedTuple):
     """Figure 2b.
 
     Attributes:
-        first: Smallest over largest eigenvalue of the first-order dynamics that is not lost in
-            rounding, of the network that Adam trained.
+        modes: Singular values of the Jacobian of the network that Adam trained.
+        rank: How many of them are not lost in rounding.
         slow: Share of the eigenvalues of those dynamics below a thousandth of the largest.
         second: Share of the eigenvalues of the dynamics of LM above one half.
         damping: λ at the end.
     """
 
-    first: float
+    modes: int
+    rank: int
     slow: float
     second: float
     damping: float
@@ -182,9 +184,13 @@ def rates(arrays: Arrays) -> Rates:
     first = first_order(arrays["Adam.singular_values"])
     damping = float(arrays["damping"])
     second = second_order(arrays["LM.singular_values"], damping)
-    kept = arrays["Adam.singular_values"] > RANK * arrays["Adam.singular_values"][0]
+    values = arrays["Adam.singular_values"]
     return Rates(
-        float(first[kept][-1]), float((first < 1e-3).mean()), float((second > 0.5).mean()), damping
+        len(values),
+        int((values > RANK * values[0]).sum()),
+        float((first < 1e-3).mean()),
+        float((second > 0.5).mean()),
+        damping,
     )
 
 
@@ -193,11 +199,17 @@ class Spread(NamedTuple):
 
     Attributes:
         errors: Relative L2 error of the entry of each seed.
-        seconds: Mean wall time.
+        seconds: Median wall time.
+        steps: Steps that were taken.
+        drifts: `‖K(T) - K(0)‖ / ‖K(0)‖`.
+        hessians: `‖H_r‖` at the end, its mean over points.
     """
 
     errors: Float[np.ndarray, " s"]
     seconds: float
+    steps: Float[np.ndarray, " s"]
+    drifts: Float[np.ndarray, " s"]
+    hessians: Float[np.ndarray, " s"]
 
     @property
     def mean(self) -> float:
@@ -209,11 +221,11 @@ def finals(arrays: Arrays) -> dict[str, Spread]:
     """Errors of every training of a figure, by label."""
     found = {}
     for label in map(str, arrays["labels"]):
-        errors, seconds = (
-            np.array([float(arrays[f"{label}/{seed}/{key}"]) for seed in arrays["seeds"]])
-            for key in ("final_error", "wall_time")
+        errors, seconds, steps, drifts, hessians = (
+            np.array([float(arrays[f"{label}/{seed}/{key}"].flat[-1]) for seed in arrays["seeds"]])
+            for key in ("final_error", "wall_time", "step", "ntk_drift", "hessian")
         )
-        found[label] = Spread(errors, float(seconds.mean()))
+        found[label] = Spread(errors, float(np.median(seconds)), steps, drifts, hessians)
     return found
 
 

@@ -47,10 +47,12 @@ def _log_band(axes: "Axes", x: np.ndarray, values: np.ndarray, **style: Any) -> 
     _band(axes, x, *np.exp([middle - spread, middle, middle + spread]), **style)
 
 
-def _power(axes: "Axes", widths: np.ndarray, at: float, exponent: float = -0.5) -> None:
-    """A dotted line of a given slope through a value at the largest width."""
-    line = at * (widths / widths[-1]) ** exponent
-    axes.plot(widths, line, ":", color="0.4", label=rf"$m^{{{exponent:g}}}$")
+def _power(
+    axes: "Axes", widths: np.ndarray, at: float, exponent: float = -0.5, line: str = ":"
+) -> None:
+    """A power law through a value at the largest width."""
+    values = at * (widths / widths[-1]) ** exponent
+    axes.plot(widths, values, line, color="0.4", label=rf"$m^{{{exponent:g}}}$")
 
 
 @styled
@@ -95,7 +97,8 @@ def drifts(arrays: Arrays) -> "Figure":
         values, color = arrays[f"{name}.drift"], TOY_COLORS[name]
         quartiles = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
         _band(axes, widths, *quartiles, color=color, marker="o", markersize=3, label=label)
-    _power(axes, widths, float(np.median(arrays[f"{LINEAR}.drift"][-1])))
+    for exponent, line in ((-0.5, ":"), (-1, "-.")):
+        _power(axes, widths, float(np.median(arrays[f"{LINEAR}.drift"][-1])), exponent, line)
     _widths(axes, r"$\|K(T) - K(0)\| \, / \, \|K(0)\|$")
     axes.legend(loc="best")
     return figure
@@ -209,17 +212,25 @@ def flow(arrays: Arrays) -> "Figure":
 
 @styled
 def sweep_of_convection(arrays: Arrays) -> "Figure":
-    """Figure 3b: final error against β."""
-    figure = new_figure(2.9, 4.8)
-    axes = figure.subplots()
-    for (method, spreads), color in zip(convection(arrays).items(), COLORS, strict=False):
+    """Figure 3b: final error against β, and the error of LM in training with every seed."""
+    figure = new_figure(2.9)
+    left, right = figure.subplots(1, 2, sharey=True)
+    found = convection(arrays)
+    for (method, spreads), color in zip(found.items(), COLORS, strict=False):
         betas = np.array(list(spreads))
         errors = np.stack([spread.errors for spread in spreads.values()], axis=1)
-        _log_band(axes, betas, errors, color=color, marker="o", markersize=3, label=method)
-    axes.set_yscale("log")
-    axes.set_xlabel(r"$\beta$")
-    axes.set_ylabel("relative $L^2$ error")
-    axes.legend(loc="best")
+        _log_band(left, betas, errors, color=color, marker="o", markersize=3, label=method)
+    for beta, color in zip(found["LM"], COLORS[::-1], strict=False):
+        for seed in arrays["seeds"]:
+            x, y = (arrays[f"LM, β = {beta:g}/{seed}/{key}"] for key in ("step", "error"))
+            label = f"LM, β = {beta:g}" if seed == arrays["seeds"][0] else None
+            right.plot(x, y, color=color, lw=0.8, label=label)
+    left.set_yscale("log")
+    left.set_xlabel(r"$\beta$")
+    left.set_ylabel("relative $L^2$ error")
+    right.set_xlabel("step")
+    for axes in (left, right):
+        axes.legend(loc="best")
     return figure
 
 

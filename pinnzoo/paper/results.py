@@ -1,7 +1,10 @@
 """What is stored of a training that is repeated with several seeds."""
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +23,8 @@ Reduce = Callable[[Entry], Arrays]
 def reduce_entry(entry: Entry) -> Arrays:
     """The curve of error and time against the step, and the figures at the end.
 
-    The error is the best so far in the training loss's terms only at the end: a curve shows the
-    network as it was at every step.
+    The curve is that of the network at every step, `final_error` that of the published one, whose
+    training loss was the lowest.
     """
     history = entry.history
     steps = np.asarray(history["step"], float)
@@ -62,6 +65,29 @@ def reduce_flow(entry: Entry) -> Arrays:
     }
 
 
+def fingerprint(recipe: Recipe) -> str:
+    """What a recipe asks for, whatever its seed: a digest of all that differs from the defaults.
+
+    A field that recipes or phases are given later does not change it, unlike `Recipe.digest`.
+    """
+    phases = [_stated(phase) for phase in recipe.phases]
+    stated = {**_stated(recipe), "phases": phases}
+    stated.pop("seed", None)
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _stated(record: Any) -> dict[str, Any]:
+    """Fields of a dataclass that differ from their defaults."""
+    found = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
+        if default is dataclasses.MISSING or value != default:
+            found[field.name] = dict(value) if isinstance(value, Mapping) else value
+    return found
+
+
 def sweep(
     recipes: Mapping[str, Recipe],
     train: Train,
@@ -71,16 +97,25 @@ def sweep(
 ) -> Arrays:
     """All recipes of a figure with all seeds: one array per quantity, recipe and seed.
 
-    Keys are "label/seed/quantity".
+    Keys are "label/seed/quantity"; "recipes" are the fingerprints of the recipes by label.
     """
-    arrays: Arrays = {"labels": np.array(list(recipes)), "seeds": np.arange(seeds)}
+    arrays: Arrays = {
+        "labels": np.array(list(recipes)),
+        "recipes": np.array([fingerprint(recipe) for recipe in recipes.values()]),
+        "seeds": np.arange(seeds),
+    }
     for seed in range(seeds):
         for label, recipe in recipes.items():
-            seeded = replace(recipe, seed=seed)
+            seeded = dataclasses.replace(recipe, seed=seed)
 
             def compute(seeded: Recipe = seeded) -> Arrays:
                 return reduce(train(seeded))
 
-            found = keep(f"{recipe.name}-seed{seed}", compute)
+            found = keep(run_name(seeded), compute)
             arrays |= {f"{label}/{seed}/{key}": value for key, value in found.items()}
     return arrays
+
+
+def run_name(recipe: Recipe) -> str:
+    """Of a training among others, with other seeds or by other recipes of the same name."""
+    return f"{recipe.name}-seed{recipe.seed}-{fingerprint(recipe)}"

@@ -1,17 +1,19 @@
 """What the paper claims, on the stored sweeps; and that the page says what they say."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from pinnzoo.experiments import FIGURES
 from pinnzoo.objective import assemble
 from pinnzoo.paper import claims, dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
-from pinnzoo.paper.results import reduce_entry, reduce_flow, sweep
+from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, sweep
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots import save
 from pinnzoo.training import draw_points
@@ -43,6 +45,7 @@ def test_drift_of_the_linear_kernel_falls_with_width_and_that_of_the_nonlinear_d
     found = claims.drifts(stored("1b"))
     assert found.linear_slope <= -0.4
     assert found.nonlinear_ratio < 2
+    assert found.nonlinear_drift > 0.5
     assert found.descent < 0.01
 
 
@@ -140,10 +143,17 @@ def test_a_curve_ends_with_the_training():
 
 
 def test_second_order_training_beats_first_order_by_two_orders():
-    for figure, seeds in (("3a", 2), ("4a", 5)):
+    for figure in ("3a", "4a"):
         arrays = stored(figure)
-        assert len(arrays["seeds"]) >= seeds, figure
+        assert len(arrays["seeds"]) >= 5, figure
         assert claims.advantage(arrays) >= 100, figure
+
+
+def test_poisson_by_lm_is_ahead_of_adam_with_features_and_behind_lm_with_features():
+    arrays = stored("3a")
+    assert claims.advantage(arrays, "Adam", "Adam, Fourier features") > 1
+    assert claims.advantage(arrays, "Adam, Fourier features", "LM") > 1
+    assert claims.advantage(arrays, "LM", "LM, Fourier features") > 1
 
 
 def test_wave_is_beaten_by_two_orders_with_the_search_rule():
@@ -154,11 +164,16 @@ def test_wave_is_beaten_by_two_orders_with_the_search_rule():
     assert claims.advantage(arrays, "Adam", "LM") > 1
 
 
-def test_lm_solves_fast_convection_unaided_and_adam_does_not():
-    found = claims.convection(stored("3b"))
-    assert found["LM"][100.0].mean <= claims.SOLVED
-    assert found["Adam"][100.0].errors.min() > 0.5
-    assert found["Adam, curriculum"][100.0].errors.min() > 0.5
+def test_lm_solves_fast_convection_unaided_with_some_seeds_and_adam_with_none():
+    arrays = stored("3b")
+    assert len(arrays["seeds"]) >= 5
+    found = claims.convection(arrays)
+    assert found["LM"][20.0].errors.max() < 1e-7
+    # With the others the wave fades before the last time; the page counts them.
+    assert (found["LM"][100.0].errors <= claims.SOLVED).sum() >= 2
+    for method in ("Adam", "Adam, curriculum"):
+        assert found[method][100.0].errors.min() > 0.5
+    assert found["Adam"][20.0].errors.min() > 1e-3
 
 
 def test_wake_by_lm_is_at_most_half_as_wrong_in_equal_time():
@@ -171,7 +186,7 @@ def test_wake_by_lm_is_at_most_half_as_wrong_in_equal_time():
 
 def test_first_order_dynamics_is_slow_in_most_directions_and_second_order_is_not():
     found = claims.rates(stored("2b"))
-    assert found.first < 1e-10
+    assert found.rank < 0.8 * found.modes
     assert found.slow > 0.5
     assert found.second > 0.1
 
@@ -245,13 +260,19 @@ def test_convection_is_sorted_by_method_and_speed():
     for k, label in enumerate(arrays["labels"]):
         for seed in (0, 1):
             arrays[f"{label}/{seed}/final_error"] = np.array(10.0 ** (k + 2 * seed))
-            arrays[f"{label}/{seed}/wall_time"] = np.array(1.0)
+            arrays[f"{label}/{seed}/wall_time"] = np.array(1.0 + 2 * seed)
+            arrays[f"{label}/{seed}/step"] = np.array([0, 7 + seed])
+            arrays[f"{label}/{seed}/ntk_drift"] = np.array(0.5)
+            arrays[f"{label}/{seed}/hessian"] = np.array([3.0, 4.0 + seed])
     found = claims.convection(arrays)
     assert {method: list(spreads) for method, spreads in found.items()} == {
         "LM": [20.0, 100.0],
         "Adam": [20.0],
     }
     assert found["LM"][100.0].mean == pytest.approx(1e3)
+    assert found["LM"][100.0].seconds == 2
+    assert found["LM"][100.0].steps.tolist() == [7, 8]
+    assert found["LM"][100.0].hessians.tolist() == [4, 5]
 
 
 def test_page_names_what_has_not_been_run():
@@ -262,8 +283,37 @@ def test_page_names_what_has_not_been_run():
     assert page.SECTIONS["1b"].title not in text.partition("Not run yet")[2]
 
 
-def test_extending_a_sweep_runs_only_the_seeds_that_are_not_stored(tmp_path):
-    script = runpy.run_path(str(PAGE.parent.parent / "scripts" / "reproduce_paper.py"))
+@pytest.mark.parametrize("name", [name for name in STORED if name in FIGURES])
+def test_stored_sweeps_are_those_of_the_recipes_that_the_page_describes(name):
+    arrays, recipes = stored(name), FIGURES[name]
+    assert arrays["labels"].tolist() == list(recipes)
+    assert arrays["recipes"].tolist() == [fingerprint(recipe) for recipe in recipes.values()]
+
+
+def test_fingerprint_is_of_what_is_asked_for():
+    recipe = FIGURES["4b"]["LM"]
+    phase = recipe.phases[0]
+    assert fingerprint(replace(recipe, seed=3)) == fingerprint(recipe)
+    # A default that is spelled out is no change, so a field that is added later is none either.
+    same = replace(recipe, phases=(replace(phase, part=-1, seconds=0.0),), base="")
+    assert fingerprint(same) == fingerprint(recipe)
+    others = [
+        recipe,
+        replace(recipe, tag="other"),
+        replace(recipe, points={**recipe.points, "equation": 999}),
+        replace(recipe, phases=(replace(phase, steps=phase.steps + 1),)),
+        replace(recipe, phases=(replace(phase, target_loss=1e-9),)),
+        replace(recipe, phases=(phase, phase)),
+    ]
+    assert len({fingerprint(other) for other in others}) == len(others)
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(PAGE.parent.parent / "scripts" / "reproduce_paper.py"))
+
+
+def test_extending_a_sweep_runs_what_is_not_stored_of_the_same_recipe(tmp_path, script):
     entry, trained = tiny_entry(), []
 
     def train(recipe):
@@ -273,9 +323,20 @@ def test_extending_a_sweep_runs_only_the_seeds_that_are_not_stored(tmp_path):
     recipes = FIGURES["4b"]
     before = sweep(recipes, train, seeds=1)
     trained.clear()
-    script["unpack"]("4b", before, tmp_path)
-    after = sweep(recipes, train, script["keep_in"](tmp_path), seeds=2)
+    script["unpack"]("4b", before, tmp_path / "same")
+    after = sweep(recipes, train, script["keep_in"](tmp_path / "same"), seeds=2)
     assert trained == [(recipe.name, 1) for recipe in recipes.values()]
     for key, value in before.items():
         if "/" in key:
             np.testing.assert_array_equal(after[key], value)
+    # By another recipe of the same name nothing is known.
+    before["recipes"][1] = "of earlier"
+    trained.clear()
+    script["unpack"]("4b", before, tmp_path / "changed")
+    sweep(recipes, train, script["keep_in"](tmp_path / "changed"), seeds=1)
+    assert trained == [(recipes["LM"].name, 0)]
+
+
+def test_a_figure_that_the_paper_lacks_is_refused_by_name(script):
+    with pytest.raises(typer.BadParameter, match=r"'3' was given: the figures are 1a, .*3b"):
+        script["main"](figure="3")
