@@ -259,6 +259,9 @@ def test_curriculum_trains_each_stage_on_its_own_problem():
     )
     stage = entry.history["phase"] == 0
     np.testing.assert_array_equal(entry.history["loss"][stage], alone.history["loss"])
+    first_losses, second_losses = entry.history["loss"][stage], entry.history["loss"][~stage]
+    assert first_losses[-1] < 1e-2 * first_losses[0]
+    assert second_losses[-1] < 1e-2 * first_losses[0]
     # The second stage begins with the network of the first, on another problem.
     np.testing.assert_allclose(resting.theta, alone.theta, atol=1e-12)
     assert resting.history["loss"][-1] > 10 * alone.history["loss"][-1]
