@@ -145,7 +145,7 @@ def figure(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".") if 0.01 <= abs(value) < 1e3 else f"{value:.2e}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
     """A Markdown table; `align` has one of `l` and `r` per column, left by default."""
     align = align or "l" * len(header)
     rules = ["---:" if letter == "r" else "---" for letter in align]
@@ -309,7 +309,7 @@ def _accuracy(metrics: Metrics) -> str:
         ("Reference", metrics["reference_method"]),
         ("Evaluation grid", f"{grid}, uniform, bounds included"),
     ]
-    return _table(("Figure", "Value"), rows)
+    return markdown_table(("Figure", "Value"), rows)
 
 
 def _training(recipe: Recipe, metrics: Metrics) -> str:
@@ -345,7 +345,11 @@ def _training(recipe: Recipe, metrics: Metrics) -> str:
     )
     header = ("Phase", "Optimizer", "Trains", "Steps", "Arguments", "Points")
     return "\n\n".join(
-        [_table(header, phases, "rllrll"), _table(("Setting", "Value"), rows), command]
+        [
+            markdown_table(header, phases, "rllrll"),
+            markdown_table(("Setting", "Value"), rows),
+            command,
+        ]
     )
 
 
@@ -383,8 +387,8 @@ def _kernel(ntk: Mapping[str, Any]) -> str:
         [
             f"`K = J Jᵀ` of the unweighted residuals on a fixed point set ({points}); drift is "
             "`‖K(T) − K(0)‖ / ‖K(0)‖` from initialization to the end of training.",
-            _table(("Drift of", "Spectral norm", "Frobenius norm"), drift, "lrr"),
-            _table(("Spectrum", "Initial", "Final"), rows, "lrr"),
+            markdown_table(("Drift of", "Spectral norm", "Frobenius norm"), drift, "lrr"),
+            markdown_table(("Spectrum", "Initial", "Final"), rows, "lrr"),
         ]
     )
 
@@ -406,7 +410,7 @@ def _hessians(metrics: Metrics) -> str:
         [
             f"Residual Hessians are those of the equation's residual at {residual['points']} "
             "points, with respect to the parameters.",
-            _table(("Hessian of", "Initial", "Final"), rows, "lrr"),
+            markdown_table(("Hessian of", "Initial", "Final"), rows, "lrr"),
         ]
     )
 
@@ -474,7 +478,7 @@ def _published_section(entries: Sequence[tuple[Summary, str]], folder: str) -> t
     return (
         "Relative L2 errors. The factor is published over reached: above one, the entry here is "
         f"more accurate. The goal was set before the training.{rest}",
-        _table(header, rows, "lrrrrrl"),
+        markdown_table(header, rows, "lrrrrrl"),
     )
 
 
@@ -507,7 +511,7 @@ def records(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints")
         )
         for published, problem, name, error in _reached(list(entries))
     ]
-    return _table(("Problem", "Here", "Published", "by"), rows, "lrrl")
+    return markdown_table(("Problem", "Here", "Published", "by"), rows, "lrrl")
 
 
 def _factor(ratio: float) -> str:
@@ -527,7 +531,7 @@ def _problem_table(summaries: Sequence[Summary], folder: str) -> str:
         "Hessian",
         "Plots",
     )
-    return _table(header, (_problem_row(s, folder) for s in summaries), "llrrrrrrrl")
+    return markdown_table(header, (_problem_row(s, folder) for s in summaries), "llrrrrrrrl")
 
 
 def _problem_row(summary: Summary, folder: str) -> tuple[str, ...]:
@@ -589,7 +593,7 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
         (problem, *(cell(row.get(optimizer)) for optimizer in columns))
         for problem, row in sorted(best.items(), key=lambda item: reading_order(item[0]))
     ]
-    return _table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
+    return markdown_table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
 
 
 def with_tables(text: str, tables: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pinnzoo import experiments as settings
+from pinnzoo.cards import markdown_table
 from pinnzoo.diagnostics import hessian
 from pinnzoo.paper import claims, dynamics, toys
 from pinnzoo.paper.toys import Arrays
@@ -125,29 +126,41 @@ def _rates(arrays: Arrays) -> str:
     )
 
 
-def _trainings(arrays: Arrays) -> str:
-    columns = (
+def _errors(arrays: Arrays) -> str:
+    """What every training of a figure came to, as a table."""
+    header = (
         "training",
         "relative L2, geometric mean",
         "least",
         "largest",
+        "steps",
         "wall time",
         "drift of K",
         "‖H_r‖ at the end",
     )
-    rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    spreads = claims.finals(arrays)
-    for label, s in spreads.items():
-        rows.append(
-            f"| {label} | {s.mean:.1e} | {s.errors.min():.1e} | {s.errors.max():.1e} | {s.seconds:,.0f} s | "
-            f"{np.median(s.drifts):.2g} | {np.median(s.hessians):.2g} |"
+    rows = (
+        (
+            label,
+            f"{s.mean:.1e}",
+            f"{s.errors.min():.1e}",
+            f"{s.errors.max():.1e}",
+            _range(s.steps, ",.0f"),
+            f"{s.seconds:,.0f} s",
+            f"{np.median(s.drifts):.2g}",
+            f"{np.median(s.hessians):.2g}",
         )
+        for label, s in claims.finals(arrays).items()
+    )
+    return markdown_table(header, rows, "lrrrrrrr")
+
+
+def _trainings(arrays: Arrays) -> str:
     text = f"LM's error is {_times(claims.advantage(arrays))} times below Adam's"
-    if claims.SEARCH in spreads:
+    if claims.SEARCH in claims.finals(arrays):
         ratio = claims.advantage(arrays, second=claims.SEARCH)
         text += f", and that of LM by the search rule of this package {_times(ratio)} times"
     means = f"{text}, in geometric means over {_seeds(arrays)}."
-    return "\n".join([f"{means} Times, drifts and Hessians are medians.", "", *rows])
+    return f"{means} Times, drifts and Hessians are medians.\n\n{_errors(arrays)}"
 
 
 def _seeds(arrays: Arrays) -> str:
@@ -172,26 +185,14 @@ def _range(values: np.ndarray, form: str) -> str:
 
 def _convection(arrays: Arrays) -> str:
     found = claims.convection(arrays)
-    solvers = [method for method in found if method.startswith("LM")]
-    betas = list(found["LM"])
-    columns = ["β", *found, *(f"steps of {method}" for method in solvers), "time of Adam"]
-    columns += [f"of {method}" for method in solvers]
-    rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for beta in betas:
-        spreads = [spreads[beta] for spreads in found.values()]
-        cells = [f"{s.mean:.1e} ({_range(s.errors, '.0e')})" for s in spreads]
-        cells += [_range(found[method][beta].steps, ",.0f") for method in solvers]
-        cells += [f"{found[method][beta].seconds:,.0f} s" for method in ("Adam", *solvers)]
-        rows.append(f"| {beta:g} | " + " | ".join(cells) + " |")
-    last = found["LM"][betas[-1]]
-    solved = int((last.errors <= claims.SOLVED).sum())
-    text = (
-        f"At β = {betas[-1]:g} LM alone is below {claims.SOLVED:.0e} with {solved} of {_seeds(arrays)}. Its error "
+    fast = max(found["LM"])
+    solved = int((found["LM"][fast].errors <= claims.SOLVED).sum())
+    return (
+        f"At β = {fast:g} LM alone is below {claims.SOLVED:.0e} with {solved} of {_seeds(arrays)}. Its error "
         "hardly falls while the part of the domain that is solved grows from the initial line on, and "
-        "collapses when that has reached the end (right). Relative L2 errors, geometric mean (least to "
-        "largest), and median times:"
+        "collapses when that has reached the end (right). Times, drifts and Hessians are medians.\n\n"
+        f"{_errors(arrays)}"
     )
-    return "\n".join([text, "", *rows])
 
 
 def _convection_differences(arrays: Arrays) -> str:
