@@ -113,6 +113,7 @@ class Hessians(NamedTuple):
         linear_slope: Exponent of `‖H_r‖` of the linear toy, its mean over points and seeds, over
             wide networks.
         corrected_slope: The same, of that mean over (ln m)^{3/2}.
+        bounded_slope: The same as `linear_slope` for networks with bounded weights.
         bound: c̃ of proposition 3.7 as printed, its mean over the points.
         limit: The limit of `‖H_r‖` of the nonlinear toy, its mean over the points.
         nonlinear_least: Smallest `‖H_r‖` of the nonlinear toy over the limit at the same point:
@@ -124,6 +125,7 @@ class Hessians(NamedTuple):
 
     linear_slope: float
     corrected_slope: float
+    bounded_slope: float
     bound: float
     limit: float
     nonlinear_least: float
@@ -142,6 +144,7 @@ def hessians(arrays: Arrays) -> Hessians:
     return Hessians(
         slope(widths, means),
         slope(widths, means / np.log(widths) ** 1.5),
+        slope(widths, arrays[f"{LINEAR}.bounded"][wide].mean(axis=(1, 2))),
         float(arrays["lower_bound"].mean()),
         float(limit.mean()),
         float((nonlinear / limit).min()),

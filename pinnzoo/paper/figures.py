@@ -115,8 +115,18 @@ def hessians(arrays: Arrays) -> "Figure":
         style: dict[str, Any] = {"color": color, "markersize": 3}
         left.plot(widths, norms.mean(axis=(1, 2)), "o-", label=label, **style)
         right.plot(widths, arrays[f"{name}.sparsity"].mean(axis=(1, 2)), "o-", label=label, **style)
+    bounded = arrays[f"{LINEAR}.bounded"].mean(axis=(1, 2))
+    left.plot(
+        widths,
+        bounded,
+        "s",
+        mfc="none",
+        color=TOY_COLORS[LINEAR],
+        markersize=3,
+        label="linear, bounded",
+    )
+    _power(left, widths, float(bounded[-1]))
     last = float(arrays[f"{LINEAR}.norm"][-1].mean())
-    _power(left, widths, last)
     shape = np.log(widths) ** 1.5 / np.sqrt(widths)
     left.plot(
         widths, last * shape / shape[-1], "-.", color="0.4", label=r"$(\ln m)^{3/2} / \sqrt{m}$"

@@ -138,3 +138,40 @@ def hessian_limit(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.nd
     index = np.arange(len(x))
     k = infinite_width(x, nodes).kernel[:2, index, :2, index].transpose(1, 2, 0)
     return np.abs(k[0, 1]) + np.sqrt(k[0, 0] * k[1, 1])
+
+
+def linear_hessian_norms(
+    x: Float[np.ndarray, " n"],
+    w1: Float[np.ndarray, " m"],
+    w0: Float[np.ndarray, " m"],
+    b0: Float[np.ndarray, " m"],
+) -> Float[np.ndarray, " n"]:
+    """`‖H_r(x)‖` of the linear toy for one network, exactly and at any width.
+
+    The residual is a sum over neurons, so H_r is block diagonal with one 3 × 3 block for each (the
+    proof of proposition B.3): its norm is the largest of theirs.
+
+    Args:
+        x: Points.
+        w1: Output weights of the m neurons.
+        w0: Their input weights.
+        b0: Their biases.
+    """
+    neurons = jnp.stack([w1, w0, b0], axis=1)
+    blocks = (np.asarray(_neuron_hessians(neurons, point)) for point in x)
+    return np.array([np.abs(np.linalg.eigvalsh(b)).max() for b in blocks]) / np.sqrt(len(w1))
+
+
+@jax.jit
+def _neuron_hessians(neurons: Float[Array, "m 3"], x: Float[Array, ""]) -> Float[Array, "m 3 3"]:
+    """Second derivatives of `w1 ∂²tanh(w0 x + b0)/∂x²` by (w1, w0, b0), for every neuron."""
+
+    def curvature(neuron: Array) -> Array:
+        w1, w0, b0 = neuron
+
+        def value(x: Array) -> Array:
+            return w1 * jnp.tanh(w0 * x + b0)
+
+        return jax.grad(jax.grad(value))(x)
+
+    return jax.vmap(jax.hessian(curvature))(neurons)

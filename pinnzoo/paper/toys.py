@@ -41,6 +41,9 @@ DISTRIBUTION_WIDTH, DISTRIBUTION_SEEDS = 1000, 400
 """Finite networks whose norms are compared with the limiting distribution (theorem 3.4)."""
 
 
+Arrays = dict[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Toy:
     """A toy with networks of one width, as functions of flat parameters.
@@ -87,14 +90,14 @@ def make_toy(name: str, width: int, seeds: int) -> Toy:
     return Toy(objective, objective.with_scales(dict.fromkeys(points, 1.0)), np.stack(thetas))
 
 
-def kernel_norms(name: str, width: int, seeds: int) -> dict[str, np.ndarray]:
+def kernel_norms(name: str, width: int, seeds: int) -> Arrays:
     """`‖K(0)‖` of each seed."""
     toy = make_toy(name, width, seeds)
     norms = [np.linalg.norm(ntk(toy.bare, jnp.asarray(t)), 2) for t in toy.thetas]
     return {"norm": np.array(norms)}
 
 
-def drifts(name: str, width: int, seeds: int, steps: int = STEPS) -> dict[str, np.ndarray]:
+def drifts(name: str, width: int, seeds: int, steps: int = STEPS) -> Arrays:
     """`ΔK` after gradient descent, and the loss before and after, of each seed.
 
     All seeds of a width descend together, with one rate.
@@ -125,7 +128,7 @@ def drifts(name: str, width: int, seeds: int, steps: int = STEPS) -> dict[str, n
     }
 
 
-def hessians(name: str, width: int, seeds: int) -> dict[str, np.ndarray]:
+def hessians(name: str, width: int, seeds: int) -> Arrays:
     """`‖H_r(x)‖`, `(seeds, points)`, and the share of its entries that are nearly zero."""
     toy = make_toy(name, width, seeds)
     points = hessian_points()[:, None]
@@ -136,12 +139,21 @@ def hessians(name: str, width: int, seeds: int) -> dict[str, np.ndarray]:
     }
 
 
+def bounded_hessians(width: int, seeds: int) -> Arrays:
+    """`‖H_r(x)‖` of the linear toy, `(seeds, points)`, with weights from U(-√3, √3).
+
+    Of variance one like those of `hessians`, but bounded, as proposition B.3 has them.
+    """
+    edge = np.sqrt(3.0)
+    draws = (np.random.default_rng(seed).uniform(-edge, edge, (3, width)) for seed in range(seeds))
+    return {"norm": np.stack([theory.linear_hessian_norms(hessian_points(), *d) for d in draws])}
+
+
 def hessian_points() -> np.ndarray:
     """Where Hessians are taken."""
     return np.linspace(-1, 1, HESSIAN_POINTS + 2)[1:-1]
 
 
-Arrays = dict[str, np.ndarray]
 Keep = Callable[[str, Callable[[], Arrays]], Arrays]
 """`(key, compute) -> arrays`: what `compute` gives, or what it gave for that key before."""
 
@@ -202,9 +214,14 @@ def sweep_hessians(
     keep: Keep = compute_anew, widths: Iterable[int] = HESSIAN_WIDTHS, seeds: int = HESSIAN_SEEDS
 ) -> Arrays:
     """Figure 2a: norms and sparsities by width, seed and point, and what the theory says."""
-    points = hessian_points()
+    points, widths = hessian_points(), list(widths)
+    bounded = [
+        keep(f"bounded-{width}-{seeds}", functools.partial(bounded_hessians, width, seeds))["norm"]
+        for width in widths
+    ]
     return {
         **_by_width(hessians, widths, seeds, keep),
+        "toy_linear.bounded": np.stack(bounded),
         "points": points,
         "lower_bound": theory.lower_bound(points),
         "limit": theory.hessian_limit(points),

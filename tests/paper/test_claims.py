@@ -55,6 +55,8 @@ def test_hessian_of_the_linear_toy_falls_and_that_of_the_nonlinear_stays():
     # Without the factor (ln m)^{3/2} it falls more slowly than the claim, at any width in reach.
     assert -0.4 < found.linear_slope < -0.2
     assert found.corrected_slope == pytest.approx(-0.5, abs=0.1)
+    # With weights that are bounded, as the proposition has them, the claim comes out.
+    assert found.bounded_slope == pytest.approx(-0.5, abs=0.1)
     # c̃ as printed is zero for tanh; half of the sharp limit takes its place.
     assert found.bound == pytest.approx(0, abs=1e-12)
     assert found.nonlinear_least > 0.5

@@ -7,6 +7,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from pinnzoo.diagnostics import residual_hessian_norms
 from pinnzoo.paper import theory, toys
 
 X = np.array([-0.8, -0.1, 0.6])
@@ -93,3 +94,28 @@ def test_hessian_of_a_wide_network_is_near_the_limit(x):
         v = product(product(v / jnp.linalg.norm(v)))
     norm = float(jnp.sqrt(jnp.linalg.norm(v)))
     np.testing.assert_allclose(norm, theory.hessian_limit(np.array([x]))[0], rtol=0.08)
+
+
+@pytest.mark.parametrize("width", [1, 7, 40])
+def test_hessian_of_the_linear_toy_has_the_norm_of_its_largest_block(width):
+    toy = toys.make_toy("toy_linear", width, 1)
+    theta = toy.thetas[0]
+    b0, w0, _, w1 = np.split(theta, np.cumsum([width, width, 1]))
+    whole = residual_hessian_norms(toy.objective, jnp.asarray(theta), X[:, None])
+    np.testing.assert_allclose(theory.linear_hessian_norms(X, w1, w0, b0), whole.norms, rtol=1e-10)
+
+
+def test_bounded_weights_have_the_variance_of_the_others_and_their_own_bound(monkeypatch):
+    drawn = []
+
+    def keep(x, w1, w0, b0):
+        drawn.append(np.stack([w1, w0, b0]))
+        return np.ones(len(x))
+
+    monkeypatch.setattr(theory, "linear_hessian_norms", keep)
+    found = toys.bounded_hessians(20_000, 2)
+    assert found["norm"].shape == (2, toys.HESSIAN_POINTS)
+    assert not np.array_equal(*drawn)
+    for weights in drawn:
+        np.testing.assert_allclose(weights.var(axis=1), 1, rtol=0.02)
+        assert np.abs(weights).max() <= np.sqrt(3)
