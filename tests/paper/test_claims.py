@@ -166,13 +166,16 @@ def test_wave_is_beaten_by_two_orders_with_the_search_rule():
     assert claims.advantage(arrays, "Adam", "LM") > 1
 
 
-def test_lm_solves_fast_convection_unaided_with_some_seeds_and_adam_with_none():
+def test_lm_solves_fast_convection_unaided_and_adam_does_not():
     arrays = stored("3b")
     assert len(arrays["seeds"]) >= 5
     found = claims.convection(arrays)
-    assert found["LM"][20.0].errors.max() < 1e-7
-    # With the others the wave fades before the last time; the page counts them.
-    assert (found["LM"][100.0].errors <= claims.SOLVED).sum() >= 2
+    for method in ("LM", "LM, curriculum"):
+        assert found[method][20.0].errors.max() < 1e-7
+    assert found["LM, curriculum"][100.0].errors.max() <= claims.SOLVED
+    # With one seed it ends a little above; the page counts them.
+    assert (found["LM"][100.0].errors <= claims.SOLVED).sum() >= 4
+    assert found["LM"][100.0].errors.max() <= 2 * claims.SOLVED
     for method in ("Adam", "Adam, curriculum"):
         assert found[method][100.0].errors.min() > 0.5
     assert found["Adam"][20.0].errors.min() > 1e-3
