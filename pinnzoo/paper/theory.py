@@ -64,22 +64,24 @@ def _quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return w, b, np.outer(weights, weights).ravel()
 
 
+def _orders(w: Float[Array, ""], b: Float[Array, ""], x: Float[Array, ""]) -> Float[Array, "3"]:
+    """`∂ᵏ tanh(w x + b)` by x for k = 0, 1, 2."""
+
+    def neuron(x: Array) -> Array:
+        return jnp.tanh(w * x + b)
+
+    slope = jax.grad(neuron)
+    return jnp.stack([neuron(x), slope(x), jax.grad(slope)(x)])
+
+
 @jax.jit
 def _features(
     x: Float[Array, " n"], w: Float[Array, " q"], b: Float[Array, " q"]
 ) -> tuple[Float[Array, "3 n q"], Float[Array, "3 n q"], Float[Array, "3 n q"]]:
     """`∂ᵏ tanh(w x + b)` by x, and their derivatives by w and by b, for k = 0, 1, 2."""
-
-    def orders(w: Array, b: Array, x: Array) -> Array:
-        def neuron(x: Array) -> Array:
-            return jnp.tanh(w * x + b)
-
-        slope = jax.grad(neuron)
-        return jnp.stack([neuron(x), slope(x), jax.grad(slope)(x)])
-
-    everywhere = jax.vmap(jax.vmap(orders, (0, 0, None)), (None, None, 0))
-    by_w = jax.vmap(jax.vmap(jax.jacfwd(orders, 0), (0, 0, None)), (None, None, 0))
-    by_b = jax.vmap(jax.vmap(jax.jacfwd(orders, 1), (0, 0, None)), (None, None, 0))
+    everywhere = jax.vmap(jax.vmap(_orders, (0, 0, None)), (None, None, 0))
+    by_w = jax.vmap(jax.vmap(jax.jacfwd(_orders, 0), (0, 0, None)), (None, None, 0))
+    by_b = jax.vmap(jax.vmap(jax.jacfwd(_orders, 1), (0, 0, None)), (None, None, 0))
     return tuple(jnp.moveaxis(f(w, b, x), -1, 0) for f in (everywhere, by_w, by_b))  # pyright: ignore
 
 
@@ -168,10 +170,6 @@ def _neuron_hessians(neurons: Float[Array, "m 3"], x: Float[Array, ""]) -> Float
 
     def curvature(neuron: Array) -> Array:
         w1, w0, b0 = neuron
-
-        def value(x: Array) -> Array:
-            return w1 * jnp.tanh(w0 * x + b0)
-
-        return jax.grad(jax.grad(value))(x)
+        return w1 * _orders(w0, b0, x)[2]
 
     return jax.vmap(jax.hessian(curvature))(neurons)
