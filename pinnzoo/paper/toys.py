@@ -164,6 +164,21 @@ def compute_anew(key: str, compute: Callable[[], Arrays]) -> Arrays:
     return compute()
 
 
+def _over_widths(
+    name: str,
+    measure: Callable[[int, int], Arrays],
+    widths: Iterable[int],
+    seeds: int,
+    keep: Keep,
+) -> Arrays:
+    """What is measured at every width, stacked; kept under `name`."""
+    found = [
+        keep(f"{name}-{width}-{seeds}", functools.partial(measure, width, seeds))
+        for width in widths
+    ]
+    return {key: np.stack([f[key] for f in found]) for key in found[0]}
+
+
 def _by_width(
     measure: Callable[[str, int, int], Arrays], widths: Iterable[int], seeds: int, keep: Keep
 ) -> Arrays:
@@ -171,12 +186,8 @@ def _by_width(
     widths = list(widths)
     arrays: Arrays = {"widths": np.array(widths)}
     for name in TOYS:
-        found = [
-            keep(f"{name}-{width}-{seeds}", functools.partial(measure, name, width, seeds))
-            for width in widths
-        ]
-        for key in found[0]:
-            arrays[f"{name}.{key}"] = np.stack([f[key] for f in found])
+        found = _over_widths(name, functools.partial(measure, name), widths, seeds, keep)
+        arrays |= {f"{name}.{key}": value for key, value in found.items()}
     return arrays
 
 
@@ -215,13 +226,10 @@ def sweep_hessians(
 ) -> Arrays:
     """Figure 2a: norms and sparsities by width, seed and point, and what the theory says."""
     points, widths = hessian_points(), list(widths)
-    bounded = [
-        keep(f"bounded-{width}-{seeds}", functools.partial(bounded_hessians, width, seeds))["norm"]
-        for width in widths
-    ]
+    bounded = _over_widths("bounded", bounded_hessians, widths, seeds, keep)
     return {
         **_by_width(hessians, widths, seeds, keep),
-        "toy_linear.bounded": np.stack(bounded),
+        "toy_linear.bounded": bounded["norm"],
         "points": points,
         "lower_bound": theory.lower_bound(points),
         "limit": theory.hessian_limit(points),
