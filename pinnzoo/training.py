@@ -69,7 +69,7 @@ class Run:
         theta: Parameters.
         state: State of the current phase's optimizer.
         points: Current collocation points.
-        best_loss: Lowest recorded loss.
+        best_loss: Lowest loss since points, weights or part last changed.
         best_theta: Parameters at `best_loss`.
         history: One list per recorded quantity.
         snapshot_steps: Steps, over all phases, at which parameters were kept.
@@ -752,7 +752,7 @@ def train(
 
     Ctrl-C ends the training and returns the best state so far, and so does the end of `seconds`;
     the recipe of the returned entry then states the steps that were done. With a `workdir`, a run
-    that is killed goes on where it was last saved and arrives at the same numbers.
+    that is interrupted or killed goes on where it was last saved and arrives at the same numbers.
 
     Args:
         recipe: What to train.
@@ -802,9 +802,13 @@ def train(
             reporter(run)
         try:
             trainer.run(run)
-        except (KeyboardInterrupt, _OutOfTime):
+        except _OutOfTime:
             if folder is not None:
                 save_run(run, recipe, folder)
+        except KeyboardInterrupt:
+            # It may have come in the middle of a step, with the parameters ahead of their count.
+            # What was saved last is whole.
+            pass
     return _finish(trainer, run)
 
 

@@ -9,6 +9,7 @@ with a larger one and --overwrite.
 
 import fnmatch
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,9 @@ def main(
             # One recipe that fails must not take the others with it.
             print(f"{recipe.name}: {error}", flush=True)
             continue
+        if entry.name != recipe.name:
+            print(f"{recipe.name}: its budget ended before its last phase", flush=True)
+            continue
         entry.save(folder, overwrite=overwrite)
         print(
             f"{entry.name}: relative L2 {entry.metrics['relative_l2_error']:.2e} after "
@@ -61,4 +65,7 @@ def main(
 
 
 if __name__ == "__main__":
+    # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
+    # would be stored as what the recipe asks for.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     typer.run(main)

@@ -102,6 +102,28 @@ def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, 
     same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
 
 
+@pytest.mark.parametrize("moment", ["_record", "_redraw", "_reweigh"])
+@pytest.mark.parametrize("calls", [2, 4])
+def test_interrupted_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, moment, calls):
+    count = 0
+    real = getattr(training._Trainer, moment)
+
+    def interrupting(self, run, *rest):
+        nonlocal count
+        count += 1
+        if count == calls:
+            # In the middle of a step: its parameters are new, what follows from them is not.
+            raise KeyboardInterrupt
+        return real(self, run, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Trainer, moment, interrupting)
+        first = pinnzoo.train(TINY, workdir=tmp_path, save_every=0.0)
+    assert count == calls
+    assert first.metrics["steps"] < trained.metrics["steps"]
+    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+
+
 def test_run_of_another_recipe_is_refused_and_resume_false_begins_anew(trained, tmp_path):
     pinnzoo.train(dataclasses.replace(TINY, seed=3), workdir=tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):
@@ -178,6 +200,21 @@ def test_kill_signal_in_a_real_process_leaves_a_run_that_resumes(tmp_path):
         about = json.loads(file["about"].tobytes())
     assert about["digest"] == recipe.digest
     assert about["step"] >= 1
+    # The first step after it uses up what time there is.
+    entry = pinnzoo.train(recipe, workdir=work, seconds=1e-9)
+    assert entry.metrics["steps"] == about["step"] + 1
+
+
+def test_a_problem_of_ones_own_trains_once_it_is_in_the_table(monkeypatch, tmp_path):
+    def mine(rate=0.5):
+        return dataclasses.replace(pinnzoo.PROBLEMS["heat"](diffusivity=rate), name="mine")
+
+    monkeypatch.setitem(pinnzoo.PROBLEMS, "mine", mine)
+    recipe = dataclasses.replace(TINY, problem="mine", problem_arguments={"rate": 0.3})
+    entry = pinnzoo.train(recipe)
+    assert entry.metrics["relative_l2_error"] < 0.1 * entry.history["relative_l2_error"][0]
+    entry.save(tmp_path / "mine")
+    np.testing.assert_array_equal(pinnzoo.load(tmp_path / "mine").theta, entry.theta)
 
 
 def test_loss_that_leaves_the_numbers_is_an_error_with_a_remedy(monkeypatch):
