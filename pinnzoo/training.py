@@ -822,6 +822,7 @@ def finetune(
     weights: Mapping[str, float] | None = None,
     resample_every: int | None = None,
     adaptive: bool = True,
+    part: int | None = None,
     workdir: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     mesh: Mesh | None = None,
@@ -840,6 +841,9 @@ def finetune(
             10 for Levenberg-Marquardt, which soon fits a fixed set more closely than the solution,
             and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
         adaptive: Draw the equation's new points by residual.
+        part: Part of a composed network to train, as in `Phase`; by default what the last phase of
+            the entry trained. All parameters together are -1, on an objective that does not see
+            how windows of time join.
         workdir: Folder for the state of the run, so that it can go on after a kill.
         tag: Tag of the new entry; by default "from_" and the old optimizer.
         mesh: Devices over which the points are spread, as in `train`.
@@ -850,12 +854,17 @@ def finetune(
 
     Raises:
         UnknownNameError: There is no such optimizer.
-        RecipeError: The optimizer does not take one of the arguments.
+        RecipeError: The optimizer does not take one of the arguments, or the network has no such
+            part.
     """
     name = resolve_optimizer(optimizer)
     if resample_every is None:
         resample_every = 10 if name == "levenberg_marquardt" else 0
-    phase = Phase(name, steps, arguments, resample_every=resample_every, adaptive=adaptive)
+    if part is None:
+        part = entry.recipe.phases[-1].part
+    phase = Phase(
+        name, steps, arguments, resample_every=resample_every, adaptive=adaptive, part=part
+    )
     make_optimizer(phase.optimizer, phase.arguments)
     recipe = dataclasses.replace(
         entry.recipe,

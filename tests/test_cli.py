@@ -285,15 +285,16 @@ def test_finetune_passes_its_options_on_and_reports_both_errors(entry, monkeypat
     monkeypatch.setattr(training, "finetune", finetune)
     arguments = ["finetune", NAME, "--optimizer", "lm", "--steps", 7, "--out", "tuned"]
     settings = ["--set", "damping=1e-3", "--set", "rule=paper"]
-    text = run(*arguments, *settings).stdout
+    text = run(*arguments, *settings, "--part", 2).stdout
     assert "1.235e-05 → 1.000e-07 (123 times smaller)" in text
     assert seen["given"] is entry
     assert (seen["optimizer"], seen["steps"], seen["progress"]) == ("lm", 7, True)
-    assert (seen["damping"], seen["rule"]) == (1e-3, "paper")
+    assert (seen["damping"], seen["rule"], seen["part"]) == (1e-3, "paper", 2)
     ((folder, options),) = entry.saved
     assert folder == Path("tuned")
     assert options["command"] == (
         f"pinnzoo finetune {NAME} --optimizer lm --steps 7 --set damping=1e-3 --set rule=paper"
+        " --part 2"
     )
     # Whatever the library prints, stdout holds JSON only.
     data = run_json(*arguments)

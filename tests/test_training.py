@@ -428,6 +428,22 @@ def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
     assert after < 0.1 * before
 
 
+def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwise():
+    recipe = dataclasses.replace(WINDOWED, phases=WINDOWED.phases[:2])
+    entry = pinnzoo.train(recipe)
+    last = recipe.phases[-1].part
+    tuned = pinnzoo.finetune(entry, steps=2)
+    assert tuned.recipe.phases[0].part == last
+    changed = np.flatnonzero(tuned.theta != entry.theta)
+    where = part_slice(entry.model, last)
+    assert len(changed)
+    assert where.start <= changed.min() <= changed.max() < where.stop
+    every = pinnzoo.finetune(entry, steps=2, part=-1)
+    assert np.flatnonzero(every.theta != entry.theta).min() < where.start
+    with pytest.raises(RecipeError, match="parts"):
+        pinnzoo.finetune(entry, steps=2, part=99)
+
+
 def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
     def weighted(**weights):
         first, second, _ = WINDOWED.phases

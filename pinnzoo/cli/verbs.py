@@ -221,6 +221,10 @@ def finetune(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An argument of the optimizer."),
     ] = None,
+    part: Annotated[
+        int | None,
+        typer.Option(help="Part of a composed network; by default the one that was trained last."),
+    ] = None,
     workdir: Workdir = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -235,9 +239,10 @@ def finetune(
     from pinnzoo.training import finetune as run
 
     with stdout_for_json(as_json):
-        tuned = run(entry, optimizer, steps, progress=True, workdir=workdir, **arguments)
+        tuned = run(entry, optimizer, steps, progress=True, part=part, workdir=workdir, **arguments)
         command = ["pinnzoo finetune", entry.name, f"--optimizer {optimizer} --steps {steps}"]
         command += [f"--set {setting}" for setting in settings or []]
+        command += [] if part is None else [f"--part {part}"]
         tuned.save(out, overwrite=overwrite, command=" ".join(command))
     before = entry.metrics["relative_l2_error"]
     emit(_outcome(tuned, out) | {"before": before}, as_json, screens.trained)
