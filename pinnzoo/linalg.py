@@ -219,6 +219,11 @@ def _device_normal(jacobian: Array, residual: Array) -> tuple[Array, Array]:
 
 
 @jax.jit
+def _device_kernel(rows: Array) -> Array:
+    return rows @ rows.T
+
+
+@jax.jit
 def _device_cholesky_solve(matrix: Array, diagonal: Array, right: Array) -> Array:
     factor = jax.scipy.linalg.cho_factor(matrix + jnp.diag(diagonal), lower=True)
     return jax.scipy.linalg.cho_solve(factor, right)
@@ -261,7 +266,7 @@ class DeviceKernel(AbstractDampedSystem):
         self.inverse_scaling = 1 / jnp.asarray(scaling)
         self.scaled = jacobian * self.inverse_scaling[None, :]
         self.residual = residual
-        self.matrix = jax.jit(lambda rows: rows @ rows.T)(self.scaled)
+        self.matrix = _device_kernel(self.scaled)
         self.gradient = jacobian.T @ residual
         self.norm = float(jnp.sum(jacobian**2))
 
