@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnzoo._typing import Point, Scalar, Theta
+from pinnzoo._typing import Scalar, Theta
 from pinnzoo.diagnostics._inputs import Vector, find_term, finite, in_float64, unscaled
 from pinnzoo.diagnostics.spectrum import (
     Product,
@@ -28,6 +28,7 @@ from pinnzoo.diagnostics.spectrum import (
     matrix_norm,
 )
 from pinnzoo.objective import EQUATION, Objective, Term
+from pinnzoo.weighting.ntk_trace import kernel_traces
 
 DENSE_LIMIT = 2500
 """Up to this many parameters a Hessian is formed; 50 MB in float64."""
@@ -83,15 +84,8 @@ def _jacobian(objective: Objective, theta: Theta) -> Float[Array, "n p"]:
 
 @jax.jit
 def _gauss_newton_trace(objective: Objective, theta: Theta) -> Scalar:
-    """`tr Jᵀ J`, the sum of all squares of J, without holding J."""
-
-    def squares(term: Term) -> Float[Array, " n"]:
-        def at_point(z: Point) -> Scalar:
-            return jnp.sum(jax.grad(term.residual)(theta, z) ** 2)
-
-        return term.scale**2 * jax.lax.map(at_point, term.points, batch_size=256)
-
-    return sum((jnp.sum(squares(term)) for term in objective.terms), jnp.zeros(()))
+    """`tr Jᵀ J`, the trace of the weighted kernel too, without holding J."""
+    return sum(kernel_traces(objective, theta).values(), jnp.zeros(()))
 
 
 def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
@@ -102,14 +96,18 @@ def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) 
 
     Args:
         objective: The residual vector.
-        theta: Flat parameters.
-        vector: v.
+        theta: Flat parameters, shape (p,).
+        vector: v, shape (p,), of any type of number.
+
+    Returns:
+        The product, shape (p,).
 
     Raises:
         PrecisionError: Not everything is float64.
     """
     theta = in_float64(objective, theta, "a Hessian")
-    return _products(Objective.loss, objective, theta, jnp.asarray(vector)[None], 1)[0]
+    directions = jnp.asarray(vector, jnp.float64)[None]
+    return _products(Objective.loss, objective, theta, directions, 1)[0]
 
 
 def gauss_newton_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
@@ -119,8 +117,11 @@ def gauss_newton_vector_product(objective: Objective, theta: Vector, vector: Vec
 
     Args:
         objective: The residual vector.
-        theta: Flat parameters.
-        vector: v.
+        theta: Flat parameters, shape (p,).
+        vector: v, shape (p,), of any type of number.
+
+    Returns:
+        The product, shape (p,).
 
     Raises:
         PrecisionError: Not everything is float64.
@@ -206,7 +207,8 @@ def residual_hessian_norms(
 
     The Hessian is that of the residual without weight. Up to `dense_limit` parameters it is
     formed; beyond that the norm comes from Lanczos on products and the sparsity from 256 columns
-    drawn at random (the same for every point).
+    drawn at random (the same for every point). The largest entry is then that of those columns, at
+    most that of H_r, so that the share of negligible entries is a lower bound in expectation.
 
     Args:
         objective: Any objective with that term; its points and scales are not used.

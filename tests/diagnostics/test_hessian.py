@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pinnzoo import diagnostics
+from pinnzoo.diagnostics import hessian as hessian_module
 from pinnzoo.errors import PointsError, PrecisionError, TrainingError, UnknownNameError
 from pinnzoo.objective import Term
 from tests.diagnostics.oracles import (
@@ -59,6 +60,9 @@ def test_hessian_vector_product_equals_the_dense_matrix_times_the_vector(burgers
     v = moved(np.zeros(len(dense)))
     found = diagnostics.hessian_vector_product(burgers.objective, burgers.theta, v)
     np.testing.assert_allclose(found, dense @ v, rtol=1e-9, atol=1e-12)
+    column = np.eye(len(dense), dtype=int)[3]
+    found = diagnostics.hessian_vector_product(burgers.objective, burgers.theta, column)
+    np.testing.assert_allclose(found, dense[:, 3], rtol=1e-9, atol=1e-12)
 
 
 def test_gauss_newton_product_equals_the_dense_matrix_times_the_vector(burgers, dense):
@@ -113,6 +117,23 @@ def test_residual_hessian_norms_from_products_equal_the_dense_ones(burgers, hess
     np.testing.assert_allclose(products.norms, exact.norms, rtol=1e-10)
     # Fewer parameters than columns that are sampled, so that all of them are.
     np.testing.assert_allclose(products.sparsities, exact.sparsities, atol=1e-12)
+
+
+def test_sparsity_from_some_of_the_columns_is_near_that_of_all(
+    burgers, hessian_points, residual_hessians, monkeypatch
+):
+    theta, objective, _ = burgers
+    count = 2 * theta.size // 3
+    monkeypatch.setattr(hessian_module, "SAMPLED_COLUMNS", count)
+    found = diagnostics.residual_hessian_norms(
+        objective, theta, hessian_points, dense_limit=1, threshold=1e-2
+    )
+    for h, share in zip(residual_hessians, found.sparsities, strict=True):
+        sizes = np.abs(h)
+        # Of the largest entry of any columns, at most that of the matrix.
+        least = np.mean(sizes <= 1e-2 * np.sort(sizes.max(axis=0))[-1 - theta.size + count])
+        assert least - 0.1 <= share <= np.mean(sizes <= 1e-2 * sizes.max()) + 0.1
+        assert share != np.mean(sizes <= 1e-2 * sizes.max())
 
 
 def test_loss_spectrum_equals_numpy_on_the_dense_hessian(burgers, dense):
