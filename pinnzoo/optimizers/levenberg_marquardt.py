@@ -144,15 +144,16 @@ def levenberg_marquardt(
       range of J. Geodesic acceleration, which is their second-order part, comes before them. PINN
       residuals bend so sharply that without corrections λ has to stay large. Second, the
       factorization serves several dampings: λ falls by `factor` for as long as the gain ratio
-      stays above `tolerance` and the loss falls, or rises until a step is good.
+      stays above `tolerance` and the loss falls, or rises until it does or the loss falls no
+      further: the last decrease is then taken, whatever its gain ratio.
 
     The step is not traceable: on the CPU it hands the Jacobian to LAPACK without a copy.
 
     Args:
         rule: "search" or "paper".
         damping: λ₀, in the units of ‖JᵀJ‖.
-        max_damping: Λ, bounds λ from above and 1/Λ from below ("paper" only).
-        tolerance: Least gain ratio of a good step, in [0, 1/4).
+        max_damping: Λ, bounds λ from above, and 1/Λ from below ("paper" only).
+        tolerance: Least gain ratio at which λ may fall, in [0, 1/4).
         acceleration: α in [0, 1); 0 switches geodesic acceleration off.
         corrections: Most corrections per trial ("search" only).
         scaling: D, "identity" or "columns" for the norms of the columns of J (Marquardt 1963).

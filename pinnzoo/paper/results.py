@@ -24,7 +24,7 @@ def reduce_entry(entry: Entry) -> Arrays:
     """The curve of error and time against the step, and the figures at the end.
 
     The curve is that of the network at every step, `final_error` that of the published one, whose
-    training loss was the lowest.
+    training loss was the lowest since points were last drawn.
     """
     history = entry.history
     steps = np.asarray(history["step"], float)

@@ -4,7 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pinnzoo._tables import check_positive
 from pinnzoo._typing import Theta
@@ -18,7 +18,7 @@ from pinnzoo.weighting._base import Factors, Weighting
 def causal(problem: Problem, tolerance: float = 1.0, chunks: int = 32) -> Weighting:
     """`w_i = exp(-ε Σ_{j<i} L_j)` on the equations in the i-th chunk of time.
 
-    `L_j` is the mean of the squared residuals in chunk j, over all equations of a system together.
+    `L_j` is the sum over the equations of a system of their mean squared residuals in chunk j.
     Wang, Sankaran and Perdikaris (2024, Comput. Methods Appl. Mech. Eng. 421:116813, arXiv
     2203.07404), Eq. 3.9 and algorithm 1. Conditions keep their weights.
 
@@ -69,9 +69,7 @@ def _update(
     return {name: weights[place] for name, place in places.items()}
 
 
-def _mean_by(
-    place: Float[Array, " n"], values: Float[Array, " n"], count: int
-) -> Float[Array, " c"]:
+def _mean_by(place: Int[Array, " n"], values: Float[Array, " n"], count: int) -> Float[Array, " c"]:
     """Mean of the values at each place; zero where there are none."""
     total = jax.ops.segment_sum(values, place, count)
     members = jax.ops.segment_sum(jnp.ones_like(values), place, count)
