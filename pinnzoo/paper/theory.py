@@ -8,6 +8,7 @@ subscript is a derivative by that parameter, w and b ~ N(0, 1), and the unit com
 expectations are computed by Gauss-Hermite quadrature.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -119,15 +120,20 @@ def sample_nonlinear_kernels(
     return np.einsum("ski,kilj,slj->sij", slopes, kernel, slopes, optimize=True)
 
 
-def lower_bound(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.ndarray, " n"]:
+def lower_bound(
+    x: Float[np.ndarray, " n"],
+    nodes: int = NODES,
+    activation: Callable[[Array], Array] = jnp.tanh,
+) -> Float[np.ndarray, " n"]:
     """c̃ of proposition 3.7 for the nonlinear toy at each point, `wᵀ ∇²R w = 2 w_0 w_1`.
 
     `w = E[Φ[σ(u · + v)](x)]` with u, v ~ N(0, 1), as the paper prints it. For an odd activation it
     is zero: (u, v) and (-u, -v) are as likely, and their contributions cancel.
     """
     w, b, both = _quadrature(nodes)
-    means = np.asarray(_features(jnp.asarray(x), w, b)[0]) @ both
-    return 2 * means[0] * means[1]
+    neuron = jax.value_and_grad(lambda x, w, b: activation(w * x + b))
+    value, slope = jax.vmap(jax.vmap(neuron, (None, 0, 0)), (0, None, None))(jnp.asarray(x), w, b)
+    return 2 * np.asarray(value @ both) * np.asarray(slope @ both)
 
 
 def hessian_limit(x: Float[np.ndarray, " n"], nodes: int = NODES) -> Float[np.ndarray, " n"]:

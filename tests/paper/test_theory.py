@@ -77,8 +77,11 @@ def test_sampled_kernels_have_the_distribution_of_wide_networks():
     assert scipy.stats.ks_2samp(norms, 1.5 * limits).pvalue < 0.01  # pyright: ignore
 
 
-def test_lower_bound_as_printed_vanishes_for_an_odd_activation():
+def test_lower_bound_as_printed_vanishes_for_an_odd_activation_and_not_for_others():
     np.testing.assert_allclose(theory.lower_bound(X), 0, atol=1e-12)
+    # E[(ux + v)²] = x² + 1 and its derivative, by hand.
+    wanted = 2 * (X**2 + 1) * (2 * X)
+    np.testing.assert_allclose(theory.lower_bound(X, activation=jnp.square), wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("x", X)
