@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -136,11 +137,14 @@ def main(
     if rerun or extend:
         stored = {} if rerun else read_stored()
         for name in names:
+            wanted = seeds
             if name in stored:
                 if name in COMPUTED:
                     continue
                 unpack(name, stored[name], workdir / "paper" / name)
-            write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", seeds))
+                # What is stored is not given up for being asked for less.
+                wanted = max(seeds, len(stored[name]["seeds"]))
+            write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", wanted))
             # What is unfinished is resumed; what is finished would not be run again.
             shutil.rmtree(workdir / "paper" / name)
     stored = read_stored()
@@ -151,4 +155,7 @@ def main(
 
 
 if __name__ == "__main__":
+    # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
+    # would be stored as what the recipe asks for.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     typer.run(main)
