@@ -47,6 +47,16 @@ def _log_band(axes: "Axes", x: np.ndarray, values: np.ndarray, **style: Any) -> 
     _band(axes, x, *np.exp([middle - spread, middle, middle + spread]), **style)
 
 
+def _legend_below(figure: "Figure", *row: "Axes") -> None:
+    """One legend for several axes, with every label once."""
+    found: dict[str, Any] = {}
+    for axes in row:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    columns = len(found) if len(found) < 5 else 3
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
+
+
 def _power(
     axes: "Axes", widths: np.ndarray, at: float, exponent: float = -0.5, line: str = ":"
 ) -> None:
@@ -59,7 +69,7 @@ def _power(
 def kernel_norms(arrays: Arrays) -> "Figure":
     """Figure 1a: norms of K(0), their spread, and the limiting distribution."""
     widths = arrays["widths"]
-    figure = new_figure(2.6)
+    figure = new_figure(2.8)
     left, middle, right = figure.subplots(1, 3)
     for name, label in NAMES.items():
         norms, color = arrays[f"{name}.norm"], TOY_COLORS[name]
@@ -67,7 +77,8 @@ def kernel_norms(arrays: Arrays) -> "Figure":
         style: dict[str, Any] = {"color": color, "marker": "o", "markersize": 3, "label": label}
         _band(left, widths, mean - spread, mean, mean + spread, **style)
         middle.plot(widths, spread, **style)
-    left.axhline(arrays[f"{LINEAR}.limit"], color="black", linestyle="--", linewidth=0.8)
+    limit = {"color": "black", "linestyle": "--", "linewidth": 0.8, "label": "linear, limit"}
+    left.axhline(arrays[f"{LINEAR}.limit"], **limit)
     _power(middle, widths, float(arrays[f"{LINEAR}.norm"][-1].std(ddof=1)))
     _widths(left, r"$\|K(0)\|$, mean $\pm$ deviation")
     left.set_yscale("linear")
@@ -82,8 +93,8 @@ def kernel_norms(arrays: Arrays) -> "Figure":
     right.set_xscale("log")
     right.set_xlabel(r"$\|K(0)\|$, nonlinear")
     right.set_ylabel("distribution function")
-    for axes in (middle, right):
-        axes.legend(loc="best")
+    right.legend(loc="best")
+    _legend_below(figure, left, middle)
     return figure
 
 
@@ -168,11 +179,13 @@ def dynamics(arrays: Arrays) -> "Figure":
 
 
 def _curve(arrays: Arrays, label: str, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds of `key`, on the steps that all seeds have, and the errors of each seed."""
+    """Median over seeds of `key`, on the steps that all have, and the errors of each seed."""
     seeds = arrays["seeds"]
     steps = functools.reduce(np.intersect1d, (arrays[f"{label}/{s}/step"] for s in seeds))
     rows = [np.isin(arrays[f"{label}/{s}/step"], steps) for s in seeds]
-    x = np.mean([arrays[f"{label}/{s}/{key}"][r] for s, r in zip(seeds, rows, strict=True)], axis=0)
+    x = np.median(
+        [arrays[f"{label}/{s}/{key}"][r] for s, r in zip(seeds, rows, strict=True)], axis=0
+    )
     y = np.stack([arrays[f"{label}/{s}/error"][r] for s, r in zip(seeds, rows, strict=True)])
     return x, y
 
@@ -192,10 +205,7 @@ def trainings(arrays: Arrays) -> "Figure":
         axes.set_yscale("log")
         axes.set_xlabel(name)
     row[0].set_ylabel("relative $L^2$ error")
-    handles, labels = row[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(labels) if len(labels) < 5 else 3
-    )
+    _legend_below(figure, row[0])
     return figure
 
 
