@@ -53,7 +53,8 @@ LM_STEPS = {"poisson": 1000, "burgers": 250, "wave": 300, "cylinder_wake": 150}
 SEARCH_STEPS = {"wave": 200}
 """Of this package's own rule, `rule="search"` of its Levenberg-Marquardt."""
 CONVERGED_LM_STEPS = 200
-"""With Fourier features on Poisson: after some twenty steps most trials are rejected."""
+"""With Fourier features on Poisson: after some twenty steps most trials are rejected. With seed 0,
+two hundred more take the error from 2.4e-7 to 2.1e-7."""
 LBFGS_STEPS = {"poisson": 5000, "burgers": 1500, "wave": 1500}
 
 
@@ -73,9 +74,12 @@ LAST_POINTS = {"equation": 2000, "conditions": 2000}
 points of the conditions, which the flow carries through the whole domain."""
 
 
-def last_steps(beta: float) -> int:
-    """Steps of the end of convection by LM: spikes are narrower where the wave is faster."""
-    return 10 + round(beta)
+def last_steps(beta: float, *, curriculum: bool = False) -> int:
+    """Steps of the end of convection by LM: spikes are narrower where the wave is faster.
+
+    After a curriculum the error falls at once and fewer are enough.
+    """
+    return 10 + round(beta) if curriculum else 2 * round(beta) - 10
 
 
 def _adam(steps: int) -> Phase:
@@ -117,7 +121,7 @@ BALANCED = replace(ADAM, weighting="ntk_trace", reweigh_every=500)
 POISSON_FEATURES = {**NETWORK, "features": 10, "scale": 40.0}
 """The ripple, 25π on the normalized interval, is at two standard deviations of the frequencies."""
 
-BETAS = (20.0, 100.0)
+BETAS = (20.0, 50.0, 100.0)
 WAKE_POINTS = {"equation": 1000, "conditions": 200}
 """Drawn anew every `WAKE_REDRAWS` steps, and the causal weights with them. The paper: minibatches
 of 10,000 and 5,000 out of 500,000 and 20,000, in every iteration."""
@@ -163,7 +167,11 @@ def _three(problem: str, points: dict[str, int]) -> dict[str, Recipe]:
 
 
 def _curriculum(phase: Phase, beta: float) -> tuple[Phase, ...]:
-    """The phase's steps, divided among the stages up to β."""
+    """The phase's steps, divided among the stages up to β.
+
+    Adam's rate begins anew in every stage and falls at the pace of the whole. Falling to an eighth
+    in every stage, it left an error of 0.56 at β = 20 with seed 0, instead of 0.045.
+    """
     count = max(1, round(beta / CURRICULUM))
     stages = [beta * (k + 1) / count for k in range(count)]
     return tuple(
@@ -185,7 +193,8 @@ def _convection(phase: Phase, beta: float, *last: Phase, curriculum: bool = Fals
 
 
 def _convection_by_lm(beta: float, *, curriculum: bool = False) -> Recipe:
-    phase, last = _to_target(convection_steps(beta)), _last(last_steps(beta))
+    phase = _to_target(convection_steps(beta))
+    last = _last(last_steps(beta, curriculum=curriculum))
     return _convection(phase, beta, last, curriculum=curriculum)
 
 

@@ -19,6 +19,9 @@ RANK = 1e-13
 SEARCH = "LM, search"
 """Label of the trainings by Levenberg-Marquardt with this package's own rule."""
 
+SIGNIFICANCE = 0.05
+"""Below it two samples are told apart."""
+
 SOLVED = 1e-4
 """Relative L2 error below which convection counts as solved."""
 

@@ -1,6 +1,6 @@
 """`docs/paper.md`: what the paper claims and what was measured here, with numbers from the sweeps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from pinnzoo.cards import markdown_table
 from pinnzoo.diagnostics import hessian
 from pinnzoo.paper import claims, dynamics, toys
 from pinnzoo.paper.toys import Arrays
+from pinnzoo.training import COARSENING
 
 HEAD = """# The founding paper, figure by figure
 
@@ -30,15 +31,19 @@ COMMON = f"""## Common to all trainings
 
 *Chosen here:* the paper states neither learning rates, nor precision, nor weights, nor the settings of
 its algorithm. Here everything is float64 and conditions have weight one. Adam's rate falls from 1e-3 to
-an eighth of that. Algorithm 1 begins with a damping of 1, with a largest one of Λ = 1e12, tol = 0.1 and
-α = 0.75. It differs in two places: the gain ratio's denominator has the sign of Gavin's formula, since
+an eighth of that; in a curriculum it begins anew in every stage and falls at the same pace, since falling
+to an eighth in every stage was worse with the one seed that was tried. Algorithm 1 begins with a damping
+of 1, with a largest one of Λ = 1e12, tol = 0.1 and α = 0.75. It differs in two places: the gain ratio's denominator has the sign of Gavin's formula, since
 as printed no step would ever be accepted, and an acceleration that loses the decrease is left out.
-Every training has {settings.SEEDS} seeds (paper: 10; 5 for convection), and the error is `‖u - û‖ / ‖û‖`
+Every training has at least {settings.SEEDS} seeds (paper: 10; 5 for convection), and the error is `‖u - û‖ / ‖û‖`
 (paper: printed as a sum of pointwise ratios). Networks have five layers of twenty tanh neurons as in the
 paper; with Fourier features, {settings.POISSON_FEATURES["features"]} of them from N(0,
 {settings.POISSON_FEATURES["scale"]:g}²). Loss balancing updates its weights every
 {settings.BALANCED.reweigh_every} steps. Wall times are medians over seeds on two cores that had other
-work at times (paper: an NVIDIA A10). Figures 6 to 8 of the paper are not here.
+work at times (paper: an NVIDIA A10). Lines of the figures of trainings are geometric means over seeds and
+bands one standard deviation of the logarithm. Errors in training are those on every
+{COARSENING}th line of the evaluation grid, with equal weights: curves end near the stated errors, and not
+at them. Figures 6 to 8 of the paper are not here.
 """
 
 
@@ -69,13 +74,14 @@ def _norms(arrays: Arrays) -> str:
     c = claims.kernel_norms(arrays)
     seeds = arrays["toy_linear.norm"].shape[1]
     return (
-        f"Over {seeds} seeds the standard deviation of the linear toy falls as m^{c.linear_slope:.2f}, "
-        f"that of the nonlinear toy changes as m^{c.nonlinear_slope:+.2f}. The linear mean at "
+        f"Over {seeds} seeds and all widths the standard deviation of the linear toy falls as "
+        f"m^{c.linear_slope:.2f}, that of the nonlinear toy changes as m^{c.nonlinear_slope:+.2f}. The linear mean at "
         f"m = {arrays['widths'][-1]:,} is within {100 * c.linear_distance:.1g} % of the norm of the "
         "limiting kernel by quadrature (dashed). The limiting *random* kernel of theorem 3.4 was "
         f"sampled {len(arrays['toy_nonlinear.limit']):,} times from its Gaussian process; "
-        f"by their norms {len(arrays['toy_nonlinear.wide'])} networks of width {arrays['wide']:,} cannot be "
-        f"told from it (Kolmogorov-Smirnov p = {c.p_value:.2f})."
+        f"by their norms {len(arrays['toy_nonlinear.wide'])} networks of width {arrays['wide']:,} "
+        f"{'cannot be' if c.p_value > claims.SIGNIFICANCE else 'are'} "
+        f"told from it (Kolmogorov-Smirnov p = {c.p_value:.2g})."
     )
 
 
@@ -85,7 +91,7 @@ def _drifts(arrays: Arrays) -> str:
         f"Beyond m = {claims.WIDE} the median drift of the linear toy falls as m^{c.linear_slope:.2f}; that of the "
         f"nonlinear toy goes as m^{c.nonlinear_slope:+.2f}, is {c.nonlinear_drift:.2f} at the largest width and "
         f"changes by a factor of {c.nonlinear_ratio:.2f} over the last decade of widths. Descent "
-        f"lowers the median loss by a factor of {_times(1 / c.descent)} or more at every width. Drifts of the "
+        f"lowers the loss by a factor of {_times(1 / c.descent)} or more at every width, in the median over seeds. Drifts of the "
         "nonlinear toy have a heavy tail, so medians and quartiles are shown: a network whose u is "
         "small at the start has to travel far. The linear drift falls faster than the bound of the proof, 1/√m: "
         "the first-order change of K is odd in the output weights and averages out over the neurons, which "
@@ -213,8 +219,8 @@ def _convection_differences(arrays: Arrays) -> str:
     return (
         "LM is without curriculum, weights and features as in the paper, but not without help: its points "
         "move, and by residual at the end, and its damping follows the search rule of this package. "
-        f"Algorithm 1 was not run. It needs no curriculum either, which at β = {fast:g} takes "
-        f"{_range(staged, ',.0f')} steps instead of {_range(plain, ',.0f')}. Adam has no need of one at "
+        f"Algorithm 1 was not run. A curriculum at β = {fast:g} takes LM {_range(staged, ',.0f')} steps, and no "
+        f"curriculum {_range(plain, ',.0f')}. Adam has {'no need' if alone < curriculum else 'use'} of one at "
         f"β = {slow:g}: in the same number of steps it is at {alone:.1e} without and at {curriculum:.1e} with it. "
         "Alone it copes with β = 30 too, in thirty thousand steps (`convection-mlp-adam-beta30`)."
     )
@@ -250,6 +256,12 @@ def _settings(problem: str, points: str) -> str:
     )
 
 
+def _either(steps: Iterable[int]) -> str:
+    """In words: 30, 90 or 190."""
+    *most, last = (f"{count:,}" for count in steps)
+    return f"{', '.join(most)} or {last}"
+
+
 def _count(points: Mapping[str, int]) -> str:
     return f"{points['equation']:,} points, and {points['conditions']:,} per condition"
 
@@ -278,7 +290,8 @@ SECTIONS: Mapping[str, Section] = {
         _hessians,
         f"{toys.HESSIAN_POINTS} points and {toys.HESSIAN_SEEDS} seeds; how the paper averages over "
         "points is not stated. Entries below a thousandth of the largest count as nearly zero; beyond "
-        f"{hessian.DENSE_LIMIT:,} parameters they are counted in {hessian.SAMPLED_COLUMNS} random columns.",
+        f"{hessian.DENSE_LIMIT:,} parameters they are counted in {hessian.SAMPLED_COLUMNS} random columns, "
+        "against the largest entry of those.",
         _hessian_differences,
     ),
     "2b": Section(
@@ -305,12 +318,13 @@ SECTIONS: Mapping[str, Section] = {
         f"Adam takes {settings.ADAM_STEPS['convection']:,} steps on {_count(settings.CONVECTION_POINTS['adam'])}, drawn "
         f"anew every {settings.CONVECTION_REDRAWS['adam']}. LM takes as many as bring the loss below "
         f"{settings.CONVECTION_TARGET:.0e}, at most "
-        f"{' or '.join(f'{settings.convection_steps(beta):,}' for beta in settings.BETAS)} for these β, on "
+        f"{_either(settings.convection_steps(beta) for beta in settings.BETAS)} for these β, on "
         f"{_count(settings.CONVECTION_POINTS['levenberg_marquardt'])}, drawn anew every "
         f"{settings.CONVECTION_REDRAWS['levenberg_marquardt']}; then "
-        f"{' or '.join(f'{settings.last_steps(beta)}' for beta in settings.BETAS)} more on "
+        f"{_either(settings.last_steps(beta) for beta in settings.BETAS)} more on "
         f"{_count(settings.LAST_POINTS)}, by residual. A curriculum divides all but these last steps among stages of "
-        f"{settings.CURRICULUM:g} in β. The paper states neither the points nor whether they stay. On points that stay "
+        f"{settings.CURRICULUM:g} in β, and ends with "
+        f"{_either(settings.last_steps(beta, curriculum=True) for beta in settings.BETAS)} of those. The paper states neither the points nor whether they stay. On points that stay "
         "LM found a network that meets the equation at all of them and jumps between them "
         "(`convection-mlp-levenberg_marquardt-beta100`); on fewer points per condition the wave loses height between "
         "them, each time that it passes the periodic condition, and with some seeds never gets to the end. Adam came "
@@ -362,7 +376,7 @@ def render(sweeps: Mapping[str, Arrays]) -> str:
             paragraphs = [
                 f"## {section.title}",
                 f"**The paper:** {section.claim}",
-                f"![]({_image(name)})",
+                f"![{section.title}]({_image(name)})",
                 f"**Here:** {section.measured(arrays)}",
                 *([f"**Where it differs:** {differences}"] if differences else []),
                 f"*Chosen here:* {section.settings}",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import typer
 
+import pinnzoo
 from pinnzoo.experiments import FIGURES
 from pinnzoo.objective import assemble
 from pinnzoo.paper import claims, dynamics, page, toys
@@ -17,6 +18,7 @@ from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, sweep
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots import save
 from pinnzoo.training import draw_points
+from pinnzoo.weighting.ntk_trace import kernel_traces
 from tests.tiny_entries import tiny_entry
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "paper"
@@ -38,7 +40,7 @@ def test_norm_of_the_linear_kernel_settles_and_that_of_the_nonlinear_does_not():
     assert found.linear_slope < -0.4
     assert abs(found.nonlinear_slope) < 0.2
     assert found.linear_distance < 0.02
-    assert found.p_value > 0.05
+    assert found.p_value > claims.SIGNIFICANCE
 
 
 def test_drift_of_the_linear_kernel_falls_with_width_and_that_of_the_nonlinear_does_not():
@@ -172,10 +174,7 @@ def test_lm_solves_fast_convection_unaided_and_adam_does_not():
     found = claims.convection(arrays)
     for method in ("LM", "LM, curriculum"):
         assert found[method][20.0].errors.max() < 1e-7
-    assert found["LM, curriculum"][100.0].errors.max() <= claims.SOLVED
-    # With one seed it ends a little above; the page counts them.
-    assert (found["LM"][100.0].errors <= claims.SOLVED).sum() >= 4
-    assert found["LM"][100.0].errors.max() <= 2 * claims.SOLVED
+        assert found[method][100.0].errors.max() <= claims.SOLVED
     for method in ("Adam", "Adam, curriculum"):
         assert found[method][100.0].errors.min() > 0.5
     assert found["Adam"][20.0].errors.min() > 1e-3
@@ -340,6 +339,37 @@ def test_extending_a_sweep_runs_what_is_not_stored_of_the_same_recipe(tmp_path, 
     script["unpack"]("4b", before, tmp_path / "changed")
     sweep(recipes, train, script["keep_in"](tmp_path / "changed"), seeds=1)
     assert trained == [(recipes["LM"].name, 0)]
+
+
+def test_extending_a_sweep_gives_up_no_seed_that_is_stored(tmp_path, script, monkeypatch):
+    arrays, asked = stored("4b"), []
+
+    def run_sweep(name, workdir, seeds):
+        asked.append((name, seeds))
+        return arrays
+
+    page = tmp_path / "docs"
+    script["write"](page / "4b.npz", arrays)
+    for name, value in {"PAGE": page, "run_sweep": run_sweep}.items():
+        monkeypatch.setitem(script["main"].__globals__, name, value)
+    for seeds in (2, 7):
+        script["main"](
+            figure="4b", rerun=False, extend=True, seeds=seeds, workdir=tmp_path / "runs"
+        )
+    assert asked == [("4b", len(arrays["seeds"])), ("4b", 7)]
+
+
+@pytest.mark.parametrize("label", dynamics.TRAINED)
+def test_the_dynamics_that_are_stored_are_of_the_networks_that_are_shipped(label):
+    arrays, entry = stored("2b"), pinnzoo.load(FIGURES["4a"][label].name)
+    points = draw_points(entry.problem, dynamics.POINTS, entry.recipe.sampler, entry.recipe.seed, 0)
+    theta, objective, _ = assemble(entry.problem, entry.model, points)
+    # The sum of all squares of J, by its trace.
+    trace = sum(kernel_traces(objective, theta).values())
+    values = arrays[f"{label}.singular_values"]
+    np.testing.assert_allclose(np.sum(values**2), float(trace), rtol=1e-9)
+    if label == "LM":
+        assert arrays["damping"] == dynamics.last_damping(entry.history)
 
 
 def test_a_figure_that_the_paper_lacks_is_refused_by_name(script):
