@@ -96,8 +96,8 @@ def title(name: str) -> str:
 
 
 @functools.cache
-def problem_statement(problem: str) -> str:
-    """First line of the problem's module docstring, such as "Burgers: `u_t + ...` on ...".
+def problem_description(problem: str) -> str:
+    """The problem's module docstring up to its sources: what the equation, the data and u are.
 
     The source is parsed, not imported, so that listing entries needs no JAX. Empty where there is
     no such file.
@@ -107,7 +107,13 @@ def problem_statement(problem: str) -> str:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     except (OSError, SyntaxError):
         return ""
-    return (docstring or "").partition("\n")[0].strip()
+    before, _, _ = (docstring or "").partition("\n\nSource")
+    return "\n\n".join(" ".join(part.split()) for part in before.split("\n\n"))
+
+
+def problem_statement(problem: str) -> str:
+    """The first line of its description, such as "Burgers: `u_t + ...` on ..."."""
+    return problem_description(problem).partition("\n")[0]
 
 
 def problem_title(recipe: Recipe) -> str:
@@ -262,7 +268,6 @@ def _opening(summary: Summary, problem: "Problem") -> str:
     recipe, metrics = summary.recipe, summary.metrics
     phases = phases_in_words((phase.optimizer, phase.steps) for phase in recipe.phases)
     base = f", starting from [{recipe.base}](../{recipe.base}/README.md)" if recipe.base else ""
-    statement = problem_statement(recipe.problem)
     return "\n\n".join(
         part
         for part in (
@@ -270,7 +275,7 @@ def _opening(summary: Summary, problem: "Problem") -> str:
             f" {metrics['parameters']:,} parameters, {metrics['dtype']}) after {phases}{base}. Its "
             f"relative L2 error is **{metrics['relative_l2_error']:.2e}**, against a reference that"
             f" is itself good to {metrics['reference_error']:.1e}.",
-            statement,
+            problem_description(recipe.problem),
         )
         if part
     )
@@ -443,8 +448,8 @@ def model_cards(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoin
     for name, problem in sorted(groups, key=lambda key: (key[0], reading_order(key[1]))):
         summaries = groups[name, problem]
         summaries = sorted(summaries, key=lambda s: (s.metrics["relative_l2_error"], s.name))
-        statement = problem_statement(summaries[0].recipe.problem)
-        sections += [f"## {problem}", statement, _problem_table(summaries, folder)]
+        description = problem_description(summaries[0].recipe.problem)
+        sections += [f"## {problem}", description, _problem_table(summaries, folder)]
         sections += [_references(summaries)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -498,6 +503,8 @@ def _reached(entries: Sequence[tuple[Summary, str]]) -> Iterator[tuple[Published
 def records(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
     """A table of the most accurate entries beside the most accurate published networks.
 
+    A dagger marks figures in single precision.
+
     Args:
         entries: Each entry with the title of its problem.
         folder: Where the entries lie, relative to the file.
@@ -506,12 +513,18 @@ def records(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints")
         (
             problem,
             f"[{error:.1e}]({folder}/{name}/README.md)",
-            "–" if published.error is None else f"{published.error:.1e}",
+            _published_figure(published),
             published.method or "–",
         )
         for published, problem, name, error in _reached(list(entries))
     ]
     return markdown_table(("Problem", "Here", "Published", "by"), rows, "lrrl")
+
+
+def _published_figure(published: Published) -> str:
+    if published.error is None:
+        return "no figure" if published.method else "none found"
+    return f"{published.error:.1e}" + (" †" if published.note == "float32" else "")
 
 
 def _factor(ratio: float) -> str:
@@ -565,6 +578,8 @@ def _references(summaries: Sequence[Summary]) -> str:
 def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints") -> str:
     """The best relative L2 errors of each optimizer, where several trained the paper's network.
 
+    Optimizers that followed each other have a column of their own.
+
     Args:
         entries: Each entry with the title of its problem.
         folder: Where the entries lie, relative to the file.
@@ -575,11 +590,10 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
         if (recipe.architecture, dict(recipe.architecture_arguments)) != ("mlp", NETWORK):
             continue
         row = best.setdefault(problem, {})
-        optimizer = recipe.phases[-1].optimizer
-        known = row.get(optimizer)
+        known = row.get(summary.optimizers)
         error = summary.metrics["relative_l2_error"]
         if known is None or error < known.metrics["relative_l2_error"]:
-            row[optimizer] = summary
+            row[summary.optimizers] = summary
     best = {key: row for key, row in best.items() if len(row) > 1}
     columns = sorted({optimizer for row in best.values() for optimizer in row})
 
@@ -593,7 +607,7 @@ def overview(entries: Iterable[tuple[Summary, str]], folder: str = "checkpoints"
         (problem, *(cell(row.get(optimizer)) for optimizer in columns))
         for problem, row in sorted(best.items(), key=lambda item: reading_order(item[0]))
     ]
-    return markdown_table(("Problem", *map(title, columns)), rows, "l" + "r" * len(columns))
+    return markdown_table(("Problem", *columns), rows, "l" + "r" * len(columns))
 
 
 def with_tables(text: str, tables: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.experiments import NETWORK
 from pinnzoo.folder import EntryFolder
 from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.published import PUBLISHED
 from pinnzoo.recipes import Phase
 from tests.tiny_entries import tiny_metrics, tiny_recipe, write_folder
 
@@ -125,6 +126,35 @@ def test_problem_statement_is_the_first_line_of_its_file(problem):
     module = importlib.import_module(f"pinnzoo.pdes.{problem}")
     assert cards.problem_statement(problem) == (module.__doc__ or "").splitlines()[0]
     assert cards.problem_statement(problem)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_description_goes_on_to_the_sources_and_is_on_the_cards(problem):
+    text = cards.problem_description(problem)
+    assert text.startswith(cards.problem_statement(problem))
+    assert "Source" not in text
+    assert all(part and "\n" not in part for part in text.split("\n\n"))
+    entry = summary(problem)
+    assert text in cards.entry_card(entry, make_problem(problem, {}))
+    assert text in cards.model_cards([(entry, "title")])
+
+
+def test_optimizers_that_follow_each_other_are_not_taken_for_the_last_of_them():
+    def trained(*optimizers):
+        phases = tuple(Phase(optimizer, 5) for optimizer in optimizers)
+        return summary("heat", None, phases=phases, architecture_arguments=NETWORK), "Heat"
+
+    text = cards.overview([trained("lbfgs"), trained("adam", "lbfgs"), trained("adam")])
+    assert text.splitlines()[0] == "| Problem | Adam | Adam + L-BFGS | L-BFGS |"
+    assert text.count("README.md") == 3
+
+
+def test_records_in_single_precision_have_a_dagger():
+    published = {p.problem: p for p in PUBLISHED}
+    for problem, note in (("reaction", "float32"), ("heat", "")):
+        assert published[problem].note == note
+        entry = summary(problem, problem_arguments=published[problem].arguments)
+        assert ("†" in cards.records([(entry, "title")])) == bool(note)
 
 
 def test_problem_title_tells_arguments_apart():
