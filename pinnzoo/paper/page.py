@@ -33,8 +33,9 @@ COMMON = f"""## Common to all trainings
 its algorithm. Here everything is float64 and conditions have weight one. Adam's rate falls from 1e-3 to
 an eighth of that; in a curriculum it begins anew in every stage and falls at the same pace, since falling
 to an eighth in every stage was worse with the one seed that was tried. Algorithm 1 begins with a damping
-of 1, with a largest one of Λ = 1e12, tol = 0.1 and α = 0.75. It differs in two places: the gain ratio's denominator has the sign of Gavin's formula, since
-as printed no step would ever be accepted, and an acceleration that loses the decrease is left out.
+of 1, with a largest one of Λ = 1e12, tol = 0.1 and α = 0.75. It differs in two places: the gain ratio's
+denominator has the sign of Gavin's formula, since as printed no step would ever be accepted, and an
+acceleration that loses the decrease is left out.
 Every training has at least {settings.SEEDS} seeds (paper: 10; 5 for convection), and the error is `‖u - û‖ / ‖û‖`
 (paper: printed as a sum of pointwise ratios). Networks have five layers of twenty tanh neurons as in the
 paper; with Fourier features, {settings.POISSON_FEATURES["features"]} of them from N(0,
@@ -91,7 +92,8 @@ def _drifts(arrays: Arrays) -> str:
         f"Beyond m = {claims.WIDE} the median drift of the linear toy falls as m^{c.linear_slope:.2f}; that of the "
         f"nonlinear toy goes as m^{c.nonlinear_slope:+.2f}, is {c.nonlinear_drift:.2f} at the largest width and "
         f"changes by a factor of {c.nonlinear_ratio:.2f} over the last decade of widths. Descent "
-        f"lowers the loss by a factor of {_times(1 / c.descent)} or more at every width, in the median over seeds. Drifts of the "
+        f"lowers the loss by a factor of {_times(1 / c.descent)} or more at every width, in the median over "
+        "seeds. Drifts of the "
         "nonlinear toy have a heavy tail, so medians and quartiles are shown: a network whose u is "
         "small at the start has to travel far. The linear drift falls faster than the bound of the proof, 1/√m: "
         "the first-order change of K is odd in the output weights and averages out over the neurons, which "
@@ -324,7 +326,8 @@ SECTIONS: Mapping[str, Section] = {
         f"{_either(settings.last_steps(beta) for beta in settings.BETAS)} more on "
         f"{_count(settings.LAST_POINTS)}, by residual. A curriculum divides all but these last steps among stages of "
         f"{settings.CURRICULUM:g} in β, and ends with "
-        f"{_either(settings.last_steps(beta, curriculum=True) for beta in settings.BETAS)} of those. The paper states neither the points nor whether they stay. On points that stay "
+        f"{_either(settings.last_steps(beta, curriculum=True) for beta in settings.BETAS)} of those. "
+        "The paper states neither the points nor whether they stay. On points that stay "
         "LM found a network that meets the equation at all of them and jumps between them "
         "(`convection-mlp-levenberg_marquardt-beta100`); on fewer points per condition the wave loses height between "
         "them, each time that it passes the periodic condition, and with some seeds never gets to the end. Adam came "
