@@ -49,6 +49,8 @@ def test_code_names_what_exists_and_says_which_precision(page):
         if node.value.id == "pinnzoo"
     }
     assert all(hasattr(pinnzoo, name) for name in names)
+    # Other pages may have no code; the README shows what the package is for.
+    assert names or page.name != "README.md"
     if "pinnzoo" in used:
         # The first block with the package in it can be run as it stands.
         first = next(block for block in blocks if "pinnzoo" in block)
