@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pinnzoo.precision import enable_x64 as enable_x64
     from pinnzoo.recipes import Phase as Phase
     from pinnzoo.recipes import Recipe as Recipe
-    from pinnzoo.training import finetune as finetune
-    from pinnzoo.training import train as train
+    from pinnzoo.training.training import finetune as finetune
+    from pinnzoo.training.training import train as train
     from pinnzoo.zoo import download as download
     from pinnzoo.zoo import list_entries as list_entries
     from pinnzoo.zoo import load as load
@@ -59,11 +59,11 @@ _HOMES = {
     "assemble": "objective",
     "enable_x64": "precision",
     "evaluate": "evaluation",
-    "finetune": "training",
+    "finetune": "training.training",
     "list_entries": "zoo",
     "download": "zoo",
     "load": "zoo",
-    "train": "training",
+    "train": "training.training",
 }
 """The module that each public name lives in."""
 

@@ -14,15 +14,15 @@ from flax import nnx
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from pinnzoo.blueprint import Blueprint, blueprint, flat_parameters, stack_parameters
-from pinnzoo.blueprint import build as build
 from pinnzoo.errors import PointsError
-from pinnzoo.folder import EntryFolder
-from pinnzoo.metrics import Metrics, validate
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
-from pinnzoo.records import Records, check_history, check_records
-from pinnzoo.records import Snapshots as Snapshots
+from pinnzoo.storage.blueprint import Blueprint, blueprint, flat_parameters, stack_parameters
+from pinnzoo.storage.blueprint import build as build
+from pinnzoo.storage.folder import EntryFolder
+from pinnzoo.storage.metrics import Metrics, validate
+from pinnzoo.storage.records import Records, check_history, check_records
+from pinnzoo.storage.records import Snapshots as Snapshots
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics.ntk import NTKSnapshots
@@ -41,7 +41,7 @@ class Entry:
         recipe: How it was trained.
         model: The network, a live `nnx.Module`: one point in, its raw output out. `predict` is
             the same with the ansatz of the problem, which matters for hard constraints.
-        metrics: The figures of `metrics.json`; see `pinnzoo.metrics.Metrics` for definitions.
+        metrics: The figures of `metrics.json`; `pinnzoo.storage.metrics` defines them.
         records: The heavy parts; `history`, `ntk` and `snapshots` lead there.
         folder: Where it was read from, or None.
     """
@@ -77,7 +77,7 @@ class Entry:
         Args:
             recipe: What was done.
             model: The network at the end.
-            metrics: The figures; see `pinnzoo.metrics.Metrics`.
+            metrics: The figures; see `pinnzoo.storage.metrics.Metrics`.
             history: Columns of one length, `HISTORY` among them.
             ntk: The kernels.
             snapshots: The parameters; the last ones are those of `model`.
@@ -109,7 +109,7 @@ class Entry:
         Raises:
             PinnzooError: See `store.load`.
         """
-        from pinnzoo import store
+        from pinnzoo.storage import store
 
         opened = folder if isinstance(folder, EntryFolder) else EntryFolder.open(folder)
         parts = store.load(opened, verify=verify)
@@ -223,7 +223,7 @@ class Entry:
             EntryError: There is such a folder already, or it cannot be written.
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
         """
-        from pinnzoo import store
+        from pinnzoo.storage import store
 
         parts = store.Parts(self.recipe, nnx.state(self.model), self.metrics, self.records)
         return store.save(parts, folder, overwrite=overwrite, command=command)
@@ -255,10 +255,11 @@ class Entry:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
             DownloadError: The name is none, or the Hub refuses or cannot be reached.
         """
-        from pinnzoo import hub, publishing
-        from pinnzoo.cards import entry_card, summarize
-        from pinnzoo.folder import CARD, PLOTS
-        from pinnzoo.plots import save_plots
+        from pinnzoo.cards.cards import entry_card, summarize
+        from pinnzoo.hub import publishing
+        from pinnzoo.hub import remote as hub
+        from pinnzoo.plots.figures import save_plots
+        from pinnzoo.storage.folder import CARD, PLOTS
 
         address = f"hf-hub:{repository}"
         hub.parse_address(address)

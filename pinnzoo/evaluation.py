@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes._problem import evaluate_function
+from pinnzoo.pdes.problem import evaluate_function
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pinnzoo.errors import EntryError, IntegrityError, UnknownNameError
-from pinnzoo.folder import MANIFEST, EntryFolder
-from pinnzoo.hub import (
+from pinnzoo.hub.remote import (
     Remote,
     cache_folder,
     open_remote,
@@ -19,11 +18,12 @@ from pinnzoo.hub import (
     resolve,
 )
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
+from pinnzoo.storage.folder import MANIFEST, EntryFolder
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
-    from pinnzoo.metrics import Metrics
     from pinnzoo.recipes import Recipe
+    from pinnzoo.storage.metrics import Metrics
 
 
 def search_folders() -> list[Path]:

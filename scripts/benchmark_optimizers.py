@@ -30,7 +30,7 @@ from scipy.linalg import blas, lapack
 import pinnzoo
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import OPTIMIZERS
-from pinnzoo.training import build, draw_points
+from pinnzoo.training.training import build, draw_points
 
 SETTLED = 10
 """Steps of a training before its steps are timed."""

@@ -30,7 +30,7 @@ from pinnzoo.evaluation import error_figures
 from pinnzoo.objective import EQUATION, Assembly
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
-from pinnzoo.training import CANDIDATES, COARSENING, build, draw_points
+from pinnzoo.training.training import CANDIDATES, COARSENING, build, draw_points
 
 RESAMPLE = 5
 STAGES = ((40, 400), (None, 1500))

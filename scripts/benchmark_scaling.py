@@ -36,7 +36,7 @@ import pinnzoo
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.sharding import make_mesh, reduced_rows, shard
-from pinnzoo.training import build, draw_points
+from pinnzoo.training.training import build, draw_points
 
 COLUMNS = ("residual", "Jacobian", "rows", "Cholesky", "QR", "step")
 CHUNK = 512

@@ -23,12 +23,12 @@ import numpy as np
 import typer
 
 import pinnzoo
-from pinnzoo import plots
-from pinnzoo.experiments import FIGURES, SEEDS
+from pinnzoo.catalog.experiments import FIGURES, SEEDS
 from pinnzoo.paper import dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
 from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, run_name, sweep
 from pinnzoo.paper.toys import Arrays, Keep
+from pinnzoo.plots import figures as plots
 from pinnzoo.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 import pinnzoo
-from pinnzoo.catalog import CATALOG
+from pinnzoo.catalog.entries import CATALOG
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from pinnzoo import training
+from pinnzoo.training import training
 
 ROOT = Path(__file__).parent.parent
 

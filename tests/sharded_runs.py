@@ -16,11 +16,12 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 import pinnzoo
-from pinnzoo import Phase, Recipe, training
+from pinnzoo import Phase, Recipe
 from pinnzoo.objective import Objective, Term
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.sharding import make_mesh, reduced_rows, shard
-from pinnzoo.training import Run
+from pinnzoo.training import training
+from pinnzoo.training.training import Run
 
 STEPS = 6
 PARAMETERS = 25

@@ -5,14 +5,14 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from pinnzoo import cards
+from pinnzoo.cards import cards
+from pinnzoo.catalog.experiments import NETWORK
+from pinnzoo.catalog.published import PUBLISHED
 from pinnzoo.cli.printing import entry_folders, expected_cards, print_cards, stale_cards
 from pinnzoo.errors import EntryError, UnknownNameError
-from pinnzoo.experiments import NETWORK
-from pinnzoo.folder import EntryFolder
 from pinnzoo.pdes import PROBLEMS, make_problem
-from pinnzoo.published import PUBLISHED
 from pinnzoo.recipes import Phase
+from pinnzoo.storage.folder import EntryFolder
 from tests.tiny_entries import tiny_metrics, tiny_recipe, write_folder
 
 
@@ -108,7 +108,7 @@ def test_code_in_card_runs_but_for_the_download():
 
 
 def test_card_links_only_to_plots_that_the_package_draws():
-    from pinnzoo.plots import PLOTS
+    from pinnzoo.plots.figures import PLOTS
 
     assert set(cards.PLOT_CAPTIONS) == set(PLOTS)
     assert all(f"(plots/{name}.png)" in card() for name in PLOTS)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo.catalog import CATALOG
+from pinnzoo.catalog.entries import CATALOG
+from pinnzoo.catalog.published import PUBLISHED, best_match
 from pinnzoo.cli.printing import stale_cards
 from pinnzoo.domains import sample
-from pinnzoo.folder import CONFIG, EntryFolder
-from pinnzoo.published import PUBLISHED, best_match
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.folder import CONFIG, EntryFolder
 from pinnzoo.zoo import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def test_error_at_other_points_is_the_stated_error(entry):
 def test_recorded_kernel_and_error_belong_to_the_snapshots(entry):
     theta = entry.snapshots.thetas[0]
     grid = entry.problem.evaluation_points(coarsen=4)
-    values = pinnzoo.pdes._problem.evaluate_function(
+    values = pinnzoo.pdes.problem.evaluate_function(
         entry.problem.constrain(entry.model_at(theta)), grid
     )
     reference = entry.problem.reference(grid)

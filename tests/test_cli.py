@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pinnzoo import evaluation, training, zoo
+from pinnzoo import evaluation, zoo
 from pinnzoo.cli import app, verbs
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.output import plain
 from pinnzoo.errors import TrainingError
 from pinnzoo.recipes import Phase
+from pinnzoo.training import training
 from tests.tiny_entries import STEPS, tiny_entry, tiny_metrics, tiny_recipe, write_folder
 
 NAME = "heat-mlp-levenberg_marquardt"

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.colors import LogNorm
 from PIL import Image
 
-from pinnzoo import plots
 from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.errors import UnknownNameError
 from pinnzoo.pdes import make_problem
+from pinnzoo.plots import figures as plots
 from pinnzoo.recipes import Phase
 from tests.tiny_entries import tiny_entry, tiny_recipe
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from pinnzoo.catalog.published import PUBLISHED, best_match
 from pinnzoo.pdes import make_problem
-from pinnzoo.published import PUBLISHED, best_match
 from pinnzoo.recipes import Phase, Recipe
 
 

@@ -59,7 +59,7 @@ def test_code_names_what_exists_and_says_which_precision(page):
 
 
 def test_code_runs(tmp_path, monkeypatch):
-    from pinnzoo import training
+    from pinnzoo.training import training
 
     (code,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)

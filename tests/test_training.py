@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import Phase, Recipe, training
+from pinnzoo import Phase, Recipe
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
+from pinnzoo.training import training
 from tests.conftest import patch_diagnostics
 
 TINY = Recipe(

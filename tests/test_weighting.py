@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import Phase, Recipe, training
+from pinnzoo import Phase, Recipe
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.objective import assemble
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import make_problem
+from pinnzoo.training import training
 from pinnzoo.weighting import make_weighting
 from pinnzoo.weighting.causal import _update as causal_update
 from tests.oracles import residual_rows, small_network, small_points

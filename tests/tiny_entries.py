@@ -14,7 +14,11 @@ from pinnzoo.architectures import MLP
 from pinnzoo.diagnostics.ntk import ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
-from pinnzoo.folder import (
+from pinnzoo.objective import assemble, regions
+from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.pdes.problem import evaluate_function
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage.folder import (
     CONFIG,
     FILES,
     FOLDER_FORMAT,
@@ -25,11 +29,7 @@ from pinnzoo.folder import (
     manifest_json,
     record,
 )
-from pinnzoo.metrics import to_json, validate
-from pinnzoo.objective import assemble, regions
-from pinnzoo.pdes import Problem, make_problem
-from pinnzoo.pdes._problem import evaluate_function
-from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage.metrics import to_json, validate
 
 STEPS = (0, 1, 10, 30)
 

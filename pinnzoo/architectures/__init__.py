@@ -5,15 +5,15 @@ from typing import Any
 
 from flax import nnx
 
-from pinnzoo._tables import make
-from pinnzoo.architectures._layers import Buffer as Buffer
 from pinnzoo.architectures.fourier_mlp import FourierMLP
+from pinnzoo.architectures.layers import Buffer as Buffer
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
 from pinnzoo.architectures.siren import Siren
 from pinnzoo.architectures.spinn import SPINN
 from pinnzoo.architectures.tangent_mlp import TangentMLP
 from pinnzoo.precision import check_dtype
+from pinnzoo.registry import make
 
 ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "fourier_mlp": FourierMLP,

@@ -7,7 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import (
+from pinnzoo.architectures.layers import (
     Dense,
     FourierFeatures,
     Inputs,

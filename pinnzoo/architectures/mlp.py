@@ -7,7 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import Dense, Inputs, check_sizes, find_activation
+from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, find_activation
 
 
 class MLP(nnx.Module):

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import Dense, Inputs, check_sizes, one_each
+from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
+from pinnzoo.registry import check_positive
 
 
 class SineLayer(nnx.Module):

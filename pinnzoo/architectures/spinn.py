@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures._layers import check_axes, check_sizes, one_each
+from pinnzoo.architectures.layers import check_axes, check_sizes, one_each
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, PointFunction, Values
-from pinnzoo.architectures._layers import check_sizes
+from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.errors import RecipeError
 

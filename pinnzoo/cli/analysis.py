@@ -38,7 +38,7 @@ def evaluation(entry: "Entry") -> dict[str, Any]:
 
 def analysis(entry: "Entry") -> dict[str, Any]:
     """Kernel figures at every snapshot, and the entry's metrics."""
-    from pinnzoo.cards import problem_title
+    from pinnzoo.cards.cards import problem_title
 
     ntk = entry.ntk
     errors = _errors_by_step(entry)

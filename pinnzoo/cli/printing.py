@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pinnzoo.cards import (
+from pinnzoo.cards.cards import (
     Summary,
     entry_card,
     model_cards,
@@ -14,8 +14,8 @@ from pinnzoo.cards import (
     with_tables,
 )
 from pinnzoo.errors import EntryError, UnknownNameError
-from pinnzoo.folder import CARD, MANIFEST, EntryFolder
 from pinnzoo.recipes import resolve_entry_name
+from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
 
 CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from pinnzoo.cards import duration, figure, join_titles, phases_in_words, title
+from pinnzoo.cards.cards import duration, figure, join_titles, phases_in_words, title
 
 NARROW = 110
 """Columns of a terminal below which columns that say little are left out."""

@@ -15,7 +15,7 @@ from pinnzoo.cli.output import FAILED, Verbs, complain, emit, stdout_for_json
 from pinnzoo.errors import EntryError, PinnzooError
 
 if TYPE_CHECKING:
-    from pinnzoo.cards import Summary
+    from pinnzoo.cards.cards import Summary
     from pinnzoo.entry import Entry
     from pinnzoo.recipes import Recipe
 
@@ -61,7 +61,7 @@ def _pinnzoo(
 
 def _summary(name: str) -> "tuple[Summary, Path]":
     """Recipe and metrics of an entry, and its folder, without JAX."""
-    from pinnzoo.cards import summarize
+    from pinnzoo.cards.cards import summarize
     from pinnzoo.zoo import open_entry
 
     folder = open_entry(name)
@@ -114,7 +114,7 @@ def _local_row(name: str) -> dict[str, Any]:
 
 def _published_row(name: str) -> dict[str, Any]:
     """What the registry tells of an entry that was not downloaded yet."""
-    from pinnzoo.hub import read_registry
+    from pinnzoo.hub.remote import read_registry
     from pinnzoo.recipes import Recipe
 
     pin = read_registry()["entries"][name]
@@ -122,7 +122,7 @@ def _published_row(name: str) -> dict[str, Any]:
 
 
 def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
-    from pinnzoo.cards import problem_title
+    from pinnzoo.cards.cards import problem_title
 
     return {
         "name": recipe.name,
@@ -140,7 +140,7 @@ def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
 @app.command()
 def info(name: Name, as_json: AsJson = False) -> None:
     """Show recipe and figures of an entry."""
-    from pinnzoo.cards import problem_statement, problem_title
+    from pinnzoo.cards.cards import problem_statement, problem_title
     from pinnzoo.cli import screens
 
     summary, folder = _summary(name)
@@ -200,7 +200,7 @@ def train(
     _check_free(folder, overwrite)
 
     from pinnzoo.precision import enable_x64
-    from pinnzoo.training import train as run
+    from pinnzoo.training.training import train as run
 
     enable_x64()
     with stdout_for_json(as_json):
@@ -236,7 +236,7 @@ def finetune(
     _check_free(out, overwrite)
     entry = _load(name)
 
-    from pinnzoo.training import finetune as run
+    from pinnzoo.training.training import finetune as run
 
     with stdout_for_json(as_json):
         tuned = run(entry, optimizer, steps, progress=True, part=part, workdir=workdir, **arguments)
@@ -291,7 +291,7 @@ def analyze(
         entries = [_load(name) for name in found]
         data = analysis(entries[0]) if len(entries) == 1 else comparison(entries)
         if plots:
-            from pinnzoo.plots import save_comparison, save_plots
+            from pinnzoo.plots.figures import save_comparison, save_plots
 
             if len(entries) == 1:
                 data["plots"] = save_plots(entries[0], out or Path(entries[0].name))
@@ -331,7 +331,7 @@ def plot(
 ) -> None:
     """Draw chosen plots of an entry."""
     from pinnzoo.cli import screens
-    from pinnzoo.plots import check_names, save_plots
+    from pinnzoo.plots.figures import check_names, save_plots
 
     chosen = check_names(plots or [])
     with stdout_for_json(as_json):
@@ -376,10 +376,11 @@ def publish(
     """Publish entries on the Hugging Face Hub and pin them in the registry."""
     from importlib.metadata import version
 
-    from pinnzoo import hub, publishing
     from pinnzoo.cli import screens
     from pinnzoo.cli.printing import entry_folders
-    from pinnzoo.folder import EntryFolder
+    from pinnzoo.hub import publishing
+    from pinnzoo.hub import remote as hub
+    from pinnzoo.storage.folder import EntryFolder
 
     folders = [EntryFolder.open(path) for path in entry_folders(root, names or [])]
     if dry_run:
@@ -398,7 +399,7 @@ def publish(
             api=hub.client(),
             private=private,
         )
-        path = registry or root / "pinnzoo" / "registry.json"
+        path = registry or root / "pinnzoo" / "hub" / "registry.json"
         if path.is_file():
             made["entries"] = {**hub.read_registry(path)["entries"], **made["entries"]}
         hub.write_registry(path, made)
@@ -441,8 +442,8 @@ def cards(
 
 def _draw(root: Path, names: list[str]) -> list[Path]:
     from pinnzoo.cli.printing import entry_folders
-    from pinnzoo.folder import PLOTS
-    from pinnzoo.plots import save_plots
+    from pinnzoo.plots.figures import save_plots
+    from pinnzoo.storage.folder import PLOTS
 
     return [
         path

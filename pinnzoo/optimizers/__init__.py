@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pinnzoo._tables import make
 from pinnzoo.optimizers._base import Info as Info
 from pinnzoo.optimizers._base import Optimizer as Optimizer
 from pinnzoo.optimizers._base import from_optax as from_optax
@@ -19,6 +18,7 @@ from pinnzoo.optimizers.soap import soap
 from pinnzoo.optimizers.spring import spring
 from pinnzoo.optimizers.ssbfgs import ssbfgs
 from pinnzoo.optimizers.ssbroyden import ssbroyden
+from pinnzoo.registry import make
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,

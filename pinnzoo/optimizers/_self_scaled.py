@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.registry import check_positive
 
 SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9

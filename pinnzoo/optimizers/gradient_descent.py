@@ -2,9 +2,9 @@
 
 import optax
 
-from pinnzoo._tables import check_positive
 from pinnzoo.errors import RecipeError
 from pinnzoo.optimizers._base import Optimizer, from_optax
+from pinnzoo.registry import check_positive
 
 
 def gradient_descent(learning_rate: float = 1e-2, momentum: float = 0.0) -> Optimizer:

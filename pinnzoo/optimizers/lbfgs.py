@@ -2,8 +2,8 @@
 
 import optax
 
-from pinnzoo._tables import check_positive
 from pinnzoo.optimizers._base import Optimizer, from_optax
+from pinnzoo.registry import check_positive
 
 
 def lbfgs(memory_size: int = 100, max_linesearch_steps: int = 30) -> Optimizer:

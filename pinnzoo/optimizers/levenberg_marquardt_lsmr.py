@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, lsmr
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Residuals, Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
 from pinnzoo.optimizers._linearization import pull_back
+from pinnzoo.registry import check_positive
 
 
 class LSMRState(NamedTuple):

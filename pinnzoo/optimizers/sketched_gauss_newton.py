@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.registry import check_positive
 
 NONZEROS = 4
 """Nonzeros per column of the row sketch."""

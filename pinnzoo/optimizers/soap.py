@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.registry import check_positive
 
 EPSILON = 1e-8
 

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Residuals, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
 from pinnzoo.optimizers._line_search import grid_line_search
 from pinnzoo.optimizers._linearization import Linearization, damped_minimizer, linearize
+from pinnzoo.registry import check_positive
 
 
 class SpringState(NamedTuple):

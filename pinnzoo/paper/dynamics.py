@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo import zoo
+from pinnzoo.catalog.experiments import FIGURES
 from pinnzoo.entry import Entry
-from pinnzoo.experiments import FIGURES
 from pinnzoo.objective import assemble
 from pinnzoo.paper.toys import Arrays, Keep, compute_anew
-from pinnzoo.training import draw_points
+from pinnzoo.training.training import draw_points
 
 TRAINED = ("Adam", "LM")
 """Labels of figure 4a whose networks are looked at."""

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pinnzoo import experiments as settings
-from pinnzoo.cards import markdown_table
+from pinnzoo.cards.cards import markdown_table
+from pinnzoo.catalog import experiments as settings
 from pinnzoo.diagnostics import hessian
 from pinnzoo.paper import claims, dynamics, toys
 from pinnzoo.paper.toys import Arrays
-from pinnzoo.training import COARSENING
+from pinnzoo.training.training import COARSENING
 
 HEAD = """# The founding paper, figure by figure
 

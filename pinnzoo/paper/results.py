@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pinnzoo.catalog.experiments import SEEDS
 from pinnzoo.entry import Entry
-from pinnzoo.experiments import SEEDS
 from pinnzoo.paper.toys import Arrays, Keep, compute_anew
 from pinnzoo.recipes import Recipe
 

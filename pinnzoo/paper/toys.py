@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnzoo.blueprint import build
 from pinnzoo.diagnostics import ntk_drift, residual_hessian_norms
 from pinnzoo.diagnostics.ntk import ntk
 from pinnzoo.objective import Objective, assemble, flatten_model
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.paper import theory
 from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage.blueprint import build
 
 TOYS = ("toy_linear", "toy_nonlinear")
 WIDTHS = (10, 30, 100, 300, 1000, 3000, 10_000)

@@ -2,11 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from pinnzoo._tables import make
-from pinnzoo.pdes._problem import EQUATION as EQUATION
-from pinnzoo.pdes._problem import Condition as Condition
-from pinnzoo.pdes._problem import Problem as Problem
-from pinnzoo.pdes._problem import Reference as Reference
 from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
@@ -20,6 +15,10 @@ from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
+from pinnzoo.pdes.problem import EQUATION as EQUATION
+from pinnzoo.pdes.problem import Condition as Condition
+from pinnzoo.pdes.problem import Problem as Problem
+from pinnzoo.pdes.problem import Reference as Reference
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
 from pinnzoo.pdes.sine_gordon import sine_gordon
@@ -27,6 +26,7 @@ from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.toy_linear import toy_linear
 from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
+from pinnzoo.registry import make
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "allen_cahn": allen_cahn,

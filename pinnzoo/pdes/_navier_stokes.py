@@ -7,7 +7,7 @@ along x, y and z are called u, v and w; there is no `u_t` where the coordinates 
 from pinnzoo._typing import Point, PointFunction, Scalar
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box, Region
-from pinnzoo.pdes._problem import Condition, Residual, prescribe
+from pinnzoo.pdes.problem import Condition, Residual, prescribe
 
 VELOCITIES = {"x": "u", "y": "v", "z": "w"}
 """The velocity along each coordinate of space."""

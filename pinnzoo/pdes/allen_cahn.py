@@ -18,7 +18,7 @@ import jax.scipy.special
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
-from pinnzoo.pdes._problem import Problem, Reference, check_constraints, initial, periodic
+from pinnzoo.pdes.problem import Problem, Reference, check_constraints, initial, periodic
 from pinnzoo.references import stored
 
 DIFFUSION = 1e-4

@@ -14,7 +14,7 @@ finite elements of high order, see `scripts/make_cylinder_wake.py`.
 
 from pinnzoo.domains import Box
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes._problem import Problem, Reference, check_positive
+from pinnzoo.pdes.problem import Problem, Reference, check_positive
 from pinnzoo.references import limit_cycle
 
 REYNOLDS = 100.0

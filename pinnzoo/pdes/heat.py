@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
-from pinnzoo.pdes._problem import (
+from pinnzoo.pdes.problem import (
     Problem,
     Reference,
     check_constraints,

@@ -16,7 +16,7 @@ from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
 from pinnzoo.errors import RecipeError
-from pinnzoo.pdes._problem import Problem, Reference, check_constraints, prescribe
+from pinnzoo.pdes.problem import Problem, Reference, check_constraints, prescribe
 
 MODES = {"single": (1,), "multi": (4, 8, 12, 16)}
 """Half waves on the unit interval, slowest first; all modes have the same amplitude."""

@@ -19,7 +19,7 @@ import numpy as np
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
-from pinnzoo.pdes._problem import (
+from pinnzoo.pdes.problem import (
     Condition,
     Problem,
     Reference,

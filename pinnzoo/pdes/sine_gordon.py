@@ -18,7 +18,7 @@ from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
 from pinnzoo.errors import RecipeError
-from pinnzoo.pdes._problem import (
+from pinnzoo.pdes.problem import (
     Problem,
     Reference,
     check_constraints,

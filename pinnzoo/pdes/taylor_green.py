@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from pinnzoo._typing import Point, Values
 from pinnzoo.domains import Box
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes._problem import (
+from pinnzoo.pdes.problem import (
     Problem,
     Reference,
     check_constraints,

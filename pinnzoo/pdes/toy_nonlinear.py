@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box
-from pinnzoo.pdes._problem import Problem, Reference, dirichlet
+from pinnzoo.pdes.problem import Problem, Reference, dirichlet
 from pinnzoo.pdes.toy_linear import source
 
 

@@ -6,8 +6,8 @@ They change the scales of rows and nothing else, so that any optimizer can be us
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pinnzoo._tables import make
 from pinnzoo.pdes import Problem
+from pinnzoo.registry import make
 from pinnzoo.weighting._base import Weighting as Weighting
 from pinnzoo.weighting.causal import causal
 from pinnzoo.weighting.gradient_norm import gradient_norm

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Theta
-from pinnzoo.architectures._layers import check_sizes
+from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
+from pinnzoo.registry import check_positive
 from pinnzoo.weighting._base import Factors, Weighting
 
 

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective, Term
 from pinnzoo.pdes import Problem
+from pinnzoo.registry import check_positive
 from pinnzoo.weighting._base import Factors, Weighting, averaged
 
 

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnzoo._tables import check_positive
 from pinnzoo._typing import Point, Scalar, Theta
 from pinnzoo.objective import Objective, Term
 from pinnzoo.pdes import Problem
+from pinnzoo.registry import check_positive
 from pinnzoo.weighting._base import Factors, Weighting
 
 ROWS_AT_ONCE = 512

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from pinnzoo.architectures import ARCHITECTURES, Buffer, make_architecture
-from pinnzoo.architectures._layers import ACTIVATIONS, Dense, Normalize, PeriodicEmbedding
+from pinnzoo.architectures.layers import ACTIVATIONS, Dense, Normalize, PeriodicEmbedding
 from pinnzoo.derivatives import Field
 from pinnzoo.errors import PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.objective import flatten_model, part_slice

@@ -5,9 +5,10 @@ import shutil
 import pytest
 from huggingface_hub import constants, file_download
 
-from pinnzoo import hub as hub_module
-from pinnzoo import publishing, zoo
-from pinnzoo.folder import CARD, PLOTS, EntryFolder
+from pinnzoo import zoo
+from pinnzoo.hub import publishing
+from pinnzoo.hub import remote as hub_module
+from pinnzoo.storage.folder import CARD, PLOTS, EntryFolder
 from tests.hub.loopback import Hub
 from tests.store.made_entries import made_entry
 

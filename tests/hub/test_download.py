@@ -8,10 +8,11 @@ from huggingface_hub import constants
 from typer.testing import CliRunner
 
 import pinnzoo
-from pinnzoo import hub, zoo
+from pinnzoo import zoo
 from pinnzoo.cli import app
 from pinnzoo.errors import DownloadError, IntegrityError, PinnzooError, UnknownNameError
-from pinnzoo.folder import GOLDEN, MANIFEST, SNAPSHOTS, EntryFolder
+from pinnzoo.hub import remote as hub
+from pinnzoo.storage.folder import GOLDEN, MANIFEST, SNAPSHOTS, EntryFolder
 
 NAME = "burgers-mlp-levenberg_marquardt"
 POINTS = [[0.5, 0.1], [0.25, -0.3]]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import folder as folder_module
-from pinnzoo import hub
 from pinnzoo.errors import DownloadError
-from pinnzoo.folder import EntryFolder
+from pinnzoo.hub import remote as hub
+from pinnzoo.storage import folder as folder_module
+from pinnzoo.storage.folder import EntryFolder
 from tests.hub.loopback import EveryFileOnce, cut, failing, slow
 
 NAME = "burgers-mlp-levenberg_marquardt"

@@ -5,9 +5,10 @@ import socket
 import pytest
 
 import pinnzoo
-from pinnzoo import hub, publishing
 from pinnzoo.errors import DownloadError, EntryError, IntegrityError
-from pinnzoo.folder import CARD, EntryFolder
+from pinnzoo.hub import publishing
+from pinnzoo.hub import remote as hub
+from pinnzoo.storage.folder import CARD, EntryFolder
 from tests.store.made_entries import edit_json, made_entry
 
 NAME = "burgers-mlp-levenberg_marquardt"
@@ -132,7 +133,7 @@ def test_entry_of_a_newer_version_is_refused_by_name(server, own, key, name):
 
 
 def rewrite_manifest(path):
-    from pinnzoo.folder import record
+    from pinnzoo.storage.folder import record
 
     content = (path / "config.json").read_bytes()
     edit_json(path / "manifest.json", lambda d: d["files"].update({"config.json": record(content)}))

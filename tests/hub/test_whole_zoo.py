@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pinnzoo.store import GOLDEN_POINTS
+from pinnzoo.storage.store import GOLDEN_POINTS
 from tests.hub.loopback import Hub
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,7 +18,7 @@ LOAD = """
 import json
 import pinnzoo
 pinnzoo.enable_x64()
-from pinnzoo.folder import GOLDEN, EntryFolder
+from pinnzoo.storage.folder import GOLDEN, EntryFolder
 print(pinnzoo.__file__)
 for name in pinnzoo.list_entries():
     # Loading replays the golden values and raises if they differ.
@@ -52,7 +52,7 @@ def bare(installed, tmp_path):
 
 def test_all_entries_reach_a_machine_that_has_only_the_wheel(bare, tmp_path):
     names = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/manifest.json"))
-    registry = bare / "pinnzoo" / "registry.json"
+    registry = bare / "pinnzoo" / "hub" / "registry.json"
     with Hub() as hub:
         publish = ["-m", "pinnzoo", "publish", "loop", "--root", ROOT, "--registry", registry]
         env = {"HF_ENDPOINT": hub.url, "HOME": str(tmp_path / "publisher"), "HF_TOKEN": "hf_write"}

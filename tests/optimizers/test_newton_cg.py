@@ -15,7 +15,7 @@ from pinnzoo.optimizers.newton_cg import (
     conjugate_gradients,
     nystrom_approximation,
 )
-from pinnzoo.training import _advance
+from pinnzoo.training.training import _advance
 from tests.oracles import small_assembly
 
 KEY = jax.random.key(3)

@@ -17,7 +17,7 @@ from pinnzoo.optimizers._self_scaled import (
     update_inverse_hessian,
 )
 from pinnzoo.optimizers.ssbroyden import _member
-from pinnzoo.training import _advance
+from pinnzoo.training.training import _advance
 from tests.oracles import matrix_with_spectrum, small_assembly
 
 NAMES = ("ssbfgs", "ssbroyden")

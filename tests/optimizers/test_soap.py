@@ -9,7 +9,7 @@ import pytest
 
 from pinnzoo.errors import RecipeError
 from pinnzoo.optimizers import make_optimizer
-from pinnzoo.training import _advance
+from pinnzoo.training.training import _advance
 from tests.oracles import small_assembly
 
 FREQUENCY = 3

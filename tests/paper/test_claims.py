@@ -10,14 +10,14 @@ import pytest
 import typer
 
 import pinnzoo
-from pinnzoo.experiments import FIGURES
+from pinnzoo.catalog.experiments import FIGURES
 from pinnzoo.objective import assemble
 from pinnzoo.paper import claims, dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
 from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, sweep
 from pinnzoo.pdes import make_problem
-from pinnzoo.plots import save
-from pinnzoo.training import draw_points
+from pinnzoo.plots.figures import save
+from pinnzoo.training.training import draw_points
 from pinnzoo.weighting.ntk_trace import kernel_traces
 from tests.tiny_entries import tiny_entry
 

@@ -13,9 +13,9 @@ from pinnzoo.derivatives import Field
 from pinnzoo.domains import Surface, sample
 from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
-from pinnzoo.pdes._problem import evaluate_function
+from pinnzoo.pdes.problem import evaluate_function
 from pinnzoo.references import cole_hopf
-from pinnzoo.training import draw_points, ntk_counts
+from pinnzoo.training.training import draw_points, ntk_counts
 from tests.oracles import burgers_bessel, burgers_integral, small_network
 
 HARD = [name for name in PROBLEMS if "constraints" in inspect.signature(PROBLEMS[name]).parameters]

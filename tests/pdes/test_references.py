@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pinnzoo.pdes import make_problem
-from pinnzoo.pdes._problem import evaluate_function
 from pinnzoo.pdes.allen_cahn import DIFFUSION, kink
+from pinnzoo.pdes.problem import evaluate_function
 from pinnzoo.pdes.schrodinger import rates
 from pinnzoo.references import etdrk4, stored
 from pinnzoo.references.stored import Series

@@ -12,10 +12,10 @@ from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
 from pinnzoo.entry import Entry, Snapshots, build
-from pinnzoo.folder import MANIFEST, record
 from pinnzoo.objective import assemble, flatten_model, regions
 from pinnzoo.recipes import Phase, Recipe
-from pinnzoo.records import HISTORY
+from pinnzoo.storage.folder import MANIFEST, record
+from pinnzoo.storage.records import HISTORY
 
 STEPS = (0, 1, 10)
 

@@ -11,7 +11,7 @@ import pytest
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import PinnzooError
-from pinnzoo.folder import CONFIG, MANIFEST, METRICS
+from pinnzoo.storage.folder import CONFIG, MANIFEST, METRICS
 from tests.store.made_entries import resign
 
 POINTS = np.random.default_rng(4).uniform(0, 1, (8, 2))

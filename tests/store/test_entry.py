@@ -15,7 +15,7 @@ from pinnzoo.errors import (
     UnknownNameError,
 )
 from pinnzoo.objective import flatten_model
-from pinnzoo.records import check_history
+from pinnzoo.storage.records import check_history
 from tests.store.made_entries import made_entry, made_history, made_parts, made_recipe
 
 POINTS = np.random.default_rng(2).uniform(0, 1, (37, 2))

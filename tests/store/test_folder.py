@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
-from pinnzoo.folder import CONFIG, GOLDEN, HISTORY, MANIFEST, METRICS, EntryFolder, pack, record
+from pinnzoo.storage.folder import (
+    CONFIG,
+    GOLDEN,
+    HISTORY,
+    MANIFEST,
+    METRICS,
+    EntryFolder,
+    pack,
+    record,
+)
 from tests.store.made_entries import edit_json, resign
 
 
@@ -284,7 +293,7 @@ def test_npz_with_two_arrays_of_one_name_is_refused(copy):
 
 
 def test_npz_that_unpacks_to_too_much_is_refused_unread(copy, monkeypatch):
-    monkeypatch.setattr("pinnzoo.folder.MAX_UNPACKED", 10_000)
+    monkeypatch.setattr("pinnzoo.storage.folder.MAX_UNPACKED", 10_000)
     (copy / HISTORY).write_bytes(pack({"a": np.zeros(2000)}))
     resign(copy)
     with pytest.raises(IntegrityError, match="too many bytes"):

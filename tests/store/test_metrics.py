@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pinnzoo.errors import FormatVersionError, IntegrityError
-from pinnzoo.metrics import from_json, to_json, validate
+from pinnzoo.storage.metrics import from_json, to_json, validate
 from tests.store.made_entries import made_metrics, made_recipe
 
 GOOD = made_metrics(made_recipe(), 37)

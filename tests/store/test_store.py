@@ -7,8 +7,6 @@ from flax import nnx
 from orbax.checkpoint import v1 as ocp
 
 import pinnzoo
-from pinnzoo import folder as layout
-from pinnzoo import store
 from pinnzoo.entry import Entry
 from pinnzoo.errors import (
     EntryError,
@@ -19,6 +17,8 @@ from pinnzoo.errors import (
     RecipeError,
     UnknownNameError,
 )
+from pinnzoo.storage import folder as layout
+from pinnzoo.storage import store
 from tests.store.made_entries import edit_json, made_entry, made_parts, made_recipe, resign
 
 POINTS = np.random.default_rng(3).uniform(0, 1, (20, 2))

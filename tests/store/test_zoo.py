@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import hub, zoo
+from pinnzoo import zoo
 from pinnzoo.errors import EntryError, IntegrityError, UnknownNameError
+from pinnzoo.hub import remote as hub
 from pinnzoo.recipes import resolve_entry_name
 from tests.store.made_entries import edit_json
 

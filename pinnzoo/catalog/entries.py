@@ -2,14 +2,15 @@
 
 Three families: the founding paper's network, five hidden layers of twenty tanh neurons with the
 conditions as residuals, by three optimizers; for most benchmarks a network and a schedule that
-aim at the last digits; and the paper's own experiments, from `pinnzoo.experiments`. An entry's own
-`config.json` states what was done, which can be fewer steps than here where a phase converged.
+aim at the last digits; and the paper's own experiments, from `pinnzoo.catalog.experiments`. An
+entry's own `config.json` states what was done, which can be fewer steps than here where a phase
+converged.
 """
 
 from dataclasses import replace
 from typing import Any
 
-from pinnzoo.experiments import NETWORK, all_recipes
+from pinnzoo.catalog.experiments import NETWORK, all_recipes
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(

@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 
 from pinnzoo.architectures import make_architecture
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError
-from pinnzoo.metrics import Metrics
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import check_dtype
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.metrics import Metrics
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnzoo._tables import check_finite as check_finite
-from pinnzoo._tables import check_positive as check_positive
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box, Region, Surface
 from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.precision import require_x64
+from pinnzoo.registry import check_finite as check_finite
+from pinnzoo.registry import check_positive as check_positive
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
 """Left minus right side at one point. Equations and conditions are all of this one type."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pinnzoo.errors import DownloadError, EntryError
-from pinnzoo.folder import CARD, MANIFEST, PLOTS, EntryFolder, record
-from pinnzoo.hub import REGISTRY_FORMAT, Pin, Registry, client
+from pinnzoo.hub.remote import REGISTRY_FORMAT, Pin, Registry, client
+from pinnzoo.storage.folder import CARD, MANIFEST, PLOTS, EntryFolder, record
 
 MAX_ENTRY = 2 << 20
 """Bytes of a published entry without its plots, so that a download takes a moment."""

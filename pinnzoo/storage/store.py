@@ -23,8 +23,12 @@ from flax import nnx
 from jaxtyping import Float
 from orbax.checkpoint import v1 as ocp
 
-from pinnzoo import metrics as metrics_file
-from pinnzoo.blueprint import (
+from pinnzoo.domains import sample
+from pinnzoo.errors import EntryError, IntegrityError, PinnzooError
+from pinnzoo.precision import require_x64
+from pinnzoo.recipes import Recipe
+from pinnzoo.storage import metrics as metrics_file
+from pinnzoo.storage.blueprint import (
     Blueprint,
     blueprint,
     by_path,
@@ -33,9 +37,7 @@ from pinnzoo.blueprint import (
     stack_parameters,
     unstack_parameters,
 )
-from pinnzoo.domains import sample
-from pinnzoo.errors import EntryError, IntegrityError, PinnzooError
-from pinnzoo.folder import (
+from pinnzoo.storage.folder import (
     CONFIG,
     FOLDER_FORMAT,
     GOLDEN,
@@ -52,10 +54,8 @@ from pinnzoo.folder import (
     pack,
     record,
 )
-from pinnzoo.metrics import Metrics
-from pinnzoo.precision import require_x64
-from pinnzoo.recipes import Recipe
-from pinnzoo.records import (
+from pinnzoo.storage.metrics import Metrics
+from pinnzoo.storage.records import (
     Records,
     Snapshots,
     check_history,

@@ -24,7 +24,7 @@ from typing import Any, TypedDict
 
 from pinnzoo import _json
 from pinnzoo.errors import DownloadError, IntegrityError, PinnzooError
-from pinnzoo.folder import (
+from pinnzoo.storage.folder import (
     CONFIG,
     GOLDEN,
     MANIFEST,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.cards import title
+from pinnzoo.cards.cards import title
 from pinnzoo.errors import UnknownNameError
 
 if TYPE_CHECKING:

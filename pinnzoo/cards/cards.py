@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinnzoo.experiments import NETWORK
-from pinnzoo.folder import EntryFolder
-from pinnzoo.metrics import Metrics
-from pinnzoo.published import PUBLISHED, Published, best_match
+from pinnzoo.catalog.experiments import NETWORK
+from pinnzoo.catalog.published import PUBLISHED, Published, best_match
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.folder import EntryFolder
+from pinnzoo.storage.metrics import Metrics
 
 if TYPE_CHECKING:
     from pinnzoo.pdes import Problem
@@ -67,7 +67,7 @@ class Summary:
     Attributes:
         name: Name of the entry.
         recipe: How it was trained.
-        metrics: What came out; see `pinnzoo.metrics`.
+        metrics: What came out; see `pinnzoo.storage.metrics`.
     """
 
     name: str
@@ -102,7 +102,7 @@ def problem_description(problem: str) -> str:
     The source is parsed, not imported, so that listing entries needs no JAX. Empty where there is
     no such file.
     """
-    path = Path(__file__).parent / "pdes" / f"{problem}.py"
+    path = Path(__file__).parent.parent / "pdes" / f"{problem}.py"
     try:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     except (OSError, SyntaxError):

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pinnzoo.errors import IntegrityError
-from pinnzoo.metrics import Metrics
 from pinnzoo.pdes import Problem
+from pinnzoo.storage.metrics import Metrics
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics.ntk import NTKSnapshots

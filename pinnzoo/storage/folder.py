@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from pinnzoo import _json
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
-from pinnzoo.metrics import Metrics
-from pinnzoo.metrics import from_json as metrics_from_json
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.metrics import Metrics
+from pinnzoo.storage.metrics import from_json as metrics_from_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,1 @@
+"""The recipes of the published entries, and the published results beside them. No JAX."""

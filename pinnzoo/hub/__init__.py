@@ -1,0 +1,1 @@
+"""Entries on the Hugging Face Hub: bringing them here, and putting them there."""

@@ -1,0 +1,1 @@
+"""Pictures of an entry and of several."""
