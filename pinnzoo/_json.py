@@ -1,10 +1,22 @@
-"""JSON read strictly, and compared with a type: nothing in it is guessed, dropped or converted."""
+"""JSON read strictly, and compared with a type: nothing in it is guessed or dropped.
+
+Types and limits of single values are msgspec's business. What it does not do is done here: it
+accepts a key that occurs twice, does not refuse unknown keys of a `TypedDict`, does not take NumPy
+numbers, and does not say at which key of a mapping a wrong value stands.
+"""
 
 import json
 import math
 import numbers
+import os
 import typing
+from collections.abc import Mapping
 from typing import Any, NoReturn
+
+import msgspec
+
+LARGEST = 10**300
+"""No whole number in a file is as large; what a float can hold ends a little later."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -42,28 +54,89 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
+def plain(data: Any, where: str = "") -> Any:
+    """A copy of `data` in the types that JSON has, so that writing it cannot fail.
+
+    NumPy and JAX numbers become Python's, tuples and arrays become lists, and paths become text.
+
+    Args:
+        data: Numbers, text, None, and mappings and sequences of those.
+        where: Path to `data` in what it is part of, for the message.
+
+    Returns:
+        None, bool, int, float, str, and lists and dicts of those.
+
+    Raises:
+        ValueError: Something else is in it, a number that is not finite, or a key that is no text;
+            the message names the place.
+
+    Example:
+        >>> import numpy as np
+        >>> plain({"steps": np.int64(3), "shape": (2, np.float32(0.5))})
+        {'steps': 3, 'shape': [2, 0.5]}
+    """
+    try:
+        return _plain(data, where)
+    except RecursionError:
+        raise ValueError(f"{where or 'the whole'} is nested too deeply") from None
+
+
+def _plain(data: Any, where: str) -> Any:
+    place = where or "the whole"
+    if data is None or isinstance(data, bool):
+        return data
+    if isinstance(data, os.PathLike):
+        data = os.fspath(data)
+    if isinstance(data, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in data):
+            raise ValueError(f"{place} holds bytes that are not text")
+        return str(data)
+    if isinstance(data, numbers.Integral):
+        if abs(int(data)) >= LARGEST:
+            # Python itself refuses to print a number of so many digits.
+            raise ValueError(f"{place} is a number of more than 300 digits")
+        return int(data)
+    if isinstance(data, numbers.Rational):
+        raise ValueError(f"{place} is a fraction: give it as a float")
+    if isinstance(data, numbers.Real):
+        if not math.isfinite(data):
+            raise ValueError(f"{place} is {float(data)}, which is not a finite number")
+        return float(data)
+    if isinstance(data, Mapping):
+        return {_key(key, place): _plain(value, _below(where, key)) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_plain(value, _below(where, i)) for i, value in enumerate(data)]
+    # Arrays of any library, and NumPy's bool, which is no Python number.
+    if hasattr(data, "tolist") and not isinstance(data, numbers.Number):
+        return _plain(data.tolist(), where)
+    raise ValueError(f"{place} is of type {type(data).__name__}, which JSON does not have")
+
+
 def conform(data: Any, kind: Any, where: str = "") -> Any:
     """A copy of `data` in plain Python types, if it has the form that `kind` states.
 
     Args:
         data: Plain data; NumPy numbers count as numbers.
-        kind: `str`, `int`, `float`, `list[...]`, `dict[str, ...]` or a `TypedDict`, whose keys
-            must all be there and no others.
+        kind: `list[...]`, `dict[str, ...]`, a `TypedDict`, which may have no other keys, or for
+            single values whatever `msgspec.convert` takes, such as `Annotated[int, Meta(ge=0)]`.
         where: Path to `data` in what it is part of, for the message.
 
     Raises:
         ValueError: It has another form; the message names the place.
     """
     place = where or "the whole"
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Required, typing.NotRequired):
+        return conform(data, arguments[0], where)
     if typing.is_typeddict(kind):
-        fields = typing.get_type_hints(kind)
+        fields = typing.get_type_hints(kind, include_extras=True)
         given = _mapping(data, place)
         for key in (*fields, *given):
-            if key not in given or key not in fields:
-                problem = "lacks" if key not in given else "has the unknown key"
+            lacks = key in kind.__required_keys__ and key not in given
+            if lacks or key not in fields:
+                problem = "lacks" if lacks else "has the unknown key"
                 raise ValueError(f"{place} {problem} {str(key)[:80]!r}")
-        return {k: conform(given[k], fields[k], _below(where, k)) for k in fields}
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        return {k: conform(given[k], fields[k], _below(where, k)) for k in fields if k in given}
     if origin is dict:
         given = _mapping(data, place)
         return {k: conform(v, arguments[1], _below(where, k)) for k, v in given.items()}
@@ -71,28 +144,27 @@ def conform(data: Any, kind: Any, where: str = "") -> Any:
         if not isinstance(data, (list, tuple)):
             raise ValueError(f"{place} is not a list")
         return [conform(v, arguments[0], _below(where, i)) for i, v in enumerate(data)]
-    return _scalar(data, kind, place)
+    value = plain(data, where)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        expected = str(error).replace("`", "")
+        raise ValueError(
+            f"{place} is {repr(value)[:80]}: {expected[0].lower()}{expected[1:]}"
+        ) from None
 
 
 def _below(where: str, key: object) -> str:
     return f"{where}.{key}"[:120] if where else str(key)[:120]
 
 
+def _key(key: Any, place: str) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{place} has the key {repr(key)[:80]}, which is not text")
+    return str(_plain(key, place))
+
+
 def _mapping(data: Any, place: str) -> dict[str, Any]:
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise ValueError(f"{place} is not an object")
     return data
-
-
-def _scalar(data: Any, kind: type, place: str) -> Any:
-    if kind is str and isinstance(data, str):
-        return data
-    if isinstance(data, bool):
-        pass
-    elif kind is int and isinstance(data, numbers.Integral):
-        return int(data)
-    elif kind is float and isinstance(data, numbers.Real):
-        if not math.isfinite(data):
-            raise ValueError(f"{place} is {data}, which is not a finite number")
-        return float(data)
-    raise ValueError(f"{place} is of type {type(data).__name__}, not {kind.__name__}")

@@ -1,17 +1,28 @@
-"""A recipe is all that is needed to train an entry again, as plain data. Imports no JAX."""
+"""A recipe is all that is needed to train an entry again, as plain data. Imports no JAX.
+
+What a field may hold is stated once, in the annotations of `Phase` and `Recipe`, and is checked by
+msgspec whenever one is made: from Python, by `dataclasses.replace`, or from a file.
+"""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from pinnzoo import _json
 from pinnzoo.errors import FormatVersionError, RecipeError
 
-RECIPE_FORMAT = 1
+RECIPE_FORMAT = 2
+"""Raise it whenever a field is added or changes its meaning: an older version of pinnzoo then says
+that the file is newer, instead of calling a field unknown."""
 
 OPTIMIZER_ALIASES = {"lm": "levenberg_marquardt"}
 """Short forms that are accepted wherever an optimizer or an entry is named."""
@@ -24,6 +35,8 @@ MAX_STEPS = 1_000_000_000
 MAX_SEED = 2**31 - 1
 MAX_PHASES = 100
 MAX_NAME = 120
+MAX_TEXT = 4096
+LARGEST = 1e300
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9][a-z0-9_.]*){2,3}")
 
@@ -57,52 +70,126 @@ def is_entry_name(name: str) -> bool:
     return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
+# What fields may hold. The description completes the sentence "it must be ...".
+
+Name = Annotated[
+    str,
+    Meta(min_length=1, max_length=MAX_NAME, description=f"a name of 1 to {MAX_NAME} characters"),
+]
+Word = Annotated[
+    str, Meta(max_length=MAX_NAME, description=f"text of at most {MAX_NAME} characters")
+]
+Flag = Annotated[bool, Meta(description="True or False")]
+Steps = Annotated[
+    int, Meta(ge=0, le=MAX_STEPS, description=f"a whole number from 0 to {MAX_STEPS}")
+]
+Interval = Annotated[
+    int, Meta(ge=1, le=MAX_STEPS, description=f"a whole number from 1 to {MAX_STEPS}")
+]
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
+Count = Annotated[
+    int, Meta(ge=1, le=MAX_POINTS, description=f"a whole number from 1 to {MAX_POINTS}")
+]
+_ABOVE_ZERO = Annotated[float, Meta(gt=0, le=LARGEST)]
+Weight = Annotated[_ABOVE_ZERO, Meta(description="a finite number above zero")]
+Limit = Annotated[_ABOVE_ZERO | None, Meta(description="a finite number above zero, or None")]
+Part = Annotated[
+    Annotated[int, Meta(ge=0, le=MAX_SIZE)] | None,
+    Meta(description=f"a whole number from 0 to {MAX_SIZE}, or None"),
+]
+Patterns = Annotated[
+    tuple[Name, ...], Meta(max_length=100, description="a list of 100 names or patterns at most")
+]
+OptionalName = Annotated[
+    Name | None, Meta(description=f"a name of 1 to {MAX_NAME} characters, or None")
+]
+Source = Annotated[
+    Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None,
+    Meta(description="the name, the hf-hub: address or the folder of an entry, or None"),
+]
+_FLOAT = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+_INT = Annotated[int, Meta(ge=-MAX_STEPS, le=MAX_STEPS)]
+_SIZE = Annotated[int, Meta(ge=-MAX_SIZE, le=MAX_SIZE)]
+Physical = Annotated[_INT | _FLOAT | Word, Meta(description="a finite number or a word")]
+Argument = Annotated[
+    _INT | _FLOAT | Word | bool, Meta(description="a finite number, a word, True or False")
+]
+_NETWORK = _SIZE | _FLOAT | Word | bool
+NetworkArgument = Annotated[
+    _NETWORK | Annotated[list[_NETWORK], Meta(max_length=MAX_SIZE)],
+    Meta(
+        description=f"a finite number (a whole one up to {MAX_SIZE}), a word, True, False or a "
+        "list of those"
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training with one optimizer.
 
+    NumPy numbers, whole numbers written as floats and aliases of optimizers are accepted and kept
+    as plain Python numbers and full names.
+
     Attributes:
-        optimizer: Full name of the optimizer.
+        optimizer: Name of the optimizer, or an alias such as "lm".
         steps: Number of steps.
         arguments: Arguments of the optimizer.
         points: Number of points per term in this phase, where it differs from the recipe's.
         weights: Loss weight per term in this phase, where it differs from the recipe's.
         resample_every: Draw new points after this many steps; 0 keeps the first ones.
         adaptive: Draw the points of the equations by residual (RAD) instead of evenly.
-        seconds: Stop the phase after this many seconds of wall time; 0 is no limit. A phase with
-            a limit depends on the machine, so published recipes state steps alone.
+        seconds: Stop the phase after this many seconds of wall time; None is no limit. A phase
+            with a limit depends on the machine, so published recipes state steps alone.
         target_loss: Stop the phase once the training loss is below this, on the points and with
-            the weights of that moment; 0 is no target. An entry states the steps that it took.
+            the weights of that moment; None is no target. An entry states the steps that it took.
         part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on
-            the times that it covers; -1 trains all parameters.
+            the times that it covers; None trains all parameters.
         problem_arguments: Physical arguments in this phase, where they differ from the recipe's:
             a curriculum from an easier problem to the one that is meant (Krishnapriyan et al.
             2021, arXiv 2109.01050, section 4).
-        weighting: A name of `pinnzoo.weighting.WEIGHTINGS`, or empty: factors on the loss weights
-            that follow the training.
+        weighting: A name of `pinnzoo.weighting.WEIGHTINGS`: factors on the loss weights that
+            follow the training. None leaves the weights as they are.
         weighting_arguments: Arguments of the weighting.
         reweigh_every: Update the weighting after this many steps, and where points are drawn.
+        freeze: Parameters that keep their values, by names such as "hidden.0" or patterns such as
+            "*.bias".
+
+    Raises:
+        RecipeError: A field holds what it cannot hold.
+
+    Example:
+        >>> Phase("lm", 100, {"damping": 1e-8}, seconds=60).optimizer
+        'levenberg_marquardt'
     """
 
-    optimizer: str
-    steps: int
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    points: Mapping[str, int] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
-    resample_every: int = 0
-    adaptive: bool = False
-    seconds: float = 0.0
-    target_loss: float = 0.0
-    part: int = -1
-    problem_arguments: Mapping[str, float | str] = field(default_factory=dict)
-    weighting: str = ""
-    weighting_arguments: Mapping[str, Any] = field(default_factory=dict)
-    reweigh_every: int = 100
+    optimizer: Name
+    steps: Steps
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    points: Mapping[str, Count] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    resample_every: Steps = 0
+    adaptive: Flag = False
+    seconds: Limit = None
+    target_loss: Limit = None
+    part: Part = None
+    problem_arguments: Mapping[str, Physical] = field(default_factory=dict)
+    weighting: OptionalName = None
+    weighting_arguments: Mapping[str, Argument] = field(default_factory=dict)
+    reweigh_every: Interval = 100
+    freeze: Patterns = ()
+
+    def __post_init__(self) -> None:
+        _check_fields(self, "phase")
+        object.__setattr__(self, "optimizer", resolve_optimizer(self.optimizer))
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Problem, network, points and phases of one training.
+
+    NumPy numbers and whole numbers written as floats are accepted and kept as plain Python
+    numbers. `dataclasses.replace` gives a recipe with other values, checked in the same way.
 
     Attributes:
         problem: A name of `pinnzoo.PROBLEMS`.
@@ -118,60 +205,49 @@ class Recipe:
         seed: Seed of the network's parameters and of all points.
         dtype: "float64" or "float32".
         tag: Distinguishes entries that would have the same name.
-        base: Name of the entry that this one was fine-tuned from, or empty.
+        base: The entry that this one was fine-tuned from, as `pinnzoo.load` takes it: a name, an
+            address "hf-hub:organization/name@revision", or a folder. None for an entry that was
+            trained from random parameters.
+
+    Raises:
+        RecipeError: A field holds what it cannot hold.
+
+    Example:
+        >>> recipe = Recipe("heat", "mlp", (Phase("adam", 1000), Phase("lm", 100)), seed=1)
+        >>> recipe.name
+        'heat-mlp-levenberg_marquardt'
+        >>> Recipe.from_json(recipe.to_json()) == recipe
+        True
     """
 
-    problem: str
-    architecture: str
+    problem: Name
+    architecture: Name
     phases: tuple[Phase, ...]
-    problem_arguments: Mapping[str, float | str] = field(default_factory=dict)
-    architecture_arguments: Mapping[str, Any] = field(default_factory=dict)
-    points: Mapping[str, int] = field(default_factory=lambda: {"equation": 2000, "conditions": 200})
-    sampler: str = "sobol"
-    weights: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
-    dtype: str = "float64"
-    tag: str = ""
-    base: str = ""
+    problem_arguments: Mapping[str, Physical] = field(default_factory=dict)
+    architecture_arguments: Mapping[str, NetworkArgument] = field(default_factory=dict)
+    points: Mapping[str, Count] = field(
+        default_factory=lambda: {"equation": 2000, "conditions": 200}
+    )
+    sampler: Name = "sobol"
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    seed: Seed = 0
+    dtype: Name = "float64"
+    tag: Word = ""
+    base: Source = None
 
     def __post_init__(self) -> None:
-        if not self.phases:
-            raise RecipeError("a recipe without phases was given: give at least one.")
-        for phase in self.phases:
-            limits = ("steps", "resample_every", "seconds", "target_loss")
-            if any(getattr(phase, name) < 0 for name in limits):
-                given = ", ".join(f"{name}={getattr(phase, name)}" for name in limits)
-                raise RecipeError(f"a phase of {given} was given: none may be negative.")
-            if phase.reweigh_every < 1:
-                raise RecipeError(
-                    f"a phase with reweigh_every={phase.reweigh_every} was given: it must be 1 or "
-                    "more."
-                )
+        object.__setattr__(self, "phases", _check_phases(self.phases))
+        _check_fields(self, "recipe")
         if "equation" not in self.points:
             raise RecipeError(
-                f"points={dict(self.points)} was given: say how many points 'equation' has."
-            )
-        if any(not isinstance(n, int) or n < 1 for n in self.points.values()):
-            raise RecipeError(
-                f"points={dict(self.points)} was given: every count must be a whole number, "
-                "1 or more."
-            )
-        if any(not weight > 0 for weight in self.weights.values()):
-            raise RecipeError(
-                f"weights={dict(self.weights)} was given: every weight must be above zero."
-            )
-        if not 0 <= self.seed <= MAX_SEED:
-            raise RecipeError(
-                f"seed={self.seed} was given: it must be a whole number from 0 to {MAX_SEED}."
-            )
-        if self.base and not is_entry_name(self.base):
-            raise RecipeError(
-                f"base={self.base!r} was given: it must be the name of an entry, or empty."
+                f"a recipe with points={_show(self.points)} was given: say how many points "
+                "'equation' has."
             )
         if not is_entry_name(self.name):
             raise RecipeError(
                 f"the name {self.name!r} follows from this recipe: problem, architecture, "
-                "optimizer and tag may hold lower-case letters, digits, '_' and (tag) '.' only."
+                "optimizer and tag may hold lower-case letters, digits, '_' and (tag) '.' only, "
+                f"{MAX_NAME} characters in all."
             )
 
     @property
@@ -187,14 +263,14 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON."""
+        """SHA-256 of the canonical JSON, which has format 2 also where the recipe was read in 1."""
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         data = dataclasses.asdict(self)
-        data["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
+        data["phases"] = list(data["phases"])
         return {"format": RECIPE_FORMAT} | data
 
     def to_json(self) -> str:
@@ -203,34 +279,25 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: object) -> "Recipe":
-        """A recipe from plain data; the inverse of `to_dict`.
+        """A recipe from plain data of format 1 or 2; the inverse of `to_dict`.
 
         Raises:
             FormatVersionError: Written in another format.
             RecipeError: A field is missing, unknown or of the wrong type.
         """
-        if not isinstance(data, dict):
+        if not isinstance(data, Mapping):
             raise RecipeError(f"a recipe must be a JSON object, not {type(data).__name__}.")
-        version = data.get("format")
-        if type(version) is not int or version != RECIPE_FORMAT:
-            raise FormatVersionError(
-                f"a recipe of format {version!r} was given: this version of pinnzoo reads format "
-                f"{RECIPE_FORMAT}, so use the version that wrote it."
-            )
-        rest = {key: value for key, value in data.items() if key != "format"}
+        rest = dict(data)
+        # First of all: what a newer version added is nothing that this one can judge.
+        version = _check_version(rest.pop("format", None))
         phases = rest.pop("phases", None)
-        if not isinstance(phases, list) or len(phases) > MAX_PHASES:
-            raise RecipeError(
-                f"a recipe without a list of phases, {MAX_PHASES} at most, was given."
-            )
-        _check_contents(rest, "recipe")
-        for phase in phases:
-            _check_contents(phase, "phase")
-        return _build(
-            cls,
-            {"phases": tuple(_build(Phase, phase, "phase") for phase in phases)} | rest,
-            "recipe",
-        )
+        if not isinstance(phases, (list, tuple)):
+            raise RecipeError("a recipe without a list of phases was given: give at least one.")
+        if version == 1:
+            rest = _without_sentinels(rest)
+            phases = [_without_sentinels(phase) for phase in phases]
+        built = [_build(Phase, phase, "phase") for phase in phases[: MAX_PHASES + 1]]
+        return _build(cls, rest | {"phases": built}, "recipe")
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Recipe":
@@ -247,100 +314,172 @@ class Recipe:
         return cls.from_dict(data)
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-}
+_ORIGIN = re.compile(r"from_[a-z0-9_]*?(?P<count>[0-9]*)")
 
 
-def _is_number(value: object, low: float, high: float, *kinds: type) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high  # pyright: ignore[reportOperatorIssue]
+def derived_tag(recipe: Recipe, optimizer: str = "") -> str:
+    """A tag for an entry that is fine-tuned from the entry of `recipe`.
+
+    It names the last optimizer of that entry, and from the second fine-tuning in a row on counts
+    them, so that every name in a row is a new one and none grows with the row.
+
+    Args:
+        recipe: The recipe of the entry that is fine-tuned.
+        optimizer: The optimizer that does it, which is part of the new name.
+
+    Returns:
+        "from_adam" for an entry of Adam; for one with that tag "from_levenberg_marquardt2", and so
+        on. What else the tag said stays in front ("wide.from_adam"), cut where the name would be
+        longer than `MAX_NAME`.
+
+    Example:
+        >>> first = Recipe("heat", "mlp", (Phase("adam", 10),), tag="wide")
+        >>> derived_tag(first)
+        'wide.from_adam'
+        >>> second = Recipe("heat", "mlp", (Phase("lm", 5),), tag="wide.from_adam", base=first.name)
+        >>> derived_tag(second)
+        'wide.from_levenberg_marquardt2'
+    """
+    pieces, count = recipe.tag.split("."), 1
+    while recipe.base is not None and pieces and (found := _ORIGIN.fullmatch(pieces[-1])):
+        count += int(found["count"][-6:] or 1)
+        pieces.pop()
+    origin = f"from_{recipe.phases[-1].optimizer}" + (str(count) if count > 1 else "")
+    stem = ".".join(pieces)
+    taken = len(f"{recipe.problem}-{recipe.architecture}-{resolve_optimizer(optimizer)}-.{origin}")
+    room = max(MAX_NAME - taken, 0)
+    if len(stem) > room:
+        # With a part of a hash, since what is cut may be what told two entries apart.
+        mark = hashlib.sha256(stem.encode()).hexdigest()[:8]
+        stem = f"{stem[: room - 9]}_{mark}" if room > 9 else ""
+    return f"{stem}.{origin}" if stem else origin
 
 
-def _is_scalar(value: object) -> bool:
-    """Whether a network or an optimizer can take this value: a finite number, a word, a claim."""
-    if isinstance(value, str):
-        return len(value) <= MAX_NAME
-    return (
-        isinstance(value, bool)
-        or _is_number(value, -MAX_STEPS, MAX_STEPS, int)
-        or _is_number(value, -1e300, 1e300, float)
-    )
+def _check_version(version: object) -> int:
+    if type(version) is not int or version < 1:
+        raise FormatVersionError(
+            f"a recipe of format {_show(version)} was given: this version of pinnzoo reads format "
+            f"1 to format {RECIPE_FORMAT}, so give one of those."
+        )
+    if version > RECIPE_FORMAT:
+        raise FormatVersionError(
+            f"a recipe of format {_show(version)} was given, which is newer than this version of "
+            f"pinnzoo: it reads format 1 to format {RECIPE_FORMAT}, so install a newer one."
+        )
+    return version
 
 
-def _is_architecture_value(value: object) -> bool:
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return len(values) <= MAX_SIZE and all(
-        _is_scalar(v) and (not isinstance(v, int) or abs(v) <= MAX_SIZE) for v in values
-    )
+_SENTINELS = {"part": -1, "seconds": 0, "target_loss": 0, "weighting": "", "base": ""}
+"""What format 1 wrote where format 2 has None."""
 
 
-_CONTENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "problem_arguments": (
-        lambda v: _is_scalar(v) and not isinstance(v, bool),
-        "finite numbers and words",
-    ),
-    "architecture_arguments": (
-        _is_architecture_value,
-        f"finite numbers, whole ones up to {MAX_SIZE}, words, true, false and lists of those",
-    ),
-    "arguments": (_is_scalar, "finite numbers, words, true and false"),
-    "weighting_arguments": (_is_scalar, "finite numbers, words, true and false"),
-    "points": (lambda v: _is_number(v, 1, MAX_POINTS, int), f"whole numbers, 1 to {MAX_POINTS}"),
-    "weights": (lambda v: _is_number(v, 1e-300, 1e300, int, float), "numbers above zero"),
-    "steps": (lambda v: _is_number(v, 0, MAX_STEPS, int), f"a whole number, 0 to {MAX_STEPS}"),
-    "resample_every": (
-        lambda v: _is_number(v, 0, MAX_STEPS, int),
-        f"a whole number, 0 to {MAX_STEPS}",
-    ),
-    "reweigh_every": (
-        lambda v: _is_number(v, 1, MAX_STEPS, int),
-        f"a whole number, 1 to {MAX_STEPS}",
-    ),
-    "part": (lambda v: _is_number(v, -1, MAX_SIZE, int), f"a whole number, -1 to {MAX_SIZE}"),
-    "seconds": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
-    "target_loss": (lambda v: _is_number(v, 0, 1e300, int, float), "a finite number, 0 or more"),
-}
-"""What the values of a field may be when it comes from a file, and that in words."""
-
-
-def _check_contents(data: object, kind: str) -> None:
-    """Raise where a value in plain data could not have come from a recipe."""
-    if not isinstance(data, dict):
-        return
-    for key, (possible, words) in _CONTENTS.items():
-        held = data.get(key, {})
-        for value in held.values() if isinstance(held, dict) else [held]:
-            if not possible(value):
-                raise RecipeError(
-                    f"{key} with the value {repr(value)[:80]} was given in a {kind}: allowed are "
-                    f"{words}."
-                )
+def _without_sentinels(data: Any) -> Any:
+    """Fields of format 1 in format 2."""
+    if not isinstance(data, Mapping):
+        return data
+    return {
+        key: None
+        if key in _SENTINELS and not isinstance(value, bool) and value == _SENTINELS[key]
+        else value
+        for key, value in data.items()
+    }
 
 
 def _build(cls: type, data: object, kind: str) -> Any:
-    """A dataclass from a JSON object, with names and types of the fields checked."""
-    if not isinstance(data, dict):
+    """A phase or a recipe from a JSON object."""
+    if not isinstance(data, Mapping):
         raise RecipeError(f"a {kind} must be a JSON object, not {type(data).__name__}.")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key, value in data.items():
-        if key not in fields:
+    fields = dataclasses.fields(cls)
+    names = [f.name for f in fields]
+    for key in data:
+        if key not in names:
             raise RecipeError(
-                f"a {kind} with the field {key!r} was given: it has {', '.join(fields)}."
+                f"a {kind} with the field {_show(key)} was given: it has {', '.join(names)}."
             )
-        declared = fields[key].type
-        name = declared if isinstance(declared, str) else getattr(declared, "__name__", "")
-        allowed = _KINDS.get(name)
-        wrong = allowed is not None and (
-            not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
+    nothing = dataclasses.MISSING
+    for f in fields:
+        if f.name not in data and f.default is nothing and f.default_factory is nothing:
+            raise RecipeError(f"a {kind} without the field {f.name!r} was given: state it.")
+    return cls(**data)
+
+
+def _check_phases(phases: object) -> tuple[Phase, ...]:
+    given = tuple(phases) if isinstance(phases, (list, tuple)) else None
+    if given is None or not all(isinstance(phase, Phase) for phase in given):
+        raise RecipeError(
+            f"a recipe with phases={_show(phases)} was given: give a list of Phase objects."
         )
-        if wrong or ("Mapping" in str(declared) and not isinstance(value, dict)):
+    if not 1 <= len(given) <= MAX_PHASES:
+        raise RecipeError(
+            f"a recipe of {len(given)} phases was given: give 1 to {MAX_PHASES} of them."
+        )
+    return given
+
+
+@functools.cache
+def _declared(cls: type) -> dict[str, Any]:
+    """What the fields of a class may hold."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "phases"}
+
+
+def _check_fields(record: Any, kind: str) -> None:
+    """Replace every field by what it is in plain Python.
+
+    Raises:
+        RecipeError: A field holds what it cannot hold.
+    """
+    for name, declared in _declared(type(record)).items():
+        value = getattr(record, name)
+        if typing.get_origin(declared) is Mapping:
+            value = _check_mapping(value, typing.get_args(declared)[1], kind, name)
+        else:
+            value = _check_value(value, declared, kind, name)
+        object.__setattr__(record, name, value)
+
+
+def _check_mapping(given: object, declared: Any, kind: str, name: str) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise RecipeError(
+            f"a {kind} with {name}={_show(given)} was given: it must be a dict of values by name."
+        )
+    for key in given:
+        if not isinstance(key, str) or len(key) > MAX_NAME:
             raise RecipeError(
-                f"{key}={value!r} was given in a {kind}: it must be of type {name or declared}."
+                f"a {kind} with the key {_show(key)} in {name} was given: a key is a name of at "
+                f"most {MAX_NAME} characters."
             )
+    return {
+        str(key): _check_value(value, declared, kind, f"{name}[{str(key)!r}]")
+        for key, value in given.items()
+    }
+
+
+def _check_value(given: object, declared: Any, kind: str, place: str) -> Any:
+    """The value in plain Python, where its kind allows that."""
     try:
-        return cls(**data)
-    except TypeError as error:
-        raise RecipeError(f"a {kind} lacks a field: {error}.") from error
+        value = _json.plain(given, place)
+        try:
+            return msgspec.convert(value, declared)
+        except msgspec.ValidationError:
+            # Where a float may stand it stands already; 2.0 steps are 2 steps.
+            return msgspec.convert(_whole(value), declared)
+    except ValueError as error:
+        raise RecipeError(
+            f"a {kind} with {place}={_show(given)} was given: it must be "
+            f"{declared.__metadata__[-1].description}."
+        ) from error
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _show(value: object) -> str:
+    """The value for a message, not longer than is of use there."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python prints no number of more than 4,300 digits.
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

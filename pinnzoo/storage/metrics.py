@@ -1,12 +1,84 @@
-"""The figures in an entry's `metrics.json`, each with its definition. Imports no JAX."""
+"""The figures in an entry's `metrics.json`, each with its definition. Imports no JAX.
+
+The file is one JSON object. A few figures are required (`Core`), a few are stated where they are
+known (`ErrorFigures`, `Estimates`), and every other key names a block: an object with the figures
+of one diagnostic and the integer "version" of that diagnostic. Blocks are optional. One that this
+version of pinnzoo does not know, by name or by version, is kept as it is, so that a new diagnostic
+neither invalidates old entries nor loses its figures in old programs.
+"""
 
 import json
-from typing import Any, TypedDict
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from pinnzoo import _json
 from pinnzoo.errors import FormatVersionError, IntegrityError
 
-METRICS_FORMAT = 1
+METRICS_FORMAT = 2
+
+Metrics = dict[str, Any]
+"""What `validate` gives: a plain dict of `Core`, `ErrorFigures`, `Estimates` and blocks."""
+
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Core(TypedDict):
+    """What is stated about every entry.
+
+    Attributes:
+        format: Version of this schema.
+        loss: ½ |r(θ)|² on the last training points, weighted.
+        steps: Steps of all phases.
+        parameters: Number of trained parameters.
+        dtype: Precision of the parameters.
+        training_seconds: Time of the training itself, without the diagnostics after it.
+        hardware: Processor and number of cores.
+        platform: "cpu", "gpu" or "tpu".
+    """
+
+    format: int
+    loss: NotNegative
+    steps: Count
+    parameters: Count
+    dtype: str
+    training_seconds: NotNegative
+    hardware: str
+    platform: str
+
+
+class ErrorFigures(TypedDict):
+    """The error against a reference solution: all of these, or none where there is no reference.
+
+    Attributes:
+        relative_l2_error: ‖u - û‖₂ / ‖û‖₂ of the network u and the reference û, both norms over the
+            domain by the trapezoidal rule on the evaluation grid, all components. The headline.
+        max_error: Largest |u - û| on that grid.
+        reference_error: Certified relative L2 error of the reference itself on that grid.
+        reference_method: How the reference is computed.
+        evaluation_shape: Shape of the uniform evaluation grid.
+    """
+
+    relative_l2_error: NotNegative
+    max_error: NotNegative
+    reference_error: NotNegative
+    reference_method: str
+    evaluation_shape: list[Count]
+
+
+class Estimates(TypedDict):
+    """What is stated where it is known.
+
+    Attributes:
+        estimated_error: Estimate of the relative L2 error that needs no reference.
+        wall_time_seconds: All the time that the user waited: training, compilation and
+            diagnostics. Entries of format 1 do not state it.
+    """
+
+    estimated_error: NotRequired[NotNegative]
+    wall_time_seconds: NotRequired[NotNegative]
 
 
 class Drift(TypedDict):
@@ -19,8 +91,8 @@ class Drift(TypedDict):
         frobenius: In the Frobenius norm.
     """
 
-    spectral: float
-    frobenius: float
+    spectral: NotNegative
+    frobenius: NotNegative
 
 
 class Kernel(TypedDict):
@@ -44,13 +116,15 @@ class NTKMetrics(TypedDict):
     Rows are residuals without loss weights and without 1/√n, of the equation and all conditions.
 
     Attributes:
+        version: Version of this block, 1.
         points: Number of points per term.
         drift: Drift of the whole kernel ("all") and of the diagonal block of each term.
         initial: The kernel at initialisation.
         final: The kernel at the end.
     """
 
-    points: dict[str, int]
+    version: int
+    points: dict[str, Count]
     drift: dict[str, Drift]
     initial: Kernel
     final: Kernel
@@ -77,12 +151,14 @@ class ResidualHessianMetrics(TypedDict):
     """`HessianMagnitude` at both ends of the training.
 
     Attributes:
+        version: Version of this block, 1.
         points: Number of points in the domain.
         initial: At initialisation.
         final: At the end.
     """
 
-    points: int
+    version: int
+    points: Count
     initial: HessianMagnitude
     final: HessianMagnitude
 
@@ -105,101 +181,162 @@ class LossHessianMetrics(TypedDict):
     """`LossHessian` at both ends of the training.
 
     Attributes:
+        version: Version of this block, 1.
         initial: At initialisation.
         final: At the end.
     """
 
+    version: int
     initial: LossHessian
     final: LossHessian
 
 
-class Metrics(TypedDict):
-    """Everything that is stated about an entry.
+BLOCKS: dict[tuple[str, int], Any] = {
+    ("ntk", 1): NTKMetrics,
+    ("residual_hessian", 1): ResidualHessianMetrics,
+    ("loss_hessian", 1): LossHessianMetrics,
+}
+"""The blocks that this version knows, by name and version."""
 
-    Attributes:
-        format: Version of this schema.
-        relative_l2_error: ‖u - û‖₂ / ‖û‖₂ of the network u and the reference û, both norms over the
-            domain by the trapezoidal rule on the evaluation grid, all components. The headline.
-        max_error: Largest |u - û| on that grid.
-        reference_error: Certified relative L2 error of the reference itself on that grid.
-        reference_method: How the reference is computed.
-        evaluation_shape: Shape of the uniform evaluation grid.
-        loss: ½ |r(θ)|² on the last training points, weighted.
-        steps: Steps of all phases.
-        parameters: Number of trained parameters.
-        dtype: Precision of the parameters.
-        wall_time_seconds: Time of the training without diagnostics.
-        hardware: Processor and number of cores.
-        platform: "cpu", "gpu" or "tpu".
-        ntk: The neural tangent kernel and its drift.
-        residual_hessian: Hessian magnitude of the residual.
-        loss_hessian: Extreme eigenvalues and trace of the loss's Hessian.
-    """
-
-    format: int
-    relative_l2_error: float
-    max_error: float
-    reference_error: float
-    reference_method: str
-    evaluation_shape: list[int]
-    loss: float
-    steps: int
-    parameters: int
-    dtype: str
-    wall_time_seconds: float
-    hardware: str
-    platform: str
-    ntk: NTKMetrics
-    residual_hessian: ResidualHessianMetrics
-    loss_hessian: LossHessianMetrics
-
-
-_NOT_NEGATIVE = (
-    "relative_l2_error",
-    "max_error",
-    "reference_error",
-    "loss",
-    "steps",
-    "parameters",
-    "wall_time_seconds",
-)
+_ERRORS = tuple(ErrorFigures.__annotations__)
+_FIGURES = (*Core.__annotations__, *_ERRORS, *Estimates.__annotations__)
 
 
 def validate(data: Any) -> Metrics:
     """A copy of `data` in plain Python types, if it is complete and every figure is possible.
 
+    Args:
+        data: Metrics of format 2, or of format 1, which are converted. NumPy numbers are taken.
+
+    Returns:
+        Metrics of format 2. Their blocks are in the order of `data`; unknown ones are kept.
+
     Raises:
-        FormatVersionError: Written in another format.
-        IntegrityError: A figure is missing, unknown, of the wrong type, not finite or impossible.
+        FormatVersionError: Written in a newer format, or in one that never was.
+        IntegrityError: A figure is missing, of the wrong type, not finite or impossible.
     """
-    version = data.get("format") if isinstance(data, dict) else None
-    if isinstance(version, int) and version != METRICS_FORMAT:
-        raise FormatVersionError(
-            f"metrics of format {version!r} were given: this version of pinnzoo reads format "
-            f"{METRICS_FORMAT}, so use the version that wrote them."
+    if not isinstance(data, Mapping):
+        raise IntegrityError(
+            f"metrics of type {type(data).__name__} were given: give a JSON object with the "
+            f"figures {', '.join(Core.__annotations__)}."
         )
+    version = data.get("format")
+    if type(version) is not int:
+        raise IntegrityError(
+            f"metrics with format={repr(version)[:80]} were given: state the format that they are "
+            f"written in, a whole number; the newest is {METRICS_FORMAT}."
+        )
+    if version > METRICS_FORMAT:
+        raise FormatVersionError(
+            f"metrics of format {version!r} were given, which are newer than this version of "
+            f"pinnzoo: it reads format 1 to format {METRICS_FORMAT}, so install a newer one."
+        )
+    if version < 1:
+        raise FormatVersionError(
+            f"metrics of format {version!r} were given: this version of pinnzoo reads format 1 to "
+            f"format {METRICS_FORMAT}, so give one of those."
+        )
+    given = _from_format_1(data) if version == 1 else dict(data)
     try:
-        metrics: Metrics = _json.conform(data, Metrics)
+        return _figures(given) | {
+            name: _block(name, block) for name, block in given.items() if name not in _FIGURES
+        }
     except ValueError as error:
         raise IntegrityError(f"metrics that are not complete were given: {error}.") from error
-    for name in _NOT_NEGATIVE:
-        if metrics[name] < 0:
-            raise IntegrityError(f"metrics with {name}={metrics[name]} were given: it is negative.")
-    if {"all", *metrics["ntk"]["points"]} != set(metrics["ntk"]["drift"]):
-        raise IntegrityError(
-            f"metrics with the NTK's points of {sorted(metrics['ntk']['points'])} and its drift of "
-            f"{sorted(metrics['ntk']['drift'])} were given: give the drift of 'all' and each term."
+
+
+def _from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 had one time, that of the training, and blocks without a version."""
+    known = {name for name, _ in BLOCKS}
+    converted: dict[str, Any] = {}
+    for name, value in data.items():
+        if name == "wall_time_seconds":
+            converted["training_seconds"] = value
+        elif name in known and isinstance(value, Mapping):
+            converted[name] = {"version": 1, **value}
+        else:
+            converted[name] = value
+    return converted | {"format": METRICS_FORMAT}
+
+
+def _figures(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is no block."""
+    stated = [name for name in _ERRORS if name in given]
+    if stated and len(stated) < len(_ERRORS):
+        lacking = [name for name in _ERRORS if name not in given]
+        raise ValueError(
+            f"{', '.join(stated)} without {', '.join(lacking)}: state all of them, or none where "
+            "there is no reference solution"
         )
-    return metrics
+    kinds = (Core, ErrorFigures, Estimates) if stated else (Core, Estimates)
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        own = kind.__annotations__
+        found |= _json.conform({k: v for k, v in given.items() if k in own}, kind)
+    return found
 
 
-def to_json(metrics: Metrics) -> str:
+def _block(name: Any, given: Any) -> dict[str, Any]:
+    """A block, checked as far as it is known.
+
+    Raises:
+        ValueError: It is not possible.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"the key {repr(name)[:80]} is not text")
+    block = _json.plain(given, name)
+    version = block.get("version") if isinstance(block, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError(
+            f"{name[:80]!r} is neither a known figure nor a block, which is an object with a "
+            "whole number 'version'"
+        )
+    kind = BLOCKS.get((name, version))
+    if kind is None:
+        return block
+    block = _json.conform(block, kind, name)
+    if kind is NTKMetrics and {"all", *block["points"]} != set(block["drift"]):
+        raise ValueError(
+            f"ntk.points has {sorted(block['points'])} and ntk.drift has "
+            f"{sorted(block['drift'])}, but a drift is stated of 'all' and of each term"
+        )
+    return block
+
+
+def blocks(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The blocks of metrics, known and unknown, by name."""
+    return {name: block for name, block in metrics.items() if name not in _FIGURES}
+
+
+def unknown_blocks(
+    metrics: Mapping[str, Any], known: Collection[tuple[str, int]] = ()
+) -> list[str]:
+    """Names of the blocks that nobody here can interpret, in their order.
+
+    Args:
+        metrics: What `validate` gave.
+        known: Name and version of blocks that are known beside `BLOCKS`, such as those of
+            diagnostics that a user registered.
+    """
+    return [
+        name
+        for name, block in blocks(metrics).items()
+        if (name, block["version"]) not in BLOCKS and (name, block["version"]) not in known
+    ]
+
+
+def user_seconds(metrics: Mapping[str, Any]) -> float:
+    """All the time that the user waited; of entries of format 1 the training alone is known."""
+    return float(metrics.get("wall_time_seconds", metrics["training_seconds"]))
+
+
+def to_json(metrics: Mapping[str, Any]) -> str:
     """Indented JSON."""
-    return json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(dict(metrics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(text: str | bytes) -> Metrics:
-    """Metrics from JSON text.
+    """Metrics from JSON text of format 1 or 2, in format 2.
 
     Raises:
         FormatVersionError: Written in another format.

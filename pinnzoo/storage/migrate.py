@@ -1,0 +1,110 @@
+"""Bringing the files of an entry to the newest formats without training. Imports no JAX.
+
+`config.json` and `metrics.json` are read in whatever format they have and written in the newest,
+and `manifest.json` states their new sizes and hashes. Every other file stays byte for byte.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pinnzoo.errors import EntryError
+from pinnzoo.storage import metrics as metrics_file
+from pinnzoo.storage.folder import (
+    CONFIG,
+    MANIFEST,
+    METRICS,
+    EntryFolder,
+    manifest_json,
+    record,
+    write_file,
+)
+
+
+def migrate(folder: str | os.PathLike[str]) -> bool:
+    """Rewrite recipe, metrics and manifest of an entry in the newest formats, in place.
+
+    The new folder is made beside the old one, is compared with its manifest, and takes the old
+    one's place in one move: a kill leaves either the old entry or the new one.
+
+    Args:
+        folder: The folder of an entry.
+
+    Returns:
+        Whether anything was rewritten; False if the files are in the newest formats already.
+
+    Raises:
+        EntryError: There is no such entry, or its folder cannot be written.
+        IntegrityError: The entry is damaged.
+        FormatVersionError: It is of a format that is newer than this version of pinnzoo.
+        RecipeError: Its recipe cannot be read.
+
+    Example:
+        `migrate("checkpoints/burgers-mlp-adam")`
+    """
+    target = Path(os.path.abspath(Path(folder).expanduser()))
+    old = EntryFolder.open(target)
+    old.verify()
+    contents = {
+        CONFIG: old.recipe().to_json().encode(),
+        METRICS: metrics_file.to_json(old.metrics()).encode(),
+    }
+    if all(old.read(name) == content for name, content in contents.items()):
+        return False
+    files = {
+        name: record(contents[name]) if name in contents else stated
+        for name, stated in old.manifest["files"].items()
+    }
+    contents[MANIFEST] = manifest_json({**old.manifest, "files": files}).encode()
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
+            made = Path(work) / target.name
+            shutil.copytree(target, made, symlinks=True)
+            for name, content in contents.items():
+                write_file(made / name, content)
+                shutil.copymode(target / name, made / name)
+            EntryFolder.open(made).verify()
+            _exchange(target, made, Path(work) / "replaced")
+    except OSError as error:
+        raise EntryError(
+            f"the entry in {str(target)!r} cannot be rewritten ({error.strerror or error}): make "
+            "its folder and the one around it writable, and make room on the disk."
+        ) from error
+    return True
+
+
+def _exchange(target: Path, made: Path, aside: Path) -> None:
+    """Put `made` in the place of `target`, which goes `aside`."""
+    target.rename(aside)
+    try:
+        made.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+
+
+def migrate_all(root: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """`migrate` every entry below a folder.
+
+    Args:
+        root: A folder of entries' folders, such as `checkpoints/`.
+
+    Returns:
+        Names of the folders that were rewritten, and of those that were in the newest formats.
+
+    Raises:
+        EntryError: There is no such folder, or it holds no entry; and as `migrate`, at the first
+            entry that cannot be migrated.
+    """
+    home = Path(root).expanduser()
+    folders = sorted(path.parent for path in home.glob(f"*/{MANIFEST}"))
+    # What a killed run left behind is no entry.
+    folders = [path for path in folders if not path.name.startswith(".")]
+    if not folders:
+        raise EntryError(
+            f"there is no entry below {str(home)!r}: give a folder that holds entries' folders, "
+            "such as checkpoints."
+        )
+    changed = [path.name for path in folders if migrate(path)]
+    return changed, [path.name for path in folders if path.name not in changed]

@@ -1,0 +1,30 @@
+"""Bring every entry of a folder to the newest formats, without training: see `storage.migrate`.
+
+    python scripts/migrate_entries.py            # checkpoints/
+    python scripts/migrate_entries.py FOLDER
+
+Weights and all other arrays stay to the bit. A second run changes nothing.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pinnzoo.storage.migrate import migrate_all
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Folder of entries' folders.")] = CHECKPOINTS,
+) -> None:
+    """Bring every entry below a folder to the newest formats."""
+    changed, current = migrate_all(folder)
+    for name in changed:
+        print(f"rewritten: {name}")
+    print(f"{len(changed)} rewritten, {len(current)} in the newest formats already.")
+
+
+if __name__ == "__main__":
+    typer.run(main)
