@@ -7,19 +7,46 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pinnzoo import diagnostics as diagnostics
+    from pinnzoo._typing import Point as Point
+    from pinnzoo._typing import PointFunction as PointFunction
+    from pinnzoo._typing import Scalar as Scalar
+    from pinnzoo._typing import Values as Values
     from pinnzoo.architectures import ARCHITECTURES as ARCHITECTURES
+    from pinnzoo.architectures import register_architecture as register_architecture
+    from pinnzoo.derivatives import Field as Field
+    from pinnzoo.diagnostics import register_diagnostic as register_diagnostic
+    from pinnzoo.domains import Box as Box
+    from pinnzoo.domains import Region as Region
+    from pinnzoo.domains import Surface as Surface
     from pinnzoo.entry import Entry as Entry
     from pinnzoo.errors import PinnzooError as PinnzooError
     from pinnzoo.evaluation import evaluate as evaluate
     from pinnzoo.objective import assemble as assemble
     from pinnzoo.optimizers import OPTIMIZERS as OPTIMIZERS
+    from pinnzoo.optimizers import register_optimizer as register_optimizer
     from pinnzoo.pdes import PROBLEMS as PROBLEMS
-    from pinnzoo.pdes import Problem as Problem
+    from pinnzoo.pdes import register_problem as register_problem
+    from pinnzoo.pdes.conditions import Condition as Condition
+    from pinnzoo.pdes.conditions import Residual as Residual
+    from pinnzoo.pdes.conditions import dirichlet as dirichlet
+    from pinnzoo.pdes.conditions import initial as initial
+    from pinnzoo.pdes.conditions import neumann as neumann
+    from pinnzoo.pdes.conditions import periodic as periodic
+    from pinnzoo.pdes.conditions import prescribe as prescribe
+    from pinnzoo.pdes.constraints import check_constraints as check_constraints
+    from pinnzoo.pdes.constraints import constrained as constrained
+    from pinnzoo.pdes.constraints import odd_in as odd_in
+    from pinnzoo.pdes.problem import Problem as Problem
+    from pinnzoo.pdes.reference import Reference as Reference
+    from pinnzoo.pdes.reference import evaluate_function as evaluate_function
     from pinnzoo.precision import enable_x64 as enable_x64
     from pinnzoo.recipes import Phase as Phase
     from pinnzoo.recipes import Recipe as Recipe
-    from pinnzoo.training.training import finetune as finetune
-    from pinnzoo.training.training import train as train
+    from pinnzoo.registry import check_finite as check_finite
+    from pinnzoo.registry import check_positive as check_positive
+    from pinnzoo.training import diagnose as diagnose
+    from pinnzoo.training import finetune as finetune
+    from pinnzoo.training import train as train
     from pinnzoo.zoo import download as download
     from pinnzoo.zoo import list_entries as list_entries
     from pinnzoo.zoo import load as load
@@ -30,40 +57,94 @@ __all__ = [
     "ARCHITECTURES",
     "OPTIMIZERS",
     "PROBLEMS",
+    "Box",
+    "Condition",
     "Entry",
+    "Field",
     "Phase",
     "PinnzooError",
+    "Point",
+    "PointFunction",
     "Problem",
     "Recipe",
+    "Reference",
+    "Region",
+    "Residual",
+    "Scalar",
+    "Surface",
+    "Values",
     "__version__",
     "assemble",
+    "check_constraints",
+    "check_finite",
+    "check_positive",
+    "constrained",
+    "diagnose",
     "diagnostics",
+    "dirichlet",
     "download",
     "enable_x64",
     "evaluate",
+    "evaluate_function",
     "finetune",
+    "initial",
     "list_entries",
     "load",
+    "neumann",
+    "odd_in",
+    "periodic",
+    "prescribe",
+    "register_architecture",
+    "register_diagnostic",
+    "register_optimizer",
+    "register_problem",
     "train",
 ]
 
 _HOMES = {
     "ARCHITECTURES": "architectures",
+    "Box": "domains",
+    "Condition": "pdes.conditions",
     "Entry": "entry",
+    "Field": "derivatives",
     "OPTIMIZERS": "optimizers",
     "PROBLEMS": "pdes",
     "Phase": "recipes",
     "PinnzooError": "errors",
-    "Problem": "pdes",
+    "Point": "_typing",
+    "PointFunction": "_typing",
+    "Problem": "pdes.problem",
     "Recipe": "recipes",
+    "Reference": "pdes.reference",
+    "Region": "domains",
+    "Residual": "pdes.conditions",
+    "Scalar": "_typing",
+    "Surface": "domains",
+    "Values": "_typing",
     "assemble": "objective",
+    "check_constraints": "pdes.constraints",
+    "check_finite": "registry",
+    "check_positive": "registry",
+    "constrained": "pdes.constraints",
+    "diagnose": "training",
+    "dirichlet": "pdes.conditions",
+    "download": "zoo",
     "enable_x64": "precision",
     "evaluate": "evaluation",
-    "finetune": "training.training",
+    "evaluate_function": "pdes.reference",
+    "finetune": "training",
+    "initial": "pdes.conditions",
     "list_entries": "zoo",
-    "download": "zoo",
     "load": "zoo",
-    "train": "training.training",
+    "neumann": "pdes.conditions",
+    "odd_in": "pdes.constraints",
+    "periodic": "pdes.conditions",
+    "prescribe": "pdes.conditions",
+    "register_architecture": "architectures",
+    "register_diagnostic": "diagnostics",
+    "register_optimizer": "optimizers",
+    "register_problem": "pdes",
+    "train": "training",
 }
 """The module that each public name lives in."""
 

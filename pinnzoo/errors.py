@@ -18,17 +18,32 @@ class UnknownNameError(PinnzooError, KeyError):
         return str(self.args[0]) if self.args else ""
 
     @classmethod
-    def of(cls, kind: str, name: str, allowed: Iterable[str]) -> "UnknownNameError":
-        """The error for `name`, with the nearest allowed names in its message."""
+    def of(
+        cls, kind: str, name: str, allowed: Iterable[str], *, hint: str = ""
+    ) -> "UnknownNameError":
+        """The error for `name`, with the nearest allowed names in its message.
+
+        Args:
+            kind: What the name should stand for.
+            name: What was given.
+            allowed: All names that are allowed.
+            hint: What else can be done, in a few words.
+        """
         import difflib
 
         names = sorted(allowed)
         near = difflib.get_close_matches(str(name), names, n=4, cutoff=0.4)
         if near:
-            hint = f"did you mean {', '.join(map(repr, near))}?"
+            told = f"did you mean {', '.join(map(repr, near))}?"
         else:
-            hint = f"allowed are {', '.join(map(repr, names))}." if names else "none exist here."
-        return cls(f"unknown {kind} {name!r}: {hint}")
+            told = f"allowed are {', '.join(map(repr, names))}." if names else "none exist here."
+        if hint:
+            told = f"{told[:-1]}, or {hint}{told[-1]}"
+        return cls(f"unknown {kind} {name!r}: {told}")
+
+
+class RegistrationError(PinnzooError, ValueError):
+    """A problem, architecture, optimizer or diagnostic that cannot be registered or imported."""
 
 
 class PointsError(PinnzooError, ValueError):

@@ -1,19 +1,201 @@
-"""Looking a name up in a table of factories and calling what is found there."""
+"""Tables of factories by name: registering one, looking one up, and calling what is found there.
 
+Names belong to files and command lines. This is the one place where a name becomes a factory: that
+of a table of the package, one that a program registered, or one that an installed package offers as
+an entry point of the group `pinnzoo.problems`, `pinnzoo.architectures`, `pinnzoo.optimizers` or
+`pinnzoo.diagnostics`.
+"""
+
+import functools
+import importlib.util
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping
+import re
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
+from pathlib import Path
 from typing import Any, TypeVar
 
-from pinnzoo.errors import PinnzooError, RecipeError, UnknownNameError
+from pinnzoo.errors import PinnzooError, RecipeError, RegistrationError, UnknownNameError
 
 T = TypeVar("T")
+
+GROUPS = {
+    "problem": "pinnzoo.problems",
+    "architecture": "pinnzoo.architectures",
+    "optimizer": "pinnzoo.optimizers",
+    "diagnostic": "pinnzoo.diagnostics",
+}
+"""Group of package entry points by what its table holds."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+
+_titles: dict[str, str] = {}
+
+
+def register(
+    kind: str,
+    table: MutableMapping[str, Any],
+    thing: Any,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+) -> Any:
+    """Put a factory into a table, under its own name unless another is given.
+
+    Registering the same object again changes nothing, and a function or class that was edited and
+    executed again (a cell of a notebook, a reloaded module) takes the place of its older self.
+
+    Args:
+        kind: What the table holds, for messages.
+        table: Factories by name.
+        thing: The factory.
+        name: The name that recipes use.
+        title: How the name is written in prose, on cards and in tables.
+
+    Returns:
+        `thing`, so that the public functions serve as decorators.
+
+    Raises:
+        RegistrationError: The name is taken by something else, or cannot be part of a file name.
+    """
+    key = name or getattr(thing, "__name__", None) or getattr(thing, "name", "")
+    if not _NAME.fullmatch(key):
+        raise RegistrationError(
+            f"a {kind} called {key!r} was given: names are lower-case letters, digits and '_', so "
+            "give one as name=..."
+        )
+    known = table.get(key)
+    if known is not None and known is not thing and not _is_newer_self(thing, known):
+        raise RegistrationError(
+            f"a {kind} called {key!r} was given, a name that {provider(known) or 'pinnzoo'} has "
+            "taken: give another with name=..."
+        )
+    table[key] = thing
+    if title is not None:
+        _titles[key] = title
+    return thing
+
+
+def _is_newer_self(thing: Any, known: Any) -> bool:
+    own, other = (
+        (getattr(f, "__module__", None), getattr(f, "__qualname__", None)) for f in (thing, known)
+    )
+    return own == other and None not in own and not is_builtin(known)
+
+
+def registered_title(name: str) -> str | None:
+    """The title that a name was registered with, if it was given one."""
+    return _titles.get(name)
+
+
+def is_builtin(thing: Any) -> bool:
+    """Whether the package itself defines this factory."""
+    return str(getattr(thing, "__module__", "")).split(".")[0] == "pinnzoo"
+
+
+def provider(thing: Any) -> str:
+    """What a reader has to install or to register to have this factory; "" for one of the package.
+
+    That is the distribution and its version where its module was installed, else the name of the
+    file or of the module that defines it. Never a path, since it is published.
+    """
+    if is_builtin(thing):
+        return ""
+    module = str(getattr(thing, "__module__", "") or "")
+    for distribution in packages_distributions().get(module.split(".")[0], []):
+        return f"{distribution} {version(distribution)}"
+    source = getattr(sys.modules.get(module), "__file__", None)
+    return Path(source).name if source else module
+
+
+@functools.cache
+def _offered(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def find(kind: str, table: MutableMapping[str, T], name: str) -> T:
+    """What a name stands for: in the table, or offered by an installed package.
+
+    Raises:
+        UnknownNameError: Neither knows the name.
+        RegistrationError: The package that offers it cannot be imported.
+    """
+    if name not in table:
+        offered = _offered(GROUPS[kind]) if kind in GROUPS else {}
+        if name not in offered:
+            raise UnknownNameError.of(kind, name, {*table, *offered}, hint=_remedy(kind))
+        point = offered[name]
+        try:
+            table[name] = point.load()
+        except Exception as error:
+            raise RegistrationError(
+                f"the {kind} {name!r} is offered by {point.value!r}, which cannot be imported "
+                f"({type(error).__name__}: {error}): repair or remove that package."
+            ) from error
+    return table[name]
+
+
+def _remedy(kind: str) -> str:
+    return f"register your own with pinnzoo.register_{kind} first" if kind in GROUPS else ""
+
+
+def from_file(text: str) -> Callable[..., Any]:
+    """The object that `path/to/file.py:name` names; the file is executed.
+
+    Raises:
+        RegistrationError: There is no such file or no such name in it, or executing it fails.
+    """
+    path, _, name = text.rpartition(":")
+    file = Path(path).expanduser()
+    if not path.endswith(".py") or not name.isidentifier() or not file.is_file():
+        raise RegistrationError(
+            f"{text!r} was given: write path/to/file.py:factory, with a file that exists."
+        )
+    module = execute(file)
+    if not hasattr(module, name):
+        public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+        raise UnknownNameError.of(f"name in {file.name}", name, public)
+    return getattr(module, name)
+
+
+def execute(file: Path) -> Any:
+    """The module that a file makes when it is executed, once per process.
+
+    Raises:
+        RegistrationError: It cannot be executed.
+    """
+    name = re.sub(r"\W", "_", file.stem)
+    known = sys.modules.get(name)
+    if known is not None and _same_file(getattr(known, "__file__", None), file):
+        return known
+    # A module of that name which is another file stays what it is.
+    name = name if known is None else f"{name}_{abs(hash(str(file.resolve()))):x}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    try:
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise RegistrationError(
+            f"the file {str(file)!r} cannot be executed ({type(error).__name__}: {error}): correct "
+            "it first."
+        ) from error
+    return module
+
+
+def _same_file(known: str | None, file: Path) -> bool:
+    return known is not None and Path(known).resolve() == file.resolve()
 
 
 def make(
     kind: str,
-    table: Mapping[str, Callable[..., T]],
+    table: MutableMapping[str, Callable[..., T]],
     name: str,
     arguments: Mapping[str, Any],
     **given: Any,
@@ -31,9 +213,7 @@ def make(
         UnknownNameError: There is no such factory.
         RecipeError: The factory does not take one of the arguments, or not that value.
     """
-    if name not in table:
-        raise UnknownNameError.of(kind, name, table)
-    factory = table[name]
+    factory = find(kind, table, name)
     # The signature of an nnx class itself is that of its metaclass: (*args, **kwargs).
     signature = inspect.signature(factory.__init__ if isinstance(factory, type) else factory)
     allowed = [key for key in signature.parameters if key not in {"self", *given}]

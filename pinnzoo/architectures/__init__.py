@@ -1,6 +1,7 @@
 """The network architectures, one file each. `mlp.py` is the template for a new one."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flax import nnx
@@ -12,10 +13,11 @@ from pinnzoo.architectures.modified_mlp import ModifiedMLP
 from pinnzoo.architectures.siren import Siren
 from pinnzoo.architectures.spinn import SPINN
 from pinnzoo.architectures.tangent_mlp import TangentMLP
+from pinnzoo.errors import UnknownNameError
 from pinnzoo.precision import check_dtype
-from pinnzoo.registry import make
+from pinnzoo.registry import find, make, register
 
-ARCHITECTURES: dict[str, type[nnx.Module]] = {
+ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
     "fourier_mlp": FourierMLP,
     "mlp": MLP,
     "modified_mlp": ModifiedMLP,
@@ -23,6 +25,53 @@ ARCHITECTURES: dict[str, type[nnx.Module]] = {
     "spinn": SPINN,
     "tangent_mlp": TangentMLP,
 }
+
+
+def register_architecture(
+    factory: Callable[..., nnx.Module], *, name: str | None = None, title: str | None = None
+) -> Callable[..., nnx.Module]:
+    """Make a network of your own known by name; also a decorator.
+
+    Args:
+        factory: A class or function that is called as `factory(m, lower=, upper=, dtype=, rngs=,
+            **architecture_arguments)` and returns a module that maps one point `(d,)` to `(m,)`.
+        name: The name that recipes use; by default that of the class in snake case.
+        title: How it is written on cards.
+
+    Raises:
+        RegistrationError: The name is taken.
+
+    Example:
+        ```python
+        pinnzoo.register_architecture(MyNet, title="my network")
+        recipe = pinnzoo.Recipe("heat", "my_net", (pinnzoo.Phase("lm", 100),))
+        ```
+    """
+    name = name or snake_case(getattr(factory, "__name__", ""))
+    return register("architecture", ARCHITECTURES, factory, name=name, title=title)
+
+
+def snake_case(name: str) -> str:
+    """The name of a class as recipes write it: `MyNet` is my_net."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def find_architecture(name: str) -> Callable[..., nnx.Module]:
+    """The factory of a name.
+
+    Raises:
+        UnknownNameError: There is no such architecture.
+    """
+    return find("architecture", ARCHITECTURES, name)
+
+
+def is_known(name: str) -> bool:
+    """Whether there is an architecture of that name, here or in an installed package."""
+    try:
+        find_architecture(name)
+    except UnknownNameError:
+        return False
+    return True
 
 
 def make_architecture(

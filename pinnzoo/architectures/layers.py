@@ -1,7 +1,15 @@
-"""The layers that the architectures are composed of: one point in, no batch axis."""
+"""The layers that the architectures are composed of: one point in, no batch axis.
+
+This is their public import path, for a network of one's own too:
+
+    from pinnzoo.architectures.layers import Dense, Inputs, find_activation
+
+`mlp.py` shows how they are put together.
+"""
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -25,7 +33,18 @@ class Buffer(nnx.Variable):
     """A constant that belongs to the network but is not trained; stored with its parameters."""
 
 
-def find_activation(name: str) -> Callable[[Array], Array]:
+@dataclass(frozen=True)
+class Activation:
+    """A function by its name, so that a network which holds it can be pickled."""
+
+    name: str
+
+    def __call__(self, x: Array) -> Array:
+        """Apply it to each number."""
+        return ACTIVATIONS[self.name](x)
+
+
+def find_activation(name: str) -> Activation:
     """The activation called `name`.
 
     Raises:
@@ -33,7 +52,7 @@ def find_activation(name: str) -> Callable[[Array], Array]:
     """
     if name not in ACTIVATIONS:
         raise UnknownNameError.of("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
+    return Activation(name)
 
 
 def check_sizes(**sizes: int) -> None:

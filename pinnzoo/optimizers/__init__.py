@@ -1,6 +1,7 @@
 """The optimizers, one file each, all on one `init`/`step` contract. `adam.py` is the template."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pinnzoo.optimizers._base import Info as Info
@@ -18,7 +19,7 @@ from pinnzoo.optimizers.soap import soap
 from pinnzoo.optimizers.spring import spring
 from pinnzoo.optimizers.ssbfgs import ssbfgs
 from pinnzoo.optimizers.ssbroyden import ssbroyden
-from pinnzoo.registry import make
+from pinnzoo.registry import make, register
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
@@ -36,6 +37,29 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 
 
+def register_optimizer(
+    factory: Callable[..., Optimizer], *, name: str | None = None, title: str | None = None
+) -> Callable[..., Optimizer]:
+    """Make an optimizer of your own known by name; also a decorator.
+
+    Args:
+        factory: A function of the optimizer's arguments that returns an `Optimizer`.
+        name: The name that recipes use; by default that of the function.
+        title: How it is written on cards.
+
+    Raises:
+        RegistrationError: The name is taken.
+
+    Example:
+        ```python
+        @pinnzoo.register_optimizer
+        def lion(learning_rate=1e-4):
+            return pinnzoo.optimizers.from_optax(optax.lion(learning_rate))
+        ```
+    """
+    return register("optimizer", OPTIMIZERS, factory, name=name, title=title)
+
+
 def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:
     """The optimizer called `name`, with the given arguments.
 
@@ -43,4 +67,5 @@ def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:
         UnknownNameError: There is no such optimizer.
         RecipeError: The optimizer does not take one of the arguments.
     """
-    return make("optimizer", OPTIMIZERS, name, arguments)
+    made = make("optimizer", OPTIMIZERS, name, arguments)
+    return replace(made, name=name, arguments=dict(arguments))

@@ -1,9 +1,11 @@
 """The contract that all optimizers share."""
 
+import functools
+import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -44,12 +46,35 @@ class Optimizer:
             LAPACK may not; it compiles its own pieces.
         across_processes: Whether the rows may lie on devices of several processes. A step that
             reads all of them on the host needs one process.
+        name: What a recipe calls it.
+        arguments: What its factory was called with, for the recipe.
     """
 
     init: Callable[[Objective, Theta], Any]
     step: Callable[[Objective, Theta, Any], tuple[Theta, Any, Info]]
     traceable: bool = True
     across_processes: bool = True
+    name: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+_Factory = TypeVar("_Factory", bound=Callable[..., Optimizer])
+
+
+def named(factory: _Factory) -> _Factory:
+    """A factory whose optimizers know their name and arguments, so that a recipe can state them.
+
+    Only what is passed by the caller counts as an argument; defaults stay the factory's.
+    """
+    signature = inspect.signature(factory)
+
+    @functools.wraps(factory)
+    def made(*args: Any, **kwargs: Any) -> Optimizer:
+        given = signature.bind(*args, **kwargs).arguments
+        optimizer = factory(*args, **kwargs)
+        return replace(optimizer, name=factory.__name__, arguments=given)
+
+    return made  # pyright: ignore[reportReturnType]
 
 
 def from_optax(transform: optax.GradientTransformation, *, line_search: bool = False) -> Optimizer:

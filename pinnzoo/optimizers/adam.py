@@ -2,10 +2,11 @@
 
 import optax
 
-from pinnzoo.optimizers._base import Optimizer, from_optax
+from pinnzoo.optimizers._base import Optimizer, from_optax, named
 from pinnzoo.registry import check_positive
 
 
+@named
 def adam(
     learning_rate: float = 1e-3,
     decay_rate: float = 0.9,

@@ -4,12 +4,13 @@ import jax.numpy as jnp
 
 from pinnzoo._typing import Theta
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._line_search import grid_line_search
 from pinnzoo.optimizers._linearization import damped_minimizer, linearize
 from pinnzoo.registry import check_positive
 
 
+@named
 def gauss_newton(relative_damping: float = 1e-10, chunk: int = 512) -> Optimizer:
     """The direction `-J⁺ r` and the best of 31 step lengths.
 

@@ -3,10 +3,11 @@
 import optax
 
 from pinnzoo.errors import RecipeError
-from pinnzoo.optimizers._base import Optimizer, from_optax
+from pinnzoo.optimizers._base import Optimizer, from_optax, named
 from pinnzoo.registry import check_positive
 
 
+@named
 def gradient_descent(learning_rate: float = 1e-2, momentum: float = 0.0) -> Optimizer:
     """`θ ← θ - η ∇L(θ)`, with Polyak's momentum where it is asked for.
 

@@ -2,10 +2,11 @@
 
 import optax
 
-from pinnzoo.optimizers._base import Optimizer, from_optax
+from pinnzoo.optimizers._base import Optimizer, from_optax, named
 from pinnzoo.registry import check_positive
 
 
+@named
 def lbfgs(memory_size: int = 100, max_linesearch_steps: int = 30) -> Optimizer:
     """Limited-memory BFGS with a strong Wolfe line search (algorithms 3.5 and 3.6).
 

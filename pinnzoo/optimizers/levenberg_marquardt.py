@@ -20,7 +20,7 @@ from pinnzoo.linalg import (
     default_backend,
 )
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
 from pinnzoo.sharding import AgreedSystem, mesh_of, reduced_rows
 
@@ -111,6 +111,7 @@ def _curvature(objective: Objective, theta: Theta, direction: Theta, h: float) -
     return (ahead - 2 * objective.residual(theta) + behind) / h**2
 
 
+@named
 def levenberg_marquardt(
     rule: str = "search",
     damping: float = 1.0,

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 from pinnzoo._typing import Residuals, Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
 from pinnzoo.registry import check_positive
 
@@ -57,6 +57,7 @@ def jacobian_operator(objective: Objective, theta: Theta) -> LinearOperator:
     )
 
 
+@named
 def levenberg_marquardt_lsmr(
     damping: float = 1.0,
     max_damping: float = 1e12,

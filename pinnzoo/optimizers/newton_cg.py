@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.registry import check_positive
 
 SUFFICIENT_DECREASE = 0.1
@@ -138,6 +138,7 @@ def conjugate_gradients(
     return last.x, last.count
 
 
+@named
 def newton_cg(
     damping: float = 1e-2,
     rank: int = 60,

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.registry import check_positive
 
 NONZEROS = 4
@@ -211,6 +211,7 @@ def longest_good(ratios: np.ndarray, tolerance: float) -> int:
     return max(int(np.logical_and.accumulate(ratios >= tolerance).sum()) - 1, 0)
 
 
+@named
 def sketched_gauss_newton(
     rows: int = 4000,
     columns: int = 2000,

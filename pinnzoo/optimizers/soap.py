@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.registry import check_positive
 
 EPSILON = 1e-8
@@ -51,6 +51,7 @@ class SOAPState(NamedTuple):
     factors: tuple[Factors, ...]
 
 
+@named
 def soap(
     learning_rate: float = 3e-3,
     decay_rate: float = 0.9,

@@ -9,7 +9,7 @@ from jaxtyping import Array, Int
 from pinnzoo._typing import Residuals, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
-from pinnzoo.optimizers._base import Info, Optimizer
+from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._line_search import grid_line_search
 from pinnzoo.optimizers._linearization import Linearization, damped_minimizer, linearize
 from pinnzoo.registry import check_positive
@@ -32,6 +32,7 @@ def _shifted_residual(model: Linearization, momentum: Theta) -> Residuals:
     return model.residual + model.jacobian @ momentum
 
 
+@named
 def spring(
     damping: float = 1e-4,
     momentum: float = 0.9,

@@ -1,9 +1,10 @@
 """Self-scaled BFGS (Al-Baali 1998; for PINNs Urbán et al., arXiv 2405.04230, Eq. 11)."""
 
-from pinnzoo.optimizers._base import Optimizer
+from pinnzoo.optimizers._base import Optimizer, named
 from pinnzoo.optimizers._self_scaled import self_scaled
 
 
+@named
 def ssbfgs(initial_scaling: bool = False, max_linesearch_steps: int = 30) -> Optimizer:
     """BFGS on the dense inverse Hessian, which is divided by `τ = min(1, 1/b)` before each update.
 

@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 
 from pinnzoo._typing import Scalar
-from pinnzoo.optimizers._base import Optimizer
+from pinnzoo.optimizers._base import Optimizer, named
 from pinnzoo.optimizers._self_scaled import Curvature, self_scaled
 
 
+@named
 def ssbroyden(initial_scaling: bool = False, max_linesearch_steps: int = 30) -> Optimizer:
     """A dense self-scaled quasi-Newton method that chooses its update from the curvature.
 

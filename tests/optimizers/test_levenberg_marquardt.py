@@ -1,5 +1,6 @@
 """Levenberg-Marquardt against least squares, against optimistix, and rule by rule."""
 
+import importlib
 import math
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import optimistix as optx
 import pytest
 
+from pinnzoo import linalg
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.objective import EQUATION, Objective, Term
 from pinnzoo.optimizers import make_optimizer
@@ -16,6 +18,9 @@ from pinnzoo.optimizers.levenberg_marquardt import column_norms
 from tests.oracles import damped_step, small_assembly
 
 DAMPING = 1e-2
+
+# The package gives the optimizer the name of its module.
+module_of_lm = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
 
 
 def lm(**arguments):
@@ -217,3 +222,51 @@ def test_numbers_out_of_range_are_refused(arguments):
 def test_unknown_choices_are_refused(argument):
     with pytest.raises(UnknownNameError, match="nonsense"):
         lm(**{argument: "nonsense"})
+
+
+@pytest.mark.parametrize("method", ["auto", "qr"])
+@pytest.mark.parametrize("rule", ["search", "paper"])
+def test_steps_of_an_accelerator_are_those_of_the_host(heat, monkeypatch, rule, method):
+    theta, objective, _, _ = heat
+    optimizer = lm(rule=rule, method=method)
+
+    def steps():
+        at, state, rows = theta, optimizer.init(objective, theta), []
+        for _ in range(4):
+            at, state, info = optimizer.step(objective, at, state)
+            rows.append((info.loss, info.damping, info.accepted, info.step_norm, info.grad_norm))
+        return np.asarray(rows, float), np.asarray(at)
+
+    def seen(build):
+        def watched(*args):
+            built.append(type(system := build(*args)).__name__)
+            return system
+
+        return watched
+
+    built = []
+    for table in (linalg.HOST_METHODS, linalg.DEVICE_METHODS):
+        for name, build in table.items():
+            monkeypatch.setitem(table, name, seen(build))
+    host, on_host = steps()
+    assert {name[:4] for name in built} == {"Host"}
+    built.clear()
+    for module in (linalg, module_of_lm):
+        monkeypatch.setattr(module, "default_backend", lambda: "device")
+    device, on_device = steps()
+    assert {name[:6] for name in built} == {"Device"}
+    np.testing.assert_allclose(device, host, rtol=1e-6)
+    np.testing.assert_allclose(on_device, on_host, rtol=1e-6, atol=1e-8)
+    assert host[:, 2].all()
+
+
+def test_folded_rows_of_an_accelerator_are_those_of_the_host(heat, monkeypatch):
+    theta, objective, _, _ = heat
+    # A budget of 20 rows, of which there are more: they are folded into a triangle.
+    optimizer = lm(memory=20 * 8 * theta.size / 2**30)
+    host, _, _ = one_step(optimizer, objective, theta)
+    for module in (linalg, module_of_lm):
+        monkeypatch.setattr(module, "default_backend", lambda: "device")
+    device, _, _ = one_step(optimizer, objective, theta)
+    assert np.linalg.norm(host) > 1e-3
+    np.testing.assert_allclose(device, host, rtol=1e-6, atol=1e-8 * np.abs(host).max())

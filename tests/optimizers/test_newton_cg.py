@@ -15,7 +15,7 @@ from pinnzoo.optimizers.newton_cg import (
     conjugate_gradients,
     nystrom_approximation,
 )
-from pinnzoo.training.training import _advance
+from pinnzoo.training.loop import advance_by
 from tests.oracles import small_assembly
 
 KEY = jax.random.key(3)
@@ -240,7 +240,7 @@ def test_single_precision_stays_single():
     theta, objective, _ = small_assembly("heat", n=12, depth=1, dtype="float32")
     optimizer = make_optimizer("newton_cg", {"rank": 8, "max_iterations": 30})
     state = optimizer.init(objective, theta)
-    end, after, info = _advance(optimizer)(objective, theta, state, 40)
+    end, after, info = advance_by(optimizer)(objective, theta, state, 40)
     types = {leaf.dtype for leaf in jax.tree.leaves((end, after, info))}
     assert types == {np.dtype("float32"), np.dtype("int32")}
     assert objective.loss(end) < 1e-2 * objective.loss(theta)

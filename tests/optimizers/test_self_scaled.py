@@ -17,7 +17,7 @@ from pinnzoo.optimizers._self_scaled import (
     update_inverse_hessian,
 )
 from pinnzoo.optimizers.ssbroyden import _member
-from pinnzoo.training.training import _advance
+from pinnzoo.training.loop import advance_by
 from tests.oracles import matrix_with_spectrum, small_assembly
 
 NAMES = ("ssbfgs", "ssbroyden")
@@ -194,7 +194,7 @@ def test_both_go_far_below_lbfgs_and_ssbroyden_furthest():
     for name in ("lbfgs", *NAMES):
         optimizer = make_optimizer(name, {"memory_size": 30} if name == "lbfgs" else {})
         state = optimizer.init(objective, theta)
-        end, _, _ = _advance(optimizer)(objective, theta, state, 300)
+        end, _, _ = advance_by(optimizer)(objective, theta, state, 300)
         ends[name] = float(objective.loss(end))
     assert 0 < ends["ssbroyden"] < ends["ssbfgs"] < 0.1 * ends["lbfgs"]
 
@@ -274,7 +274,9 @@ def test_single_precision_stays_single_and_converges_to_its_rounding(name):
     theta, objective = heat("float32")
     optimizer = make_optimizer(name, {})
     start = float(objective.loss(theta))
-    end, state, info = _advance(optimizer)(objective, theta, optimizer.init(objective, theta), 300)
+    end, state, info = advance_by(optimizer)(
+        objective, theta, optimizer.init(objective, theta), 300
+    )
     assert end.dtype == state.inverse_hessian.dtype == info.loss.dtype == jnp.float32
     assert float(objective.loss(end)) < 1e-3 * start
     assert np.isfinite(state.inverse_hessian).all()

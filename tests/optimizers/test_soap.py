@@ -9,7 +9,7 @@ import pytest
 
 from pinnzoo.errors import RecipeError
 from pinnzoo.optimizers import make_optimizer
-from pinnzoo.training.training import _advance
+from pinnzoo.training.loop import advance_by
 from tests.oracles import small_assembly
 
 FREQUENCY = 3
@@ -132,7 +132,7 @@ def test_bases_converge_to_the_eigenvectors_of_the_averages():
         )
         for f in state.factors
     )
-    _, state, _ = _advance(optimizer)(objective, theta, state._replace(factors=turned), 60)
+    _, state, _ = advance_by(optimizer)(objective, theta, state._replace(factors=turned), 60)
     for f in state.factors:
         for matrix, basis in ((f.left, f.left_basis), (f.right, f.right_basis)):
             rotated = np.asarray(basis.T @ matrix @ basis)
@@ -142,7 +142,7 @@ def test_bases_converge_to_the_eigenvectors_of_the_averages():
 
 def adam_steps(objective, theta, steps, **arguments):
     optimizer = make_optimizer("adam", {"b1": 0.95, "b2": 0.95} | arguments)
-    return _advance(optimizer)(objective, theta, optimizer.init(objective, theta), steps)[0]
+    return advance_by(optimizer)(objective, theta, optimizer.init(objective, theta), steps)[0]
 
 
 def test_in_identity_bases_soap_is_adam(heat):
@@ -153,7 +153,7 @@ def test_in_identity_bases_soap_is_adam(heat):
         f._replace(left_basis=jnp.eye(len(f.left)), right_basis=jnp.eye(len(f.right)))
         for f in state.factors
     )
-    advance = _advance(optimizer)
+    advance = advance_by(optimizer)
     end, _, _ = advance(objective, theta, state._replace(factors=flat), 12)
     expected = adam_steps(objective, theta, 12, learning_rate=1e-2)
     np.testing.assert_allclose(end, expected, rtol=0, atol=1e-10)
@@ -167,7 +167,7 @@ def test_without_shapes_soap_is_adam(heat):
     optimizer = make_optimizer("soap", {"learning_rate": 1e-2})
     state = optimizer.init(plain, theta)
     assert state.factors == ()
-    end, _, _ = _advance(optimizer)(plain, theta, state, 12)
+    end, _, _ = advance_by(optimizer)(plain, theta, state, 12)
     np.testing.assert_allclose(
         end, adam_steps(plain, theta, 12, learning_rate=1e-2), rtol=0, atol=1e-10
     )
@@ -190,7 +190,7 @@ def test_shapes_are_those_of_the_network_and_stay_with_the_objective(heat):
 def test_soap_goes_below_adam_in_as_many_steps():
     theta, objective, _ = small_assembly("heat", n=40, width=8)
     soap = make_optimizer("soap", {"learning_rate": 3e-3})
-    end, _, _ = _advance(soap)(objective, theta, soap.init(objective, theta), 1000)
+    end, _, _ = advance_by(soap)(objective, theta, soap.init(objective, theta), 1000)
     adam = adam_steps(objective, theta, 1000, learning_rate=3e-3)
     assert 0 < objective.loss(end) < 0.3 * objective.loss(adam)
 
@@ -199,7 +199,7 @@ def test_single_precision_stays_single():
     theta, objective, _ = small_assembly("heat", n=12, depth=1, dtype="float32")
     optimizer = make_optimizer("soap", {"learning_rate": 1e-2})
     state = optimizer.init(objective, theta)
-    end, after, info = _advance(optimizer)(objective, theta, state, 200)
+    end, after, info = advance_by(optimizer)(objective, theta, state, 200)
     types = [leaf.dtype for leaf in jax.tree.leaves((end, after, info))]
     assert set(types) == {np.dtype("float32"), np.dtype("int32")}
     assert objective.loss(end) < 0.1 * objective.loss(theta)
