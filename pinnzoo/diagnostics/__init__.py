@@ -15,6 +15,12 @@ from pinnzoo.diagnostics.ntk import ntk_blocks as ntk_blocks
 from pinnzoo.diagnostics.ntk import ntk_drift as ntk_drift
 from pinnzoo.diagnostics.ntk import ntk_eigenvalues as ntk_eigenvalues
 from pinnzoo.diagnostics.ntk import ntk_snapshots as ntk_snapshots
+from pinnzoo.diagnostics.registry import DIAGNOSTICS as DIAGNOSTICS
+from pinnzoo.diagnostics.registry import Diagnostic as Diagnostic
+from pinnzoo.diagnostics.registry import DiagnosticError as DiagnosticError
+from pinnzoo.diagnostics.registry import Study as Study
+from pinnzoo.diagnostics.registry import compute_blocks as compute_blocks
+from pinnzoo.diagnostics.registry import register_diagnostic as register_diagnostic
 from pinnzoo.diagnostics.report import ntk_report as ntk_report
 from pinnzoo.diagnostics.report import report as report
 from pinnzoo.diagnostics.spectrum import effective_rank as effective_rank

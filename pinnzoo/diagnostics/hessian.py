@@ -19,16 +19,18 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.diagnostics._inputs import Vector, find_term, finite, in_float64, unscaled
+from pinnzoo.diagnostics._programs import QUICK_COMPILE, Tick, call, compile_for, silent
+from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.diagnostics.spectrum import (
     Product,
     eigenvalues,
     estimate_trace,
     gram_eigenvalues,
     lanczos,
+    lanczos_together,
     matrix_norm,
 )
 from pinnzoo.objective import EQUATION, Objective, Term
-from pinnzoo.weighting.ntk_trace import kernel_traces
 
 DENSE_LIMIT = 2500
 """Up to this many parameters a Hessian is formed; 50 MB in float64."""
@@ -38,6 +40,9 @@ SPARSITY_THRESHOLD = 1e-3
 
 SAMPLED_COLUMNS = 256
 """Columns of H_r that its sparsity is measured on above `DENSE_LIMIT` parameters."""
+
+BASIS_BYTES = 2**28
+"""Memory that the Lanczos vectors of the points that are handled together may take."""
 
 ROWS_AT_ONCE = 8192
 """Rows times directions in one batch of products; larger batches leave the cache."""
@@ -68,8 +73,21 @@ def _dense(scalar: ScalarOf, data: Any, theta: Theta, n: int) -> Float[np.ndarra
     return (matrix + matrix.T) / 2
 
 
-def _host_product(scalar: ScalarOf, data: Any, theta: Theta) -> Product:
-    return lambda v: np.asarray(_products(scalar, data, theta, jnp.asarray(v)[None], 1))[0]
+@functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
+def _row_products(term: Term, theta: Theta, vectors: Float[Array, "n p"]) -> Float[Array, "n p"]:
+    """`H_r(z_i) v_i` at every point of the term, each point with a vector of its own."""
+
+    def product(z: Array, vector: Theta) -> Theta:
+        return jax.jvp(lambda at: jax.grad(term.residual)(at, z), (theta,), (vector,))[1]
+
+    return jax.vmap(product)(term.points, vectors)
+
+
+@functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
+def _loss_products(objective: Objective, theta: Theta, vector: Theta) -> tuple[Theta, Theta]:
+    """`∇²L v` and its first part `Jᵀ J v`, in one program."""
+    whole = jax.jvp(jax.grad(objective.loss), (theta,), (vector,))[1]
+    return whole, objective.vjp(theta, objective.jvp(theta, vector))
 
 
 @jax.jit
@@ -82,10 +100,9 @@ def _jacobian(objective: Objective, theta: Theta) -> Float[Array, "n p"]:
     return objective.jacobian(theta)
 
 
-@jax.jit
-def _gauss_newton_trace(objective: Objective, theta: Theta) -> Scalar:
+def _gauss_newton_trace(objective: Objective, theta: Theta, tick: Tick) -> float:
     """`tr Jᵀ J`, the trace of the weighted kernel too, without holding J."""
-    return sum(kernel_traces(objective, theta).values(), jnp.zeros(()))
+    return sum(float(np.sum(rows**2)) for rows in jacobian_blocks(objective, theta, tick=tick))
 
 
 def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
@@ -202,6 +219,7 @@ def residual_hessian_norms(
     term: str = EQUATION,
     threshold: float = SPARSITY_THRESHOLD,
     dense_limit: int = DENSE_LIMIT,
+    tick: Tick = silent,
 ) -> ResidualHessians:
     """`‖H_r(x)‖` and sparsity of proposition 3.7 and figure 2a in arXiv 2402.03864, at each point.
 
@@ -217,6 +235,7 @@ def residual_hessian_norms(
         term: Whose residual.
         threshold: Entries up to this times the largest one count as zero.
         dense_limit: Largest number of parameters for which the matrix is formed.
+        tick: The sign of life.
 
     Raises:
         UnknownNameError: There is no such term.
@@ -228,24 +247,57 @@ def residual_hessian_norms(
     finite(theta)
     whole = unscaled(find_term(objective, term), points)
     array = np.asarray(whole.points)
-    rng = np.random.default_rng(0)
-    columns = np.sort(rng.choice(theta.size, min(SAMPLED_COLUMNS, theta.size), replace=False))
-    norms, sparsities = [], []
-    for i in range(len(array)):
-        row = unscaled(whole, array[i : i + 1])
-        if theta.size <= dense_limit:
-            entries = _dense(_single_row, row, theta, 1)
-            norms.append(matrix_norm(entries))
-        else:
-            found = lanczos(_host_product(_single_row, row, theta), theta.size, ends="larger")
-            norms.append(max(abs(found.largest), abs(found.smallest)))
-            units = (
-                jnp.zeros((len(columns), theta.size)).at[np.arange(len(columns)), columns].set(1)
-            )
-            entries = np.asarray(_products(_single_row, row, theta, units, _batch(1)))
-        sizes = np.abs(entries)
-        sparsities.append(float(np.mean(sizes <= threshold * sizes.max())))
-    return ResidualHessians(array, np.array(norms), np.array(sparsities), threshold)
+    if theta.size <= dense_limit:
+        pairs = [_dense_magnitude(whole, theta, z, threshold, tick) for z in array]
+    else:
+        # Fifty Lanczos steps are about what a norm takes.
+        together = max(1, min(len(array), BASIS_BYTES // (50 * 8 * theta.size)))
+        pairs = []
+        for start in range(0, len(array), together):
+            # The last group is filled up, so that one program serves all of them.
+            chosen = np.minimum(np.arange(start, start + together), len(array) - 1)
+            found = _sampled_magnitudes(whole, theta, array[chosen], threshold, tick)
+            pairs.extend(found[: len(array) - start])
+    norms, sparsities = np.array(pairs).T
+    return ResidualHessians(array, norms, sparsities, threshold)
+
+
+def _dense_magnitude(
+    term: Term, theta: Theta, point: np.ndarray, threshold: float, tick: Tick
+) -> tuple[float, float]:
+    """Norm and sparsity at one point, from the matrix."""
+    tick("Hessian of the residual")
+    entries = _dense(_single_row, unscaled(term, point[None]), theta, 1)
+    sizes = np.abs(entries)
+    return matrix_norm(entries), float(np.mean(sizes <= threshold * sizes.max()))
+
+
+def _sampled_magnitudes(
+    term: Term, theta: Theta, points: Float[np.ndarray, "n d"], threshold: float, tick: Tick
+) -> list[tuple[float, float]]:
+    """Norms and sparsities at several points, from products that are taken for all at once."""
+    there = unscaled(term, points)
+    n, p = len(points), theta.size
+    text = "Hessian of the residual"
+    compile_for(_row_products, there, theta, jnp.zeros((n, p)), tick=tick, text=text)
+
+    def products(vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(
+            call(_row_products, there, theta, jnp.asarray(vectors), tick=tick, text=text)
+        )
+
+    ends = lanczos_together(products, n, p, ends="larger")
+    columns = np.random.default_rng(0).choice(p, min(SAMPLED_COLUMNS, p), replace=False)
+    sizes = np.empty((n, len(columns), p))
+    unit = np.zeros((n, p))
+    for i, column in enumerate(columns):
+        unit[:, column] = 1
+        sizes[:, i] = np.abs(products(unit))
+        unit[:, column] = 0
+    return [
+        (max(abs(end.largest), abs(end.smallest)), float(np.mean(own <= threshold * own.max())))
+        for end, own in zip(ends, sizes, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,9 +331,15 @@ def _from_eigenvalues(values: Float[np.ndarray, " p"], trace: float) -> HessianS
 
 
 def _from_products(
-    product: Product, p: int, steps: int, seed: int, trace: float, error: float = 0.0
+    product: Product,
+    p: int,
+    steps: int,
+    seed: int,
+    trace: float,
+    error: float = 0.0,
+    tolerance: float = 1e-8,
 ) -> HessianSpectrum:
-    ends = lanczos(product, p, max_steps=steps, seed=seed)
+    ends = lanczos(product, p, max_steps=steps, seed=seed, tolerance=tolerance)
     return HessianSpectrum(
         ends.largest,
         ends.smallest,
@@ -320,7 +378,9 @@ def loss_hessian_spectrum(
     dense_limit: int = DENSE_LIMIT,
     steps: int = 300,
     probes: int = 90,
+    tolerance: float = 1e-8,
     seed: int = 0,
+    tick: Tick = silent,
 ) -> HessianSpectrum:
     """Ends and trace of the spectrum of `∇²L = Jᵀ J + Σ_i r_i H_i` with `L = ½ |r|²`.
 
@@ -336,7 +396,10 @@ def loss_hessian_spectrum(
         dense_limit: Largest number of parameters for which the matrix is formed.
         steps: Products that Lanczos may take.
         probes: Products for the trace.
+        tolerance: Lanczos stops when the residuals of both ends are below this times the larger
+            end. The error of an eigenvalue that stands alone is of the order of its square.
         seed: Seed of the random vectors.
+        tick: The sign of life.
 
     Raises:
         PrecisionError: Not everything is float64.
@@ -347,16 +410,23 @@ def loss_hessian_spectrum(
     if theta.size <= dense_limit:
         matrix = loss_hessian(objective, theta)
         return _from_eigenvalues(eigenvalues(matrix), float(np.trace(matrix)))
-    product = _host_product(Objective.loss, objective, theta)
+    text = "Hessian of the loss"
+    compile_for(_loss_products, objective, theta, theta, tick=tick, text=text)
+
+    def parts(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = call(_loss_products, objective, theta, jnp.asarray(v), tick=tick, text=text)
+        return np.asarray(found[0]), np.asarray(found[1])
 
     def curvature(v: np.ndarray) -> np.ndarray:
-        direction = jnp.asarray(v)
-        return product(v) - np.asarray(_gauss_newton_product(objective, theta, direction))
+        whole, gauss_newton = parts(v)
+        return whole - gauss_newton
 
     # Only the second part of the Hessian is left to chance; it vanishes with the residual.
     rest, error = estimate_trace(curvature, theta.size, probes=probes, seed=seed)
-    trace = float(_gauss_newton_trace(objective, theta)) + rest
-    return _from_products(product, theta.size, steps, seed, trace, error)
+    trace = _gauss_newton_trace(objective, theta, tick) + rest
+    return _from_products(
+        lambda v: parts(v)[0], theta.size, steps, seed, trace, error, tolerance=tolerance
+    )
 
 
 def gauss_newton_spectrum(
@@ -393,5 +463,5 @@ def gauss_newton_spectrum(
     def product(v: np.ndarray) -> np.ndarray:
         return np.asarray(_gauss_newton_product(objective, theta, jnp.asarray(v)))
 
-    trace = float(_gauss_newton_trace(objective, theta))
+    trace = _gauss_newton_trace(objective, theta, silent)
     return _from_products(product, theta.size, steps, seed, trace)

@@ -18,6 +18,8 @@ from jaxtyping import Float, Int
 
 from pinnzoo._typing import Jacobian, Theta
 from pinnzoo.diagnostics._inputs import Vector, finite, in_float64, unscaled_objective
+from pinnzoo.diagnostics._programs import Tick, silent
+from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.diagnostics.spectrum import NORMS, effective_rank, gram_eigenvalues, matrix_norm
 from pinnzoo.errors import IntegrityError, PointsError, UnknownNameError
 from pinnzoo.objective import Objective
@@ -135,7 +137,7 @@ class NTKSnapshots:
 
     `K(t) = J(t) J(t)ᵀ` of lemma 3.2 in arXiv 2402.03864 with rows of all terms and without scale:
     neither loss weights nor 1/√n enter. Spectra and drifts are computed in float64 from the
-    Jacobian; they do not change when kernels are rounded to float32 for storage. Eigenvalues are
+    Jacobian; they do not change when kernels are rounded for storage. Eigenvalues are
     those of `J Jᵀ`, descending.
 
     Attributes:
@@ -222,12 +224,24 @@ class NTKSnapshots:
         return block
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays for `np.savez`: upper triangles in float32, everything else in full."""
-        upper = np.triu_indices(self.kernels.shape[1])
+        """Plain arrays for `np.savez`: kernels rounded to float16, everything else in full.
+
+        Of each kernel the diagonal is stored in float64 and, below it, the correlations
+        `K_ij / √(K_ii K_jj)` in float16. What comes back is off by at most `2⁻¹¹ |K_ij|`, or
+        `2⁻²⁵ √(K_ii K_jj)` where that is more. Spectra and drifts are of before the rounding.
+        """
+        lower = np.tril_indices(self.kernels.shape[1], -1)
+        diagonals = np.diagonal(self.kernels, axis1=1, axis2=2)
+        # A row of zeros has no direction: its correlations are zero as well.
+        lengths = np.sqrt(np.where(diagonals > 0, diagonals, np.inf))
+        # One by one: the product of two squares could overflow or vanish.
+        correlations = self.kernels[:, lower[0], lower[1]] / lengths[:, lower[0]]
+        correlations = correlations / lengths[:, lower[1]]
         arrays = {
             "steps": np.asarray(self.steps, dtype=np.int64),
             "terms": np.array(list(self.terms)),
-            "kernels": self.kernels[:, upper[0], upper[1]].astype(np.float32),
+            "diagonals": diagonals.copy(),
+            "correlations": np.clip(correlations, -1, 1).astype(np.float16),
             "spectra": self.spectra,
         }
         for name, points in self.terms.items():
@@ -240,7 +254,9 @@ class NTKSnapshots:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "NTKSnapshots":
-        """The inverse of `to_arrays`, up to the rounding of the kernels to float32.
+        """The inverse of `to_arrays`, up to the rounding of the kernels that is described there.
+
+        Files of before, with the upper triangles of the kernels in float32, are read too.
 
         Raises:
             IntegrityError: An array is missing, or has the wrong shape or type.
@@ -261,11 +277,7 @@ class NTKSnapshots:
                     "(n, d), with the same d for every term."
                 )
         n = sum(len(points) for points in terms.values())
-        triangles = _take(arrays, "kernels", shape=(s, n * (n + 1) // 2))
-        upper = np.triu_indices(n)
-        kernels = np.empty((s, n, n))
-        kernels[:, upper[0], upper[1]] = triangles
-        kernels[:, upper[1], upper[0]] = triangles
+        kernels = _kernels(arrays, s, n)
         return cls(
             steps=steps,
             terms=terms,
@@ -280,6 +292,40 @@ class NTKSnapshots:
                 for name in (WHOLE, *names)
             },
         )
+
+
+def _kernels(arrays: Mapping[str, np.ndarray], s: int, n: int) -> Float[np.ndarray, "s n n"]:
+    """The kernels of a file, of either layout.
+
+    Raises:
+        IntegrityError: They are missing, or what is there cannot be a kernel.
+    """
+    kernels = np.empty((s, n, n))
+    if "correlations" not in arrays:
+        if "kernels" not in arrays:
+            raise IntegrityError(
+                "the NTK array 'correlations' (in older files 'kernels') is missing: the file is "
+                "not complete."
+            )
+        triangles = _take(arrays, "kernels", shape=(s, n * (n + 1) // 2))
+        upper = np.triu_indices(n)
+        kernels[:, upper[0], upper[1]] = triangles
+        kernels[:, upper[1], upper[0]] = triangles
+        return kernels
+    correlations = _take(arrays, "correlations", shape=(s, n * (n - 1) // 2))
+    diagonals = _take(arrays, "diagonals", shape=(s, n))
+    if (diagonals < 0).any() or (np.abs(correlations) > 1).any():
+        raise IntegrityError(
+            "the NTK arrays 'diagonals' and 'correlations' hold negative squares or correlations "
+            "beyond 1: they are not those of a kernel."
+        )
+    lower = np.tril_indices(n, -1)
+    lengths = np.sqrt(diagonals)
+    entries = correlations * lengths[:, lower[0]] * lengths[:, lower[1]]
+    kernels[:, lower[0], lower[1]] = entries
+    kernels[:, lower[1], lower[0]] = entries
+    kernels[:, range(n), range(n)] = diagonals
+    return kernels
 
 
 def _take(
@@ -324,6 +370,7 @@ def ntk_snapshots(
     points: Mapping[str, Float[np.ndarray, "n d"]],
     *,
     chunk: int | None = None,
+    tick: Tick = silent,
 ) -> NTKSnapshots:
     """The NTK of arXiv 2402.03864 (lemma 3.2) at several steps, on points of its own.
 
@@ -335,7 +382,8 @@ def ntk_snapshots(
         steps: Steps at which the parameters were taken, rising; the first is where drift is zero.
         thetas: Flat parameters at those steps.
         points: Points per term; every term needs at least one.
-        chunk: Points handled at once; see `Term.jacobian`.
+        chunk: Points handled at once; `_rows.CHUNK` by default.
+        tick: The sign of life.
 
     Raises:
         PointsError: Terms and points do not match, or steps and parameters do not.
@@ -361,9 +409,12 @@ def ntk_snapshots(
         name: {norm: [] for norm in NORMS} for name in blocks
     }
     for theta in stacked:
-        rows = _host_jacobian(bare, theta, chunk, "an NTK")
+        finite(theta)
+        at = in_float64(bare, theta, "an NTK")
+        rows = np.concatenate(list(jacobian_blocks(bare, at, chunk=chunk, tick=tick)))
         kernels.append(_gram(rows))
         for name, block in blocks.items():
+            tick("kernels")
             spectra[name].append(gram_eigenvalues(rows[block]))
             constant = spectra[name][0][0] <= ZERO_BLOCK * spectra[WHOLE][0][0]
             for norm in NORMS:

@@ -1,24 +1,35 @@
-"""The diagnostic part of an entry's `metrics.json`."""
+"""The built-in diagnostics: the blocks "ntk", "residual_hessian" and "loss_hessian"."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from pinnzoo.diagnostics._inputs import Vector
+from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.hessian import (
-    DENSE_LIMIT,
     HessianSpectrum,
     ResidualHessians,
     loss_hessian_spectrum,
     residual_hessian_norms,
 )
 from pinnzoo.diagnostics.ntk import WHOLE, NTKSnapshots
+from pinnzoo.diagnostics.registry import Diagnostic, Study, flatten_block, register_diagnostic
 from pinnzoo.diagnostics.spectrum import NORMS
 from pinnzoo.objective import Objective
 
 TOP = 10
 """Eigenvalues that are listed."""
+
+DENSE_LIMIT = 300
+"""Up to this many parameters Hessians are formed; beyond, products are many times faster."""
+
+TOLERANCE = 1e-6
+"""Residual of a Ritz pair of the loss Hessian; eigenvalues are good to about its square."""
+
+STEPS = 150
+"""Products that Lanczos may take for both ends of the loss Hessian."""
 
 
 def report(
@@ -29,12 +40,14 @@ def report(
     hessian_points: Float[np.ndarray, "n d"],
     *,
     dense_limit: int = DENSE_LIMIT,
+    tick: Tick = silent,
 ) -> dict[str, Any]:
-    """The blocks "ntk", "residual_hessian" and "loss_hessian" of `metrics.json`, as plain numbers.
+    """The blocks "ntk", "residual_hessian" and "loss_hessian", as plain numbers.
 
     In terms of arXiv 2402.03864: drift ΔK of figure 1b, norm of figure 1a and spectrum of K
     (lemma 3.2) at the first and last snapshot; ‖H_r(x)‖ and sparsity of figure 2a (proposition
     3.7). The loss Hessian `∇²L`, `L = ½ |r|²`, is that of the objective given, with its weights.
+    `compute_blocks` gives the same, with versions and with the diagnostics of users.
 
     Args:
         objective: What was trained on, in float64.
@@ -42,8 +55,10 @@ def report(
         theta_final: Parameters at the end.
         ntk: Snapshots whose first is at initialisation and whose last is at the end.
         hessian_points: Where to take the Hessian of the equation's residual.
-        dense_limit: Largest number of parameters for which the loss Hessian is formed; see
-            `loss_hessian_spectrum`.
+        dense_limit: Largest number of parameters for which Hessians are formed; beyond, norms and
+            ends come from Lanczos, the sparsity from 256 columns and of the trace of the loss
+            Hessian the part that vanishes with the residual from Hutch++.
+        tick: The sign of life.
 
     Raises:
         PointsError: The points have the wrong shape.
@@ -53,15 +68,40 @@ def report(
     ends = {"initial": theta_initial, "final": theta_final}
     return {
         "ntk": ntk_report(ntk),
-        "residual_hessian": {"points": len(hessian_points)}
-        | {
-            when: _magnitude(residual_hessian_norms(objective, theta, hessian_points))
-            for when, theta in ends.items()
-        },
-        "loss_hessian": {
-            when: _ends(loss_hessian_spectrum(objective, theta, dense_limit=dense_limit))
-            for when, theta in ends.items()
-        },
+        "residual_hessian": _residual_block(objective, ends, hessian_points, dense_limit, tick),
+        "loss_hessian": _loss_block(objective, ends, dense_limit, tick),
+    }
+
+
+def _residual_block(
+    objective: Objective,
+    ends: dict[str, Vector],
+    points: Float[np.ndarray, "n d"],
+    dense_limit: int,
+    tick: Tick,
+) -> dict[str, Any]:
+    found = {
+        when: residual_hessian_norms(objective, theta, points, dense_limit=dense_limit, tick=tick)
+        for when, theta in ends.items()
+    }
+    return {"points": len(points)} | {when: _magnitude(each) for when, each in found.items()}
+
+
+def _loss_block(
+    objective: Objective, ends: dict[str, Vector], dense_limit: int, tick: Tick
+) -> dict[str, Any]:
+    return {
+        when: _ends(
+            loss_hessian_spectrum(
+                objective,
+                theta,
+                dense_limit=dense_limit,
+                steps=STEPS,
+                tolerance=TOLERANCE,
+                tick=tick,
+            )
+        )
+        for when, theta in ends.items()
     }
 
 
@@ -100,3 +140,33 @@ def _ends(spectrum: HessianSpectrum) -> dict[str, float]:
         "smallest": spectrum.smallest,
         "trace": spectrum.trace,
     }
+
+
+def _both_ends(study: Study) -> dict[str, Vector]:
+    return {"initial": study.initial, "final": study.final}
+
+
+def _study_ntk(study: Study) -> dict[str, Any]:
+    return ntk_report(study.ntk)
+
+
+def _study_residual_hessian(study: Study) -> dict[str, Any]:
+    """‖H_r(x)‖ and sparsity at both ends; above `DENSE_LIMIT` parameters from 256 columns."""
+    return _residual_block(
+        study.objective, _both_ends(study), study.hessian_points, DENSE_LIMIT, study.tick
+    )
+
+
+def _study_loss_hessian(study: Study) -> dict[str, Any]:
+    """Ends and trace of `∇²L` at both ends of the training; see `loss_hessian_spectrum`."""
+    return _loss_block(study.objective, _both_ends(study), DENSE_LIMIT, study.tick)
+
+
+_BUILT_IN: dict[str, tuple[str, Callable[[Study], dict[str, Any]]]] = {
+    "ntk": ("Neural tangent kernel", _study_ntk),
+    "residual_hessian": ("Hessian of the residual", _study_residual_hessian),
+    "loss_hessian": ("Hessian of the loss", _study_loss_hessian),
+}
+
+for _name, (_title, _compute) in _BUILT_IN.items():
+    register_diagnostic(Diagnostic(_name, _title, 1, _compute, flatten_block))

@@ -4,7 +4,7 @@ Convention of the whole package: eigenvalues are those of the matrix that is nam
 factors, in descending order. Dense spectra come from LAPACK through NumPy, in float64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +15,9 @@ from pinnzoo.errors import UnknownNameError
 
 Product: TypeAlias = Callable[[Float[np.ndarray, " p"]], Float[np.ndarray, " p"]]
 """A symmetric matrix, as its product with a vector."""
+
+Products: TypeAlias = Callable[[Float[np.ndarray, "n p"]], Float[np.ndarray, "n p"]]
+"""As many symmetric matrices as there are rows, each multiplied by its row."""
 
 NORMS = ("spectral", "frobenius")
 
@@ -121,13 +124,63 @@ def lanczos(
         ends: "both", or "larger" to stop as soon as the end of larger magnitude has converged.
         seed: Seed of the starting vector.
     """
-    max_steps = min(p, max_steps)
+    (found,) = lanczos_together(
+        lambda rows: np.asarray(product(rows[0]))[None],
+        1,
+        p,
+        tolerance=tolerance,
+        max_steps=max_steps,
+        ends=ends,
+        seed=seed,
+    )
+    return found
+
+
+def lanczos_together(
+    products: Products,
+    count: int,
+    p: int,
+    *,
+    tolerance: float = 1e-8,
+    max_steps: int = 300,
+    ends: str = "both",
+    seed: int = 0,
+) -> list[Extremes]:
+    """`lanczos` for several matrices of one size, whose products are taken in one call.
+
+    Args:
+        products: Maps `(count, p)` to `(count, p)`: row i is multiplied by matrix i.
+        count: How many matrices.
+        p: Their size.
+        tolerance: See `lanczos`; each matrix has its own end.
+        max_steps: See `lanczos`.
+        ends: See `lanczos`.
+        seed: See `lanczos`; all begin with the same vector.
+    """
+    runs = [_lanczos(p, tolerance, min(p, max_steps), ends, seed) for _ in range(count)]
+    vectors = np.stack([next(run) for run in runs])
+    found: list[Extremes | None] = [None] * count
+    while None in found:
+        images = products(vectors)
+        for i, run in enumerate(runs):
+            if found[i] is None:
+                try:
+                    vectors[i] = run.send(images[i])
+                except StopIteration as end:
+                    found[i] = end.value
+    return [extremes for extremes in found if extremes is not None]
+
+
+def _lanczos(
+    p: int, tolerance: float, max_steps: int, ends: str, seed: int
+) -> Generator[np.ndarray, np.ndarray, Extremes]:
+    """Yields a vector, is sent its product with the matrix, and so on; returns what was found."""
     basis = np.empty((max_steps + 1, p))
     start = np.random.default_rng(seed).standard_normal(p)
     basis[0] = start / np.linalg.norm(start)
     diagonal, off = np.empty(max_steps), np.empty(max_steps)
     for k in range(max_steps):
-        new = np.array(product(basis[k]), dtype=np.float64)
+        new = np.array((yield basis[k]), dtype=np.float64)
         diagonal[k] = basis[k] @ new
         known = basis[: k + 1]
         # Twice is enough (Parlett, The Symmetric Eigenvalue Problem, section 6.9).

@@ -177,6 +177,38 @@ def test_spectra_from_products_agree_with_the_dense_ones(burgers, spectrum):
     assert found.trace_error < 0.1 * exact.trace
 
 
+def test_residual_hessians_in_groups_are_those_taken_together(burgers, hessian_points, monkeypatch):
+    theta, objective, _ = burgers
+    exact = diagnostics.residual_hessian_norms(objective, theta, hessian_points)
+    # Two points at once, so that the last group is filled up.
+    monkeypatch.setattr(hessian_module, "BASIS_BYTES", 2 * 50 * 8 * theta.size)
+    found = diagnostics.residual_hessian_norms(objective, theta, hessian_points, dense_limit=1)
+    np.testing.assert_allclose(found.norms, exact.norms, rtol=1e-10)
+    np.testing.assert_allclose(found.sparsities, exact.sparsities, atol=1e-12)
+
+
+def test_every_product_gives_a_sign_of_life_and_can_be_interrupted(burgers, hessian_points):
+    theta, objective, _ = burgers
+    heard = []
+    found = diagnostics.loss_hessian_spectrum(
+        objective, theta, dense_limit=1, probes=12, tick=heard.append
+    )
+    assert found.method == "lanczos"
+    assert len(heard) > 12 + 10
+
+    def interrupt(text):
+        heard.append(text)
+        if len(heard) == 10:
+            raise KeyboardInterrupt
+
+    heard.clear()
+    with pytest.raises(KeyboardInterrupt):
+        diagnostics.residual_hessian_norms(
+            objective, theta, hessian_points, dense_limit=1, tick=interrupt
+        )
+    assert len(heard) == 10
+
+
 def test_trace_from_few_probes_has_an_honest_error(burgers):
     exact = diagnostics.loss_hessian_spectrum(burgers.objective, burgers.theta)
     found = diagnostics.loss_hessian_spectrum(

@@ -116,3 +116,23 @@ def test_trace_error_shrinks_with_probes_and_covers_the_truth():
 def test_trace_of_a_matrix_smaller_than_the_probes_is_exact():
     trace, _ = spectrum.estimate_trace(np.array([[3.0]]).__matmul__, 1, probes=90)
     assert trace == pytest.approx(3.0)
+
+
+def test_lanczos_on_several_matrices_finds_what_it_finds_on_each():
+    # One converges at once, one in a few steps, one late.
+    matrices = np.stack(
+        [2 * np.eye(80), prescribed([9.0, *np.zeros(79)]), prescribed(np.linspace(-3, 1, 80))]
+    )
+    calls = []
+
+    def products(vectors):
+        calls.append(len(vectors))
+        return np.einsum("kij,kj->ki", matrices, vectors)
+
+    together = spectrum.lanczos_together(products, 3, 80)
+    alone = [spectrum.lanczos(matrix.__matmul__, 80) for matrix in matrices]
+    assert len(calls) == max(found.steps for found in alone)
+    for found, wanted in zip(together, alone, strict=True):
+        assert found.steps == wanted.steps
+        assert found.largest == pytest.approx(wanted.largest, abs=1e-12)
+        assert found.smallest == pytest.approx(wanted.smallest, abs=1e-12)

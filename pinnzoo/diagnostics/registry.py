@@ -1,0 +1,283 @@
+"""The table of diagnostics, and what each of them is given.
+
+A diagnostic is a function of a `Study` (a network at the steps of its training, on a problem)
+that returns plain numbers. They become a block of `metrics.json`, under the diagnostic's name.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pinnzoo.diagnostics._programs import Tick, silent
+from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
+from pinnzoo.errors import PinnzooError, UnknownNameError
+from pinnzoo.objective import Objective
+from pinnzoo.pdes import Problem
+
+Block: TypeAlias = dict[str, Any]
+"""Plain numbers, strings, lists and dictionaries, as JSON holds them."""
+
+Row: TypeAlias = tuple[str | float, ...]
+"""A label and what stands beside it on a card."""
+
+RESERVED = frozenset(
+    {
+        "format",
+        "loss",
+        "steps",
+        "parameters",
+        "dtype",
+        "training_seconds",
+        "wall_time_seconds",
+        "hardware",
+        "platform",
+        "relative_l2_error",
+        "max_error",
+        "reference_error",
+        "reference_method",
+        "evaluation_shape",
+        "estimated_error",
+    }
+)
+"""Keys of `metrics.json` that are not blocks."""
+
+
+class DiagnosticError(PinnzooError, ValueError):
+    """A diagnostic that cannot be registered, that failed, or whose block JSON cannot hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What a diagnostic is given: a network at the steps of its training, on its problem.
+
+    Attributes:
+        problem: What is solved.
+        objective: The residual vector in float64, with the weights of the training. Its points
+            are those of the loss Hessian.
+        steps: Steps at which the parameters were taken, rising.
+        thetas: Flat parameters there, `(s, p)`.
+        ntk_points: Points of the kernels, per term.
+        hessian_points: Points `(n, d)` for Hessians of the equation's residual.
+        tick: The sign of life: a diagnostic that takes longer than a second calls it often, with a
+            few words on what it does.
+    """
+
+    problem: Problem
+    objective: Objective
+    steps: Int[np.ndarray, " s"]
+    thetas: Float[np.ndarray, "s p"]
+    ntk_points: dict[str, Float[np.ndarray, "_ d"]]
+    hessian_points: Float[np.ndarray, "n d"]
+    tick: Tick = silent
+
+    @property
+    def initial(self) -> Float[np.ndarray, " p"]:
+        """Parameters at initialisation."""
+        return self.thetas[0]
+
+    @property
+    def final(self) -> Float[np.ndarray, " p"]:
+        """Parameters at the end."""
+        return self.thetas[-1]
+
+    @functools.cached_property
+    def ntk(self) -> NTKSnapshots:
+        """The kernels at all steps: computed when first asked for, and then shared."""
+        return ntk_snapshots(
+            self.objective, self.steps, self.thetas, self.ntk_points, tick=self.tick
+        )
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One block of `metrics.json`: how it is computed, and how a card tells it.
+
+    Attributes:
+        name: Key of the block.
+        title: What a card calls it.
+        version: Raised when the contents of the block change.
+        compute: Makes the block of a study.
+        rows: Rows of a card's table, from the block.
+    """
+
+    name: str
+    title: str
+    version: int
+    compute: Callable[[Study], Block]
+    rows: Callable[[Block], list[Row]]
+
+
+DIAGNOSTICS: dict[str, Diagnostic] = {}
+"""All diagnostics by name; `register_diagnostic` adds to it."""
+
+T = TypeVar("T", bound="Diagnostic | Callable[[Study], Block]")
+
+
+def register_diagnostic(
+    diagnostic: T,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    version: int = 1,
+    rows: Callable[[Block], list[Row]] | None = None,
+) -> T:
+    """Add a diagnostic to the table, so that every training from now on computes it.
+
+    Registering the same object again changes nothing.
+
+    Example:
+        ```
+        def mean_residual(study):
+            return {"mean": float(abs(study.objective.residual(study.final)).mean())}
+
+        pinnzoo.register_diagnostic(mean_residual, title="Residual at the end")
+        ```
+
+    Args:
+        diagnostic: A function of a `Study` that returns a dictionary, or a `Diagnostic`.
+        name: Key of the block in `metrics.json`; the function's name by default.
+        title: What a card calls it; the name with blanks by default.
+        version: Raise it when the contents of the block change.
+        rows: Rows of a card's table from the block; by default one row per number.
+
+    Returns:
+        What was given.
+
+    Raises:
+        DiagnosticError: The name is taken by another diagnostic, or cannot be a key.
+    """
+    if isinstance(diagnostic, Diagnostic):
+        if name is not None or title is not None or version != 1 or rows is not None:
+            raise DiagnosticError(
+                f"the Diagnostic {diagnostic.name!r} was given together with a name, title, "
+                "version or rows: it has its own, so give it alone."
+            )
+        made: Diagnostic = diagnostic
+    else:
+        if not callable(diagnostic):
+            raise DiagnosticError(
+                f"{diagnostic!r} was given as a diagnostic: give a function of a Study that "
+                "returns a dictionary, or a Diagnostic."
+            )
+        key = getattr(diagnostic, "__name__", "") if name is None else name
+        words = str(key).replace("_", " ")
+        made = Diagnostic(
+            name=key,
+            title=words[:1].upper() + words[1:] if title is None else title,
+            version=version,
+            compute=diagnostic,
+            rows=flatten_block if rows is None else rows,
+        )
+    _check(made)
+    known = DIAGNOSTICS.get(made.name)
+    if known is None:
+        DIAGNOSTICS[made.name] = made
+    elif known is not diagnostic and known != made:
+        raise DiagnosticError(
+            f"a diagnostic {made.name!r} was given, but another one has this name: give it another "
+            "by name=."
+        )
+    return diagnostic  # pyright: ignore[reportReturnType]
+
+
+def _check(made: Diagnostic) -> None:
+    if not (isinstance(made.name, str) and made.name.isidentifier()) or made.name in RESERVED:
+        raise DiagnosticError(
+            f"a diagnostic was given the name {made.name!r}: a name has letters, digits and "
+            "underscores, and is none of the keys of metrics.json "
+            f"({', '.join(sorted(RESERVED))}), so give another by name=."
+        )
+    whole = isinstance(made.version, int) and not isinstance(made.version, bool)
+    if not whole or made.version < 1:
+        raise DiagnosticError(
+            f"the diagnostic {made.name!r} was given the version {made.version!r}: versions are "
+            "whole numbers from 1."
+        )
+
+
+def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str, Block]:
+    """The blocks of `metrics.json` for a study, each with its "version".
+
+    Args:
+        study: The network at the steps of its training.
+        names: Which diagnostics; all that are registered by default.
+
+    Returns:
+        Blocks by name, in the order of the names.
+
+    Raises:
+        UnknownNameError: There is no such diagnostic.
+        DiagnosticError: One failed, or its block is not plain and finite.
+    """
+    chosen = list(DIAGNOSTICS) if names is None else list(names)
+    for name in chosen:
+        if name not in DIAGNOSTICS:
+            raise UnknownNameError.of("diagnostic", name, DIAGNOSTICS)
+    return {name: _compute(DIAGNOSTICS[name], study) for name in chosen}
+
+
+def _compute(diagnostic: Diagnostic, study: Study) -> Block:
+    study.tick(diagnostic.title)
+    try:
+        found = diagnostic.compute(study)
+    except PinnzooError:
+        raise
+    except Exception as error:
+        raise DiagnosticError(
+            f"the diagnostic {diagnostic.name!r} failed with {type(error).__name__} ({error}): "
+            "mend it, or name the diagnostics that are to be computed."
+        ) from error
+    if not isinstance(found, dict) or "version" in found:
+        given = "a key 'version'" if isinstance(found, dict) else f"a {type(found).__name__}"
+        raise DiagnosticError(
+            f"the diagnostic {diagnostic.name!r} returned {given}: it must return a dictionary, to "
+            "which its version is added."
+        )
+    return {"version": diagnostic.version, **_plain(found, diagnostic.name)}
+
+
+def _plain(value: Any, place: str) -> Any:
+    """The value with NumPy's and JAX's numbers and arrays as Python's, checked for JSON."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise DiagnosticError(f"{place} has the key {key!r}: keys must be strings.")
+        return {key: _plain(each, f"{place}.{key}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, f"{place}[{i}]") for i, each in enumerate(value)]
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return _plain(np.asarray(value).tolist(), place)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DiagnosticError(
+            f"{place} is {value}: the numbers of a diagnostic must be finite, so leave it out."
+        )
+    if not isinstance(value, bool | int | float | str):
+        raise DiagnosticError(
+            f"{place} is of type {type(value).__name__}: a diagnostic returns numbers, strings, "
+            "and lists and dictionaries of them."
+        )
+    return value
+
+
+def flatten_block(block: Block) -> list[Row]:
+    """A row per number or string of a block; a list of them makes one row.
+
+    Keys on the way are joined by blanks, underscores become blanks, and the version is left out.
+    """
+    rows: list[Row] = []
+    for key, value in block.items():
+        label = key.replace("_", " ")
+        if key == "version":
+            continue
+        if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+            value = {str(i + 1): each for i, each in enumerate(value)}
+        if isinstance(value, dict):
+            rows.extend((f"{label} {first}", *rest) for first, *rest in flatten_block(value))
+        else:
+            rows.append((label, *value) if isinstance(value, list) else (label, value))
+    return rows

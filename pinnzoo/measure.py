@@ -1,0 +1,124 @@
+"""The figures of an entry: those of the network itself, and what its diagnostics look at."""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Float
+
+from pinnzoo.casting import in_float64
+from pinnzoo.collocation import draw_points
+from pinnzoo.diagnostics import DIAGNOSTICS, Study
+from pinnzoo.diagnostics import points as counts
+from pinnzoo.domains import sample
+from pinnzoo.evaluation import evaluate_field
+from pinnzoo.objective import assemble
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Recipe
+from pinnzoo.registry import find
+
+# Streams of randomness that are derived from one seed and must not overlap.
+_DIAGNOSTIC_STREAM = 2**31
+
+Tick = Callable[[str], None]
+
+
+def hardware() -> str:
+    """The processor and the number of cores, in words, for the record."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    device = jax.devices()[0]
+    accelerator = "" if device.platform == "cpu" else f"{device.device_kind}, "
+    return f"{accelerator}{name}, {os.cpu_count()} cores"
+
+
+def study_of(
+    problem: Problem,
+    model: nnx.Module,
+    recipe: Recipe,
+    steps: Sequence[int] | np.ndarray,
+    thetas: Float[np.ndarray, "s p"],
+    tick: Tick = lambda _: None,
+) -> Study:
+    """What the diagnostics of an entry look at, from stored parameters alone.
+
+    Points come from the recipe's seed, so that an entry's figures can be computed again.
+
+    Args:
+        problem: What the network solves.
+        model: The network, with any parameters.
+        recipe: Its seed and its loss weights.
+        steps: Steps at which parameters were kept.
+        thetas: The parameters there; the last ones are the network's.
+        tick: Called often, with what is being done.
+    """
+    seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
+    points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
+    stated = {**recipe.weights, **recipe.phases[-1].weights}
+    # A window has terms of its own, which the whole problem lacks.
+    weights = {name: weight for name, weight in stated.items() if name in problem.terms}
+    # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
+    return Study(
+        problem=problem,
+        objective=assemble(problem, in_float64(model), points, weights).objective,
+        steps=np.asarray(steps),
+        thetas=np.asarray(thetas),
+        ntk_points=draw_points(problem, counts.ntk_counts(problem), "sobol", seed, stream),
+        hessian_points=sample(
+            problem.domain,
+            counts.HESSIAN_POINTS,
+            "sobol",
+            np.random.default_rng([seed, stream + 2]),
+        ),
+        tick=tick,
+    )
+
+
+def loss_of(problem: Problem, model: nnx.Module, recipe: Recipe) -> float:
+    """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
+    points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
+    theta, objective, _ = assemble(problem, model, points, recipe.weights)
+    return float(jax.jit(lambda theta: objective.loss(theta))(theta))
+
+
+def core_metrics(
+    problem: Problem, model: nnx.Module, recipe: Recipe, *, loss: float, seconds: float
+) -> dict[str, Any]:
+    """The figures of an entry without its diagnostics; errors only where there is a reference."""
+    errors = {}
+    if problem.reference is not None:
+        errors = evaluate_field(problem, problem.constrain(model))  # pyright: ignore
+    sizes = [leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
+    return {
+        "format": 2,
+        **errors,
+        "loss": float(loss),
+        "steps": recipe.steps,
+        "parameters": int(sum(sizes)),
+        "dtype": recipe.dtype,
+        "training_seconds": float(seconds),
+        "hardware": hardware(),
+        "platform": jax.default_backend(),
+    }
+
+
+def check_diagnostics(names: Sequence[str] | None) -> list[str]:
+    """Names of the diagnostics that are asked for; all that are registered by default.
+
+    Raises:
+        UnknownNameError: There is no such diagnostic.
+    """
+    for name in names or ():
+        find("diagnostic", DIAGNOSTICS, name)
+    return list(DIAGNOSTICS) if names is None else list(names)
