@@ -1,9 +1,11 @@
-"""Double precision: asked for explicitly, never lost silently."""
+"""What JAX computes with: double precision, asked for and never lost silently, and a device."""
+
+import os
 
 import jax
 import numpy as np
 
-from pinnzoo.errors import PrecisionError, RecipeError
+from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError
 
 DTYPES = ("float64", "float32")
 
@@ -18,7 +20,10 @@ def enable_x64() -> None:
 
 
 def x64_enabled() -> bool:
-    """Whether JAX makes float64 arrays at present."""
+    """Whether JAX makes float64 arrays at present, in this thread.
+
+    `jax.enable_x64(...)` as a context manager counts, which changes one thread alone.
+    """
     return bool(jax.config.read("jax_enable_x64"))
 
 
@@ -33,6 +38,44 @@ def require_x64(purpose: str) -> None:
             f"{purpose} needs float64 but JAX has it switched off: call pinnzoo.enable_x64() "
             "first, or set the environment variable JAX_ENABLE_X64=1."
         )
+
+
+def full_precision(dtype: str, purpose: str) -> None:
+    """Raise where JAX would compute in fewer digits than a network of this dtype has.
+
+    Call it wherever a network computes, not only where it is loaded: `jax.enable_x64(False)` around
+    a call, or a thread outside of `jax.enable_x64(True)`, rounds the weights to float32.
+
+    Args:
+        dtype: That of the network, "float64" or "float32".
+        purpose: What is to be done, for the message.
+
+    Raises:
+        PrecisionError: The network is float64 and JAX has that switched off here.
+
+    Example:
+        >>> full_precision("float32", "predicting with the network")
+    """
+    if dtype == "float64":
+        require_x64(purpose)
+
+
+def require_device() -> None:
+    """Raise where JAX cannot start, before that is taken for a fault of what it was to compute.
+
+    Raises:
+        PinnzooError: The platform that it was told to use is not there.
+    """
+    try:
+        jax.devices()
+    except Exception as error:
+        # At the second try, JAX has nothing but an assertion without words.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        wanted = getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")
+        raise PinnzooError(
+            f"JAX has no device to compute on, with JAX_PLATFORMS={wanted!r} ({reason}): set "
+            "JAX_PLATFORMS to a platform that this machine has, such as cpu, or unset it."
+        ) from error
 
 
 def check_dtype(dtype: str) -> np.dtype:

@@ -6,10 +6,11 @@ Imports no JAX until an entry is loaded.
 import fnmatch
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pinnzoo.errors import EntryError, IntegrityError, UnknownNameError
+from pinnzoo.errors import DownloadError, EntryError, IntegrityError, UnknownNameError
 from pinnzoo.hub.remote import (
+    PREFIXES,
     Remote,
     cache_folder,
     open_remote,
@@ -18,10 +19,11 @@ from pinnzoo.hub.remote import (
     resolve,
 )
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
-from pinnzoo.storage.folder import MANIFEST, EntryFolder
+from pinnzoo.storage.folder import MANIFEST, EntryFolder, folder_path, has_manifest
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
+    from pinnzoo.pdes import Problem
     from pinnzoo.recipes import Recipe
     from pinnzoo.storage.metrics import Metrics
 
@@ -48,7 +50,7 @@ def list_entries(pattern: str = "*") -> list[str]:
             found = [item.name for item in os.scandir(folder) if is_entry_name(item.name)]
         except OSError:
             continue
-        names |= {name for name in found if (folder / name / MANIFEST).is_file()}
+        names |= {name for name in found if _is_readable(folder / name)}
     return sorted(
         name
         for name in names
@@ -66,12 +68,12 @@ def find(name_or_path: str | os.PathLike[str]) -> Path | None:
         name_or_path: Name, short form or folder of an entry.
 
     Raises:
-        EntryError: A path that is not the folder of an entry.
+        EntryError: A path that is not the folder of an entry, or that cannot be read.
     """
     text = os.fspath(name_or_path)
-    folder = Path(text).expanduser()
-    if _is_path(name_or_path) or _has_manifest(folder):
-        if not _has_manifest(folder):
+    if _is_path(name_or_path) or _is_readable(text):
+        folder = folder_path(text)
+        if not has_manifest(folder):
             raise EntryError(
                 f"{text!r} is not the folder of an entry, there is no {MANIFEST} in it: give such "
                 "a folder, one of the names of `pinnzoo list`, or hf-hub:organization/name for a "
@@ -81,7 +83,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path | None:
     name = resolve_entry_name(text)
     if is_entry_name(name):
         for place in search_folders():
-            if _has_manifest(place / name):
+            if has_manifest(place / name):
                 return place / name
     return None
 
@@ -93,10 +95,11 @@ def _is_path(given: str | os.PathLike[str]) -> bool:
     return given.startswith(("~", ".")) or any(s in given for s in (os.sep, os.altsep) if s)
 
 
-def _has_manifest(folder: Path) -> bool:
+def _is_readable(folder: str | Path) -> bool:
+    """Whether there is the folder of an entry that can be read."""
     try:
-        return (folder / MANIFEST).is_file()
-    except (OSError, ValueError):
+        return has_manifest(folder_path(folder))
+    except EntryError:
         return False
 
 
@@ -168,6 +171,69 @@ def download(
     return folder.path
 
 
+def reference_of(entry: "Entry | EntryFolder | str | os.PathLike[str]") -> str:
+    """What `load` takes to bring an entry back, to be written down in what is made of it.
+
+    Args:
+        entry: An entry, its folder, or its name or address.
+
+    Returns:
+        Its name if it is in the zoo, "hf-hub:organization/name@commit" if it is from the Hub, else
+        its folder: "./" and a path below the working folder, "~/" and a path below the home folder,
+        or a path relative to the working folder. An absolute path would tell of this machine
+        wherever the entry goes. An entry that was never saved is called by its name.
+
+    Raises:
+        DownloadError: It is an address on the Hub whose newest commit cannot be found out.
+
+    Example:
+        >>> reference_of(pinnzoo.load("heat-mlp-lm"))
+        'heat-mlp-levenberg_marquardt'
+    """
+    if isinstance(entry, str) and (address := parse_address(entry)):
+        remote = resolve(*address)
+        return _address(remote.repository, remote.revision)
+    if isinstance(entry, EntryFolder):
+        folder, name = entry.path, entry.manifest["entry"]
+    elif isinstance(entry, str | os.PathLike):
+        found, name = find(entry), resolve_entry_name(os.fspath(entry))
+        folder = found
+    else:
+        folder, name = entry.folder, entry.name
+    if folder is None:
+        return name
+    place = Path(os.path.abspath(folder))
+    if place.parent in map(Path.absolute, search_folders()):
+        return place.name
+    if (source := _from_hub(place)) is not None:
+        pin = read_registry()["entries"].get(name)
+        pinned = pin is not None and (pin["repository"], pin["revision"]) == source
+        return name if pinned else _address(*source)
+    for start, sign in ((Path.cwd(), "."), (Path.home(), "~")):
+        if start in place.parents:
+            return f"{sign}/{place.relative_to(start).as_posix()}"
+    return Path(os.path.relpath(place)).as_posix()
+
+
+def _address(repository: str, commit: str) -> str:
+    return f"{PREFIXES[0]}{repository}@{commit}"
+
+
+def _from_hub(folder: Path) -> tuple[str, str] | None:
+    """Repository and commit of a folder in this package's cache or in that of the Hub's client."""
+    commit, repository = folder.name, folder.parent
+    if folder.parent.parent != (cache_folder() / "hub").absolute():
+        repository = folder.parent.parent
+        if folder.parent.name != "snapshots" or not repository.name.startswith("models--"):
+            return None
+    name = repository.name.removeprefix("models--").replace("--", "/", 1)
+    try:
+        known = parse_address(_address(name, commit))
+    except DownloadError:
+        return None
+    return known
+
+
 def read_recipe(name_or_path: str | os.PathLike[str]) -> "Recipe":
     """The recipe of an entry, without loading it.
 
@@ -192,6 +258,8 @@ def load(
     verify: Literal["read", "all"] = "read",
     token: str | bool | None = None,
     local_files_only: bool = False,
+    problem: "Problem | None" = None,
+    model: Any = None,
 ) -> "Entry":
     """Load an entry.
 
@@ -203,6 +271,8 @@ def load(
             snapshots when they are first touched; "all" reads and checks everything now.
         token: Access token for private repositories; by default the one that is stored, if any.
         local_files_only: Ask no network.
+        problem: The problem, where its name is not registered here.
+        model: A network of the entry's structure, where its architecture is not registered here.
 
     Raises:
         UnknownNameError: There is no entry, problem, or architecture of that name.
@@ -214,4 +284,4 @@ def load(
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     from pinnzoo.entry import Entry
 
-    return Entry.read(folder, verify=verify)
+    return Entry.read(folder, verify=verify, problem=problem, model=model)

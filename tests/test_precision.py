@@ -1,12 +1,20 @@
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError
-from pinnzoo.precision import check_dtype, enable_x64, require_x64, x64_enabled
+from pinnzoo.precision import (
+    check_dtype,
+    enable_x64,
+    full_precision,
+    require_device,
+    require_x64,
+    x64_enabled,
+)
 
 
 @pytest.mark.usefixtures("single_precision")
@@ -38,3 +46,24 @@ def test_other_dtypes_are_refused(dtype):
 def test_importing_pinnzoo_leaves_the_precision_of_the_process_alone():
     code = "import jax, pinnzoo.objective, pinnzoo.optimizers; assert not jax.config.jax_enable_x64"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_precision_is_that_of_the_thread_and_the_context():
+    full_precision("float64", "the thing")
+    with jax.enable_x64(False):
+        full_precision("float32", "the thing")
+        with pytest.raises(PrecisionError, match="the thing needs float64"):
+            full_precision("float64", "the thing")
+        with jax.enable_x64(True):
+            full_precision("float64", "the thing")
+
+
+def test_device_that_is_missing_is_named(monkeypatch):
+    require_device()
+
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", fail)
+    with pytest.raises(PinnzooError, match=r"JAX has no device .*AssertionError.* JAX_PLATFORMS"):
+        require_device()

@@ -4,21 +4,47 @@ Every entry has a model repository of its own: the Hub counts downloads, shows a
 results, and filters by tags for each repository, and a commit then pins exactly one entry. Kernels
 stay beside the network, since `training.NTK_ROWS` bounds them to what fits there; larger entries
 are refused. A repository is written in one commit, and the tag comes after all commits.
+
+First everything is looked at: what is there, what would change, and whether the tag is free. Only
+then is anything written. An entry that was saved anew is not published anew: orbax names its files
+differently each time, so that entries are compared by what they hold.
 """
 
+import getpass
 import hashlib
+import re
 import socket
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pinnzoo.errors import DownloadError, EntryError
 from pinnzoo.hub.remote import REGISTRY_FORMAT, Pin, Registry, client
-from pinnzoo.storage.folder import CARD, MANIFEST, PLOTS, EntryFolder, record
+from pinnzoo.storage.folder import (
+    CARD,
+    CONFIG,
+    HISTORY,
+    MANIFEST,
+    METRICS,
+    NTK,
+    PLOTS,
+    SAFETENSORS,
+    EntryFolder,
+    Manifest,
+    names_place,
+    parse_manifest,
+    record,
+)
+from pinnzoo.storage.metrics import user_seconds
 
 MAX_ENTRY = 2 << 20
 """Bytes of a published entry without its plots, so that a download takes a moment."""
+
+
+CONTENT = (CONFIG, METRICS, HISTORY, NTK, SAFETENSORS)
+"""Files of which equal content gives equal bytes. Golden values follow from these, and may differ
+by rounding."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +84,150 @@ def prepare(folder: EntryFolder, repository: str) -> Publication:
     files[CARD] = card.read_bytes()
     for plot in sorted((folder.path / PLOTS).glob("*.png")):
         files[f"{PLOTS}/{plot.name}"] = plot.read_bytes()
+    own = b"".join(files[name] for name in (CONFIG, METRICS, MANIFEST))
     for name, content in files.items():
-        for trace in _traces():
-            if trace in content:
-                raise EntryError(
-                    f"{name!r} of the entry in {str(folder.path)!r} holds {trace.decode()!r}, "
-                    "which names this machine or its user: save the entry again with `entry.save`."
-                )
+        if trace := _trace(content, own):
+            raise EntryError(
+                f"{name!r} of the entry in {str(folder.path)!r} holds {trace!r}, which names this "
+                "machine or its user: take that out, from the card or the command for instance, "
+                "and publish again."
+            )
     return Publication(repository, folder, files)
 
 
-def _traces() -> set[bytes]:
-    """Texts by which a file would tell where it was made."""
+def _trace(content: bytes, own: bytes) -> str | None:
+    """A text by which a file would tell where it was made; None if there is none.
+
+    Names of machines are often ordinary words, such as "heat" or "node". They are looked for where
+    they can only be meant as machines, as in `user@host` or `host:/folder`. Only what nobody would
+    write for another reason, such as "lab-3.example.org", is looked for everywhere, unless the
+    entry's own files hold it.
+    """
+    for place in (Path.home(), Path.cwd()):
+        if names_place(content, place):
+            return str(place)
     host = socket.gethostname()
-    found = {str(Path.home()), str(Path.cwd()), host if len(host) > 3 else ""}
-    return {text.encode() for text in found if len(text) > 3}
+    if not host:
+        return None
+    word = rb"(?<![\w.\-])%b(?![\w\-])"
+    named = re.escape(host.encode())
+    patterns = [
+        rb"[\w.\-]+@" + named + rb"(?![\w\-])",
+        rb"(?<![\w.\-])" + named + rb":[~/][\w.~/\-]*",
+        rb"//" + named + rb"[:/][\w./\-]*",
+    ]
+    if (user := _user()) and (rb"%b@" % user.encode()) in content:
+        patterns.append(word % (re.escape(user.encode()) + rb"@[\w.\-]+"))
+    telling = "." in host or host.count("-") > 1 or (len(host) > 5 and re.search(r"\d", host))
+    if telling and not re.search(word % named, own):
+        patterns.append(word % named)
+    for pattern in patterns:
+        if found := re.search(pattern, content):
+            return found[0].decode(errors="replace")
+    return None
 
 
-def upload(api: Any, publication: Publication, *, private: bool = False) -> str:
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done to a repository; nothing has been written yet.
+
+    Attributes:
+        publication: The repository as it is to be.
+        head: The newest commit there; None where there is no repository.
+        changed: Files to be written, by path.
+        gone: Files to be deleted.
+    """
+
+    publication: Publication
+    head: str | None
+    changed: Mapping[str, bytes]
+    gone: Sequence[str]
+
+
+def plan(api: Any, publication: Publication, tag: str | None = None) -> Plan:
+    """Compare a repository with what it is to be; reads from the Hub and writes nothing.
+
+    Raises:
+        DownloadError: The Hub cannot be reached, or has the tag on something else.
+    """
+    repository = publication.repository
+    try:
+        info = _about(api, repository)
+        if info is None:
+            return Plan(publication, None, publication.files, ())
+        there = {item.rfilename: item for item in info.siblings or []}
+        publication = _settled(api, publication, info.sha, there)
+        changed = {
+            name: content
+            for name, content in publication.files.items()
+            if name not in there or not _same(there[name], content)
+        }
+        tags = {} if tag is None else _tags(api, repository)
+    except Exception as error:
+        raise _failed(repository, error) from error
+    gone = sorted(set(there) - set(publication.files) - {".gitattributes"})
+    if tag in tags and (changed or gone or tags[tag] != info.sha):
+        raise _taken(repository, tag, tags[tag])
+    return Plan(publication, str(info.sha), changed, gone)
+
+
+def _about(api: Any, repository: str) -> Any:
+    """What the Hub says of a repository; None if there is none."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return api.model_info(repository, files_metadata=True)
+    except RepositoryNotFoundError:
+        return None
+
+
+def _settled(
+    api: Any, publication: Publication, commit: str, there: Mapping[str, Any]
+) -> Publication:
+    """The publication with the files that are there, where those hold the same entry."""
+    if MANIFEST not in there or _same(there[MANIFEST], publication.files[MANIFEST]):
+        return publication
+    path = api.hf_hub_download(publication.repository, MANIFEST, revision=commit)
+    content = Path(path).read_bytes()
+    try:
+        stated = parse_manifest(Path(publication.repository), content)
+    except EntryError:
+        return publication
+    complete = all(
+        name in there and there[name].size == kept["size"] for name, kept in stated["files"].items()
+    )
+    if not complete or not _equal(stated, publication.folder.manifest):
+        return publication
+    own = {*publication.folder.manifest["files"], MANIFEST}
+    files: dict[str, bytes] = {
+        name: content for name, content in publication.files.items() if name not in own
+    }
+    # An entry has at most a few hundred small files, and most of them are in the client's cache.
+    for name in stated["files"]:
+        kept = api.hf_hub_download(publication.repository, name, revision=commit)
+        files[name] = Path(kept).read_bytes()
+    sound = all(record(files[name]) == kept for name, kept in stated["files"].items())
+    return replace(publication, files=files | {MANIFEST: content}) if sound else publication
+
+
+def _equal(one: Manifest, other: Manifest) -> bool:
+    """Whether two entries hold the same network, recipe, figures and records."""
+    if one["entry"] != other["entry"] or one.get("providers", {}) != other.get("providers", {}):
+        return False
+    arrays = one.get("arrays"), other.get("arrays")
+    if arrays[0] is None or arrays[0] != arrays[1]:
+        return False
+    return all(one["files"].get(name) == other["files"].get(name) for name in CONTENT)
+
+
+def upload(api: Any, planned: Plan, *, private: bool = False) -> str:
     """Make the repository what it is to be in one commit; nothing if it is that already.
 
     Files that are there and do not belong to the entry any more are deleted in the same commit.
@@ -88,27 +240,20 @@ def upload(api: Any, publication: Publication, *, private: bool = False) -> str:
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    repository = publication.repository
+    repository = planned.publication.repository
+    if planned.head is not None and not planned.changed and not planned.gone:
+        return planned.head
     try:
-        api.create_repo(repository, private=private, exist_ok=True)
-        info = api.model_info(repository, files_metadata=True)
-        there = {item.rfilename: item for item in info.siblings or []}
-        changed = {
-            name: content
-            for name, content in publication.files.items()
-            if name not in there or not _same(there[name], content)
-        }
-        gone = set(there) - set(publication.files) - {".gitattributes"}
-        if not changed and not gone:
-            return str(info.sha)
+        if planned.head is None:
+            api.create_repo(repository, private=private, exist_ok=True)
         done = api.create_commit(
             repository,
             [
-                *(CommitOperationAdd(name, content) for name, content in changed.items()),
-                *(CommitOperationDelete(name) for name in sorted(gone)),
+                *(CommitOperationAdd(name, content) for name, content in planned.changed.items()),
+                *(CommitOperationDelete(name) for name in planned.gone),
             ],
-            commit_message=f"Publish {publication.folder.manifest['entry']}",
-            parent_commit=info.sha,
+            commit_message=f"Publish {planned.publication.folder.manifest['entry']}",
+            parent_commit=planned.head,
         )
         return str(done.oid)
     except Exception as error:
@@ -155,11 +300,14 @@ def publish(
 
     Raises:
         EntryError: An entry cannot be published; nothing was sent.
-        DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit.
+        DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit; in the
+            last case nothing was sent.
     """
     prepared = [prepare(folder, f"{namespace}/{folder.manifest['entry']}") for folder in folders]
     api = api or client()
-    commits = {p.repository: upload(api, p, private=private) for p in prepared}
+    plans = [plan(api, p, tag) for p in prepared]
+    prepared = [planned.publication for planned in plans]
+    commits = {p.publication.repository: upload(api, p, private=private) for p in plans}
     for repository, commit in commits.items():
         _tag(api, repository, tag, commit)
     if collection and prepared:
@@ -178,11 +326,14 @@ def push(
 ) -> str:
     """Publish one entry under any name; returns the commit.
 
+    An entry that is there already, with the same card and plots, is not sent again.
+
     Raises:
         EntryError: The entry cannot be published.
-        DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit.
+        DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit; in the
+            last case nothing was sent.
     """
-    commit = upload(api, prepare(folder, repository), private=private)
+    commit = upload(api, plan(api, prepare(folder, repository), tag), private=private)
     if tag is not None:
         _tag(api, repository, tag, commit)
     return commit
@@ -190,29 +341,42 @@ def push(
 
 def _pin(publication: Publication, commit: str) -> Pin:
     metrics: Mapping[str, Any] = publication.folder.metrics()
-    names = ("relative_l2_error", "parameters", "steps", "wall_time_seconds")
+    figures = {"wall_time_seconds": user_seconds(metrics)} | {
+        name: float(metrics[name])
+        for name in ("relative_l2_error", "parameters", "steps")
+        if name in metrics
+    }
     return {
         "repository": publication.repository,
         "revision": commit,
         "manifest": record(publication.files[MANIFEST])["sha256"],
         "recipe": publication.folder.recipe().to_json(),
-        "figures": {name: float(metrics[name]) for name in names},
+        "figures": figures,
     }
+
+
+def _tags(api: Any, repository: str) -> dict[str, str]:
+    """Commits by tag."""
+    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repository).tags}
+
+
+def _taken(repository: str, tag: str, commit: str) -> DownloadError:
+    return DownloadError(
+        f"the tag {tag!r} of {repository!r} is on commit {commit[:12]}, which holds something "
+        "else than what is published now: a release does not change, so publish under another tag."
+    )
 
 
 def _tag(api: Any, repository: str, tag: str, commit: str) -> None:
     """Put the tag on the commit; a tag stays where it is for ever."""
     try:
-        tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repository).tags}
+        tags = _tags(api, repository)
         if tag not in tags:
             api.create_tag(repository, tag=tag, revision=commit)
     except Exception as error:
         raise _failed(repository, error) from error
     if tags.get(tag, commit) != commit:
-        raise DownloadError(
-            f"the tag {tag!r} of {repository!r} is on commit {tags[tag][:12]} and not on "
-            f"{commit[:12]}: a release does not change, so publish under another tag."
-        )
+        raise _taken(repository, tag, tags[tag])
 
 
 def _collect(api: Any, namespace: str, tag: str, repositories: list[str]) -> None:

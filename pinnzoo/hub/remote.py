@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from pinnzoo import _json
-from pinnzoo.errors import DownloadError, IntegrityError, PinnzooError
+from pinnzoo.errors import (
+    DownloadError,
+    EntryError,
+    FormatVersionError,
+    IntegrityError,
+    PinnzooError,
+)
 from pinnzoo.storage.folder import (
     CONFIG,
     GOLDEN,
@@ -54,8 +60,13 @@ ATTEMPTS = 4
 PAUSE = 0.5
 """Tries of a request, and seconds before the second one; they double."""
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 """Errors of writing, which trying again does not cure."""
+
+OFFLINE = (
+    "the Hub is offline and the cache has no copy, which `pinnzoo download` or `pinnzoo.download` "
+    "brings as long as there is a network"
+)
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.\-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -70,7 +81,8 @@ class Pin(TypedDict):
         revision: The commit, 40 hexadecimal digits.
         manifest: SHA-256 of its `manifest.json`.
         recipe: The content of its `config.json`, which is the recipe.
-        figures: `relative_l2_error`, `parameters`, `steps` and `wall_time_seconds`.
+        figures: `parameters`, `steps`, `wall_time_seconds`, and where there is a reference
+            `relative_l2_error`.
     """
 
     repository: str
@@ -113,15 +125,18 @@ def read_registry(path: Path | None = None) -> Registry:
         path: The registry; by default the one in use.
 
     Raises:
-        IntegrityError: The registry cannot be read.
+        EntryError: The operating system does not let it be read.
+        FormatVersionError: It is of a newer format.
+        IntegrityError: It is damaged.
     """
     path = path or registry_path()
     try:
         return _parse_registry(path, path.stat().st_mtime_ns)
     except OSError as error:
-        raise IntegrityError(
-            f"the registry {str(path)!r} cannot be read ({error.strerror}): reinstall pinnzoo, or "
-            f"set {REGISTRY_VARIABLE} to a registry that `pinnzoo publish` wrote."
+        raise EntryError(
+            f"the registry {str(path)!r} cannot be read ({error.strerror}): get the permission to "
+            f"read it, or set {REGISTRY_VARIABLE} to a registry that `pinnzoo publish` wrote; the "
+            "package's own comes back when pinnzoo is installed again."
         ) from error
 
 
@@ -129,7 +144,15 @@ def read_registry(path: Path | None = None) -> Registry:
 def _parse_registry(path: Path, modified: int) -> Registry:
     del modified
     try:
-        registry: Registry = _json.conform(_json.parse(path.read_bytes()), Registry)
+        data = _json.parse(path.read_bytes())
+        version = data.get("format") if isinstance(data, dict) else None
+        if type(version) is int and version > REGISTRY_FORMAT:
+            raise FormatVersionError(
+                f"the registry {str(path)!r} has format {version}, which is newer than this "
+                f"version of pinnzoo reads: install a newer one, or set {REGISTRY_VARIABLE} to a "
+                f"registry of format {REGISTRY_FORMAT}."
+            )
+        registry: Registry = _json.conform(data, Registry)
         if registry["format"] != REGISTRY_FORMAT:
             raise ValueError(f"it has format {registry['format']}, not {REGISTRY_FORMAT}")
         for name, pin in registry["entries"].items():
@@ -240,8 +263,13 @@ class Remote:
                 reason = _reason(error)
                 if reason is not None:
                     raise self.failed(reason) from error
-                if attempt + 1 == ATTEMPTS or self.local_files_only or _offline():
-                    raise self.failed(_summary(error)) from error
+                if self.local_files_only or _offline():
+                    raise self.failed(f"{OFFLINE} ({_summary(error)})") from error
+                if attempt + 1 == ATTEMPTS:
+                    raise self.failed(
+                        f"{_summary(error)}, and what `pinnzoo download` has not brought before "
+                        "needs the network"
+                    ) from error
             time.sleep(pause)
             pause *= 2
         raise AssertionError  # pragma: no cover
@@ -289,11 +317,15 @@ def _reason(error: Exception) -> str | None:
     if isinstance(error, errors.RevisionNotFoundError):
         return "it has no such revision"
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return "the Hub is offline and the cache has no copy" if _offline() else None
+        return OFFLINE if _offline() else None
     if isinstance(error, errors.EntryNotFoundError):
         return "it lacks a file of the entry"
     if isinstance(error, OSError) and error.errno in DISK:
         return f"the disk cannot be written ({error.strerror})"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return "this process has too many open files"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
     return None
 
 
@@ -376,8 +408,8 @@ def _writing(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DownloadError(
-            f"the cache {str(home)!r} cannot be written ({error.strerror}): make room there, or "
-            f"set {CACHE_VARIABLE} to another folder."
+            f"the cache {str(home)!r} cannot be written or read ({error.strerror}): make room or "
+            f"get the permission there, or set {CACHE_VARIABLE} to another folder."
         ) from error
 
 
@@ -387,7 +419,7 @@ def parse_address(address: str) -> tuple[str, str] | None:
     None for what is no address at all.
 
     Raises:
-        DownloadError: It begins like one and is none.
+        DownloadError: It begins with "hf-hub:" or "hf://", but what follows is no repository.
     """
     prefix = next((p for p in PREFIXES if address.startswith(p)), None)
     if prefix is None:
@@ -413,7 +445,7 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
     last = cache_folder() / "hub" / repository.replace("/", "--") / "refs" / revision
     try:
         if remote.local_files_only or _offline():
-            raise remote.failed("the Hub is offline and the cache has no copy")
+            raise remote.failed(OFFLINE)
         api = client(remote.token, remote.endpoint)
         remote.revision = str(
             remote._retry(lambda: api.repo_info(repository, revision=revision).sha)
@@ -423,7 +455,8 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
         cause = error.__cause__
         if not last.is_file() or (isinstance(cause, Exception) and _reason(cause) is not None):
             raise
-        remote.revision = last.read_text(encoding="ascii").strip()
+        with _writing(last.parent):
+            remote.revision = last.read_text(encoding="ascii", errors="replace").strip()
     if not _COMMIT.fullmatch(remote.revision):
         raise remote.failed("it names no commit")
     with _writing(last.parent):

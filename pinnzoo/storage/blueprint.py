@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pinnzoo.architectures import make_architecture
+from pinnzoo.architectures import find_architecture, is_known, make_architecture
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import check_dtype
@@ -22,21 +22,31 @@ from pinnzoo.storage.metrics import Metrics
 
 @dataclass(frozen=True, eq=False)
 class Blueprint:
-    """What a recipe says about a network before there are weights.
+    """A problem and the structure of a network that solves it, without weights.
 
     Attributes:
         problem: What the network solves.
         graph: Structure of the network.
         state: Shapes and dtypes of its parameters and buffers, without values.
-        values: `(state, points) -> (n, m)`, the field with the problem's ansatz, compiled once.
-        replay: `(state, points) -> (values, residual)`, with the equation's residual too.
     """
 
     problem: Problem
     graph: nnx.GraphDef
     state: nnx.State
-    values: Callable[[nnx.State, Any], Array]
-    replay: Callable[[nnx.State, Any], tuple[Array, Array]]
+
+    @classmethod
+    def of(cls, problem: Problem, model: nnx.Module) -> "Blueprint":
+        """That of a live network."""
+        graph, state = nnx.split(model)
+        return cls(problem, graph, jax.tree.map(_shape, state))
+
+    def values(self, state: nnx.State, points: Any) -> Array:
+        """The field with the problem's ansatz at points `(n, d)`, shape `(n, m)`."""
+        return _values(self.problem, self.graph, state, points)
+
+    def replay(self, state: nnx.State, points: Any) -> tuple[Array, Array]:
+        """`values`, and the residual of the (first) equation at the points, shape `(n,)`."""
+        return _replay(self.problem, self.graph, state, points)
 
     @property
     def parameters(self) -> int:
@@ -71,6 +81,31 @@ class Blueprint:
             )
 
 
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+# Compiled once for each problem object and structure: both are static, compared as objects, so that
+# entries of one kind share their programs and an edited problem is another one.
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _values(problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any) -> Array:
+    return jax.vmap(_function(problem, graph, state))(points)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _replay(
+    problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
+) -> tuple[Array, Array]:
+    u = _function(problem, graph, state)
+    return jax.vmap(lambda z: (u(z), problem.equation(problem.field(u), z)))(points)
+
+
+def _function(problem: Problem, graph: nnx.GraphDef, state: nnx.State) -> Callable[[Any], Array]:
+    return problem.constrain(nnx.merge(graph, state))  # pyright: ignore[reportArgumentType]
+
+
 def _describe(state: nnx.State) -> dict[str, str]:
     return {name: f"{a.dtype}{list(a.shape)}" for name, a in flat_names(state).items()}
 
@@ -102,51 +137,75 @@ def _possible(recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def blueprint(recipe: Recipe) -> Blueprint:
+def pose(recipe: Recipe, problem: Problem | None = None) -> Problem:
+    """The problem of a recipe: the object that is given, or what its name stands for.
+
+    Raises:
+        UnknownNameError: No object is given and the name is not known.
+        RecipeError: The object is not the problem that the recipe names, or the problem cannot
+            have these arguments.
+    """
+    if problem is None:
+        with _possible(recipe):
+            return make_problem(recipe.problem, recipe.problem_arguments)
+    if knows_problem(recipe, problem):
+        return problem
+    stated = {key: problem.arguments.get(key) for key in recipe.problem_arguments}
+    if problem.name != recipe.problem or stated != dict(recipe.problem_arguments):
+        raise RecipeError(
+            f"the problem {problem.name!r} with the arguments {dict(problem.arguments)} was given "
+            f"for a recipe of {recipe.problem!r} with {dict(recipe.problem_arguments)}: name the "
+            "problem in the recipe as it names itself, with no arguments or with its own."
+        )
+    return problem
+
+
+def knows_problem(recipe: Recipe, problem: Problem) -> bool:
+    """Whether the names and arguments of a recipe give this very problem."""
+    try:
+        return make_problem(recipe.problem, recipe.problem_arguments) is problem
+    except PinnzooError:
+        return False
+
+
+def blueprint(
+    recipe: Recipe, problem: Problem | None = None, model: nnx.Module | None = None
+) -> Blueprint:
     """The problem and the structure of the network that a recipe describes; computes no weights.
+
+    Args:
+        recipe: What is described.
+        problem: The problem itself; by default what its name stands for.
+        model: A network whose structure it is; by default what the architecture's name stands
+            for. A name of the package or one that is registered is compared with the network.
 
     Raises:
         UnknownNameError: There is no such problem or architecture.
-        RecipeError: One of them cannot have these arguments.
+        RecipeError: One of them cannot have these arguments, or the network is another one.
         PrecisionError: A float64 recipe while JAX has it switched off.
     """
     check_dtype(recipe.dtype)
-    network = {
-        "problem": recipe.problem,
-        "problem_arguments": dict(recipe.problem_arguments),
-        "architecture": recipe.architecture,
-        "architecture_arguments": dict(recipe.architecture_arguments),
-        "dtype": recipe.dtype,
-    }
+    problem = pose(recipe, problem)
+    if model is not None and not is_known(recipe.architecture):
+        return Blueprint.of(problem, model)
     with _possible(recipe):
-        return _blueprint(json.dumps(network, sort_keys=True))
+        factory = find_architecture(recipe.architecture)
+        arguments = json.dumps(dict(recipe.architecture_arguments), sort_keys=True)
+        plan = _blueprint(problem, factory, recipe.architecture, arguments, recipe.dtype)
+    if model is not None:
+        plan.check(model)
+    return plan
 
 
 @functools.lru_cache(maxsize=64)
-def _blueprint(network: str) -> Blueprint:
-    # Cached by what it depends on, so that entries of one kind share their compiled functions.
-    given = json.loads(network)
-    problem = make_problem(given["problem"], given["problem_arguments"])
-    abstract = nnx.eval_shape(
-        lambda: _architecture(
-            problem, given["architecture"], given["architecture_arguments"], given["dtype"], 0
-        )
-    )
+def _blueprint(
+    problem: Problem, factory: Callable[..., nnx.Module], name: str, arguments: str, dtype: str
+) -> Blueprint:
+    # The factory is part of the key: an architecture that was edited is another one.
+    del factory
+    abstract = nnx.eval_shape(lambda: _architecture(problem, name, json.loads(arguments), dtype, 0))
     graph, state = nnx.split(abstract)
-
-    def function(state: nnx.State) -> Callable[[Any], Array]:
-        return problem.constrain(nnx.merge(graph, state))  # pyright: ignore[reportArgumentType]
-
-    @jax.jit
-    def values(state: nnx.State, points: Any) -> Array:
-        return jax.vmap(function(state))(points)
-
-    @jax.jit
-    def replay(state: nnx.State, points: Any) -> tuple[Array, Array]:
-        u = function(state)
-        return jax.vmap(lambda z: (u(z), problem.equation(problem.field(u), z)))(points)
-
-    return Blueprint(problem, graph, state, values, replay)
+    return Blueprint(problem, graph, state)
 
 
 def _architecture(
@@ -163,7 +222,7 @@ def _architecture(
     )
 
 
-def build(recipe: Recipe) -> tuple[Problem, nnx.Module]:
+def build(recipe: Recipe, problem: Problem | None = None) -> tuple[Problem, nnx.Module]:
     """The problem of a recipe and its network at initialisation.
 
     Raises:
@@ -171,7 +230,8 @@ def build(recipe: Recipe) -> tuple[Problem, nnx.Module]:
         RecipeError: One of them cannot have these arguments.
         PrecisionError: A float64 recipe while JAX has it switched off.
     """
-    problem = blueprint(recipe).problem
+    check_dtype(recipe.dtype)
+    problem = pose(recipe, problem)
     with _possible(recipe):
         model = _architecture(
             problem, recipe.architecture, recipe.architecture_arguments, recipe.dtype, recipe.seed

@@ -4,16 +4,18 @@ Imports no JAX. Every file is compared with the size and the SHA-256 that the ma
 before anything in it is interpreted, and nothing is ever unpickled or executed.
 """
 
+import errno
 import hashlib
+import itertools
 import json
 import os
 import re
+import secrets
 import stat
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pinnzoo import _json
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
@@ -24,7 +26,11 @@ from pinnzoo.storage.metrics import from_json as metrics_from_json
 if TYPE_CHECKING:
     import numpy as np
 
-FOLDER_FORMAT = 1
+FOLDER_FORMAT = 2
+"""Version of the layout that is written; all from 1 to this one are read.
+
+Format 2 adds `providers` and `arrays` to the manifest, and an entry may lack kernels.
+"""
 
 MANIFEST, CONFIG, METRICS = "manifest.json", "config.json", "metrics.json"
 GOLDEN, HISTORY, NTK = "golden.npz", "history.npz", "ntk.npz"
@@ -32,18 +38,24 @@ SAFETENSORS = "model.safetensors"
 PARAMS, SNAPSHOTS = "params", "snapshots"
 
 FILES = (CONFIG, METRICS, GOLDEN, HISTORY, NTK, SAFETENSORS)
+OPTIONAL = (NTK,)
+"""What an entry may lack, since it can be computed from the rest."""
+
 TREES = (PARAMS, SNAPSHOTS)
 CARD, PLOTS = "README.md", "plots"
 """Made from the entry afterwards; neither is part of it, and neither is read."""
 
-STRANGERS = (".git", ".gitattributes", ".cache")
-"""What git and the Hub's client put into a folder; ignored."""
+_JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+", re.IGNORECASE)
+"""What file managers and network disks put into any folder."""
 
 MAX_JSON = 1 << 20
 MAX_FILE = 1 << 26
 MAX_FILES = 1000
 MAX_UNPACKED = 1 << 29
 """Bytes of one JSON file, of any file, and of all arrays in one npz file; number of files."""
+
+MIN_PLACE = 6
+"""Letters of a path that is looked for in files which are no text."""
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -66,6 +78,9 @@ class Manifest(TypedDict):
         command: How the entry was made.
         versions: Python, pinnzoo and the libraries that it was made with.
         files: Every other file of the entry, by its path in the folder.
+        providers: Who provides the problem and the architecture, where that is not the package.
+        arrays: SHA-256 of the arrays in each of `TREES`. Orbax names its files anew whenever it
+            writes them, so that equal arrays are in files of other names.
     """
 
     format: int
@@ -74,6 +89,8 @@ class Manifest(TypedDict):
     command: str
     versions: dict[str, str]
     files: dict[str, FileRecord]
+    providers: NotRequired[dict[str, str]]
+    arrays: NotRequired[dict[str, str]]
 
 
 def record(content: bytes) -> FileRecord:
@@ -92,7 +109,10 @@ Fetch = Callable[[Iterable[str]], None]
 
 @dataclass(frozen=True)
 class EntryFolder:
-    """A folder whose manifest is sound and lists exactly the files that are there.
+    """A folder whose manifest is sound, and which has all files that the manifest lists.
+
+    Other files may lie beside them, such as pictures, notes, or what file managers and editors
+    leave behind. They are no part of the entry and are never read.
 
     Attributes:
         path: The folder.
@@ -106,33 +126,28 @@ class EntryFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, fetch: Fetch | None = None) -> "EntryFolder":
-        """Read the manifest and compare it with the list of files; no other file is read.
+        """Read the manifest, and look whether its files are there; no other file is read.
 
         Args:
             path: The folder.
             fetch: How to bring files of the manifest that are missing, once they are read.
 
         Raises:
-            EntryError: There is no such folder, or it is not one of an entry.
+            EntryError: There is no such folder, it is not one of an entry, or it cannot be read.
             FormatVersionError: Written in another format.
-            IntegrityError: The manifest is damaged, a file is missing, of another size, or there
-                is one too many.
+            IntegrityError: The manifest is damaged, or a file is missing or of another size.
         """
-        folder = Path(path).expanduser()
-        if not folder.is_dir():
+        folder = folder_path(path)
+        if not stat.S_ISDIR(_mode(folder)):
             raise EntryError(f"there is no folder {str(folder)!r}: give the folder of an entry.")
         manifest = _read_manifest(folder)
-        present = _list_files(folder)
-        stated = manifest["files"]
-        for name in sorted({*present, *stated}):
-            if name not in stated:
-                raise _damaged(folder, name, "is not in the manifest")
-            if fetch is None and name not in present:
+        for name, stated in sorted(manifest["files"].items()) if fetch is None else ():
+            size = _size(folder, name)
+            if size is None:
                 raise _damaged(folder, name, "is missing")
-            if fetch is None and present[name] != stated[name]["size"]:
-                raise _damaged(
-                    folder, name, f"has {present[name]} bytes, not {stated[name]['size']}"
-                )
+            if size != stated["size"]:
+                content = _read(folder, name, 2 * stated["size"] + MAX_JSON)
+                raise _changed(folder, name, content, stated)
         return cls(folder, manifest, fetch)
 
     def require(self, names: Iterable[str]) -> None:
@@ -149,8 +164,12 @@ class EntryFolder:
     def read(self, name: str) -> bytes:
         """The content of a file of the manifest.
 
+        What is checked are the bytes that are returned, whatever the path leads to and whoever
+        changes the file meanwhile.
+
         Raises:
             IntegrityError: It is not what the manifest says.
+            EntryError: The operating system does not let it be read.
         """
         expected = self.manifest["files"][name]
         self.require([name])
@@ -159,8 +178,26 @@ class EntryFolder:
             self.fetch([name])
             content = _read(self.path, name, expected["size"])
         if record(content) != expected:
-            raise _damaged(self.path, name, "has another SHA-256 than the manifest states")
+            raise _changed(self.path, name, content, expected)
         return content
+
+    def tree(self, name: str) -> dict[str, bytes]:
+        """The content of all files below the folder `name`, by their paths in it.
+
+        Raises:
+            IntegrityError: One is not what the manifest says.
+            EntryError: The operating system does not let one be read.
+        """
+        names = [n for n in self.manifest["files"] if n.startswith(f"{name}/")]
+        self.require(names)
+        return {n.removeprefix(f"{name}/"): self.read(n) for n in names}
+
+    def strays(self) -> list[str]:
+        """Files in the folder that are no part of the entry, at most `MAX_FILES` of them.
+
+        The entry's card and plots are not among them. No file is read.
+        """
+        return list(itertools.islice(_strays(self.path, self.manifest["files"]), MAX_FILES))
 
     def verify(self, tree: str | None = None) -> None:
         """Compare every file, or those below the folder `tree`, with the manifest.
@@ -220,14 +257,71 @@ def write_file(path: Path, content: bytes, scratch: Path | None = None) -> None:
     scratch = scratch or path.parent
     for folder in (path.parent, scratch):
         folder.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=scratch, prefix=f".{path.name}.")
+    # Not tempfile, whose files nobody else on this machine may read.
+    temporary = scratch / f".{secrets.token_hex(8)}.unfinished"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def folder_path(given: str | os.PathLike[str]) -> Path:
+    """A path as it was given, with "~" replaced.
+
+    Raises:
+        EntryError: No file can have this path.
+    """
+    # Not Path.expanduser, for which "./~x" is "~x".
+    text = os.path.expanduser(os.fspath(given))
+    try:
+        os.fsencode(text)
+    except UnicodeError as error:
+        raise EntryError(
+            f"the path {str(given)[:200]!r} was given, which cannot exist ({error}): give another."
+        ) from error
+    if text.startswith("~") and isinstance(given, str):
+        raise EntryError(
+            f"the path {str(given)[:200]!r} was given, which cannot exist since there is no user "
+            "of that name: give another, or write ./~ for a folder of this name."
+        )
+    path = Path(text)
+    if "\0" in str(path):
+        raise EntryError(
+            f"the path {str(given)[:200]!r} was given, which holds a null character: give another."
+        )
+    return path
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether a folder claims to be that of an entry.
+
+    Raises:
+        EntryError: The operating system does not let that be seen.
+    """
+    return stat.S_ISREG(_mode(folder / MANIFEST))
+
+
+def holds_pictures_alone(folder: Path) -> bool:
+    """Whether a folder has nothing but PNG pictures in it, such as those of `pinnzoo plot`."""
+    found = list(itertools.islice(_strays(folder, ()), MAX_FILES + 1))
+    real = [name for name in found if not _JUNK.fullmatch(name.rsplit("/", 1)[-1])]
+    return 0 < len(real) <= MAX_FILES and all(name.endswith(".png") for name in real)
+
+
+def names_place(content: bytes, place: str | os.PathLike[str]) -> bool:
+    """Whether bytes name a folder of this machine, as a whole path or as the beginning of one.
+
+    Short paths such as "/a" occur in compressed bytes by chance, and are looked for in text only.
+    """
+    text = os.fsencode(place).rstrip(b"/")
+    if len(text) < 2 or text not in content:
+        return False
+    if len(text) < MIN_PLACE and b"\0" in content:
+        return False
+    return re.search(rb"(?<![\w.\-])" + re.escape(text) + rb"(?![\w.\-])", content) is not None
 
 
 def _damaged(folder: Path, name: str, what: str) -> IntegrityError:
@@ -236,40 +330,112 @@ def _damaged(folder: Path, name: str, what: str) -> IntegrityError:
     )
 
 
-def _read(folder: Path, name: str, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of a regular file."""
-    path = folder / name
+def _changed(folder: Path, name: str, content: bytes, stated: FileRecord) -> IntegrityError:
+    """The error for bytes that differ from the manifest, with the cause where it can be seen."""
+    if len(content) > stated["size"] and record(content.replace(b"\r\n", b"\n")) == stated:
+        return IntegrityError(
+            f"git changed the line endings of {name!r} of the entry in {str(folder)!r} to those of "
+            "Windows: run `git config core.autocrlf false`, delete the folder and bring it back "
+            "with `git checkout`, or write `* -text` into the file .gitattributes of the "
+            "repository."
+        )
+    if len(content) > stated["size"]:
+        return _damaged(folder, name, f"has more bytes than the {stated['size']} of the manifest")
+    if len(content) < stated["size"]:
+        return _damaged(folder, name, f"has {len(content)} bytes, not {stated['size']}")
+    return _damaged(folder, name, "has another SHA-256 than the manifest states")
+
+
+def unreadable(folder: Path, name: str, error: BaseException) -> EntryError:
+    """The error where the system or a library refuses, which says nothing about the entry."""
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    kind = type(error).__name__
+    what = f"{kind}: {reason}" if reason else kind
+    if isinstance(error, MemoryError):
+        advice = "free some memory"
+    elif isinstance(error, ImportError):
+        advice = "install what is missing"
+    elif getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        advice = "close other files, or raise the limit of open files (`ulimit -n`)"
+    elif isinstance(error, PermissionError):
+        advice = "get the permission to read it"
+    else:
+        advice = "see to what is named there"
+    return EntryError(
+        f"{name!r} of the entry in {str(folder)!r} cannot be read here ({what}), which says "
+        f"nothing about the entry itself: {advice}, then load it again."
+    )
+
+
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+"""Errors of the operating system that mean: there is no such file."""
+
+
+def _mode(path: Path) -> int:
+    """Kind of what a path leads to; 0 for nothing.
+
+    Raises:
+        EntryError: The operating system does not let that be seen.
+    """
     try:
-        # Opened without following links, since the list of files was made a moment ago.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(limit + 1)
+        return path.stat().st_mode
+    except ValueError:
+        return 0
     except OSError as error:
-        raise _damaged(folder, name, f"cannot be read ({error.strerror})") from error
+        if error.errno in ABSENT:
+            return 0
+        raise EntryError(
+            f"{str(path)!r} cannot be read ({error.strerror}): get the permission to read it, or "
+            "give another path."
+        ) from error
+
+
+def _read(folder: Path, name: str, limit: int) -> bytes:
+    """At most `limit` + 1 bytes of a regular file, or of the one that a link leads to."""
+    # A pipe would be waited for without NONBLOCK.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(folder / name, flags)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _damaged(folder, name, "is a folder or a device")
+            return file.read(limit + 1)
+    except (OSError, MemoryError) as error:
+        code = getattr(error, "errno", None)
+        if code == errno.EISDIR:
+            raise _damaged(folder, name, "is a folder or a device") from error
+        if code in ABSENT:
+            raise _damaged(folder, name, "is missing") from error
+        raise unreadable(folder, name, error) from error
 
 
 def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    if path.is_symlink():
-        raise _damaged(folder, MANIFEST, "is a link")
-    if not path.is_file():
+    if not has_manifest(folder):
         raise EntryError(
             f"the folder {str(folder)!r} holds no {MANIFEST}, so it is not that of an entry: give "
             "a folder that `entry.save` wrote."
         )
-    content = _read(folder, MANIFEST, MAX_JSON)
+    return parse_manifest(folder, _read(folder, MANIFEST, MAX_JSON))
+
+
+def parse_manifest(folder: Path, content: bytes) -> Manifest:
+    """A manifest from its bytes, with everything that it states looked at.
+
+    Args:
+        folder: Where it is from, for the message.
+        content: The bytes.
+
+    Raises:
+        FormatVersionError: It is of another format.
+        IntegrityError: It is damaged.
+    """
     if len(content) > MAX_JSON:
         raise _damaged(folder, MANIFEST, f"has more than {MAX_JSON} bytes")
     try:
         data = _json.parse(content)
     except ValueError as error:
         raise _damaged(folder, MANIFEST, f"is not JSON ({error})") from error
-    version = data.get("format") if isinstance(data, dict) else None
-    if isinstance(version, int) and version != FOLDER_FORMAT:
-        raise FormatVersionError(
-            f"the entry in {str(folder)!r} has format {version!r}: this version of pinnzoo reads "
-            f"format {FOLDER_FORMAT}, so use the version that wrote it."
-        )
+    _check_format(folder, data)
     try:
         manifest: Manifest = _json.conform(data, Manifest)
     except ValueError as error:
@@ -282,12 +448,31 @@ def _read_manifest(folder: Path) -> Manifest:
             raise _damaged(
                 folder, MANIFEST, f"states an impossible size or SHA-256 of {name[:120]!r}"
             )
-    lacking = [name for name in FILES if name not in manifest["files"]] + [
+    lacking = [name for name in FILES if name not in {*manifest["files"], *OPTIONAL}] + [
         tree for tree in TREES if not any(n.startswith(f"{tree}/") for n in manifest["files"])
     ]
     if lacking:
         raise _damaged(folder, MANIFEST, f"does not list {', '.join(lacking)}")
     return manifest
+
+
+def _check_format(folder: Path, data: Any) -> None:
+    version = data.get("format") if isinstance(data, dict) else None
+    if type(version) is not int or 1 <= version <= FOLDER_FORMAT:
+        return
+    if version < 1:
+        raise FormatVersionError(
+            f"the entry in {str(folder)!r} has format {version!r}, which never was: this version "
+            f"of pinnzoo reads format 1 to format {FOLDER_FORMAT}."
+        )
+    versions = data.get("versions")
+    maker = versions.get("pinnzoo") if isinstance(versions, dict) else None
+    known = isinstance(maker, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9a-z]{1,9}){1,5}", maker)
+    advice = f"pinnzoo {maker} or a newer one" if known else "a newer version of pinnzoo"
+    raise FormatVersionError(
+        f"the entry in {str(folder)!r} has format {version!r}, which is newer than this version of "
+        f"pinnzoo: it reads format 1 to format {FOLDER_FORMAT}, so install {advice}."
+    )
 
 
 def _is_allowed(name: str) -> bool:
@@ -302,39 +487,52 @@ def _is_allowed(name: str) -> bool:
     return name in FILES if len(parts) == 1 else parts[0] in TREES
 
 
-def _list_files(folder: Path) -> dict[str, int]:
-    """Sizes of all files below `folder` that its manifest must list, by path.
+def _size(folder: Path, name: str) -> int | None:
+    """Bytes of a file, or of what a link leads to; None where there is none.
+
+    Links are followed, since the Hub's client lays a snapshot out as links into its cache; the
+    bytes are compared with the manifest in any case.
 
     Raises:
-        IntegrityError: There is a link, or something that is neither file nor folder.
+        EntryError: The operating system does not tell.
+        IntegrityError: It is no file.
     """
-    sizes: dict[str, int] = {}
+    try:
+        status = (folder / name).stat()
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise unreadable(folder, name, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _damaged(folder, name, "is a folder or a device")
+    return status.st_size
+
+
+def _strays(folder: Path, listed: Container[str]) -> Iterator[str]:
+    """Paths below `folder` that are neither listed nor manifest, card or plots; folders end in /.
+
+    Does not go into folders in which no file is listed.
+    """
     pending = [""]
     while pending:
         below = pending.pop()
         try:
             found = sorted(os.scandir(folder / below), key=lambda item: item.name)
-            for item in found:
-                name = f"{below}{item.name}"
-                if name in STRANGERS:
-                    continue
-                status = item.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode) and (below or item.name in (*TREES, PLOTS)):
+        except OSError:
+            continue
+        for item in found:
+            name = f"{below}{item.name}"
+            if listed and (name in (MANIFEST, CARD) or (below == f"{PLOTS}/")):
+                continue
+            if name in listed:
+                continue
+            if item.is_dir(follow_symlinks=False):
+                if name == PLOTS or below or name in TREES:
                     pending.append(f"{name}/")
-                elif not stat.S_ISREG(status.st_mode):
-                    raise _damaged(folder, name, "is a link, a foreign folder or a device")
-                elif name not in (MANIFEST, CARD) and not _is_plot(name):
-                    sizes[name] = status.st_size
-                if len(sizes) + len(pending) > MAX_FILES:
-                    raise _damaged(folder, name, f"is one of more than {MAX_FILES} files")
-        except OSError as error:
-            raise _damaged(folder, below or ".", f"cannot be read ({error.strerror})") from error
-    return sizes
-
-
-def _is_plot(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 2 and parts[0] == PLOTS and parts[1].endswith(".png")
+                else:
+                    yield f"{name}/"
+            else:
+                yield name
 
 
 def pack(arrays: "dict[str, np.ndarray]") -> bytes:
@@ -366,6 +564,8 @@ def _unpack(content: bytes, folder: Path, name: str) -> "dict[str, np.ndarray]":
                 if suffix != ".npy" or key in arrays:
                     raise ValueError(f"it holds {member.filename[:80]!r}, which is no new array")
                 arrays[key] = _array(archive.read(member))
+    except (MemoryError, ImportError) as error:
+        raise unreadable(folder, name, error) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise _damaged(folder, name, f"cannot be unpacked ({reason})") from error
@@ -373,7 +573,12 @@ def _unpack(content: bytes, folder: Path, name: str) -> "dict[str, np.ndarray]":
 
 
 def _array(content: bytes) -> "np.ndarray":
-    """One array of an npz file; its header is read by NumPy as a literal, not as code."""
+    """One array of an npz file; its header is read by NumPy as a literal, not as code.
+
+    `numpy.load(allow_pickle=False)` would do nearly the same in a line. However, it allocates what
+    the header promises before it looks how many bytes follow, takes dates and structured arrays,
+    and ignores bytes behind the array.
+    """
     import io
 
     import numpy as np

@@ -87,13 +87,19 @@ def check_history(history: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return columns
 
 
-def check_ntk(ntk: "NTKSnapshots", problem: Problem, metrics: Metrics) -> None:
+def check_ntk(ntk: "NTKSnapshots | None", problem: Problem, metrics: Metrics) -> None:
     """Raise unless the kernels are of this problem and of the points that the metrics state.
 
     Raises:
         IntegrityError: They are not.
     """
-    stated = metrics["ntk"]["points"]
+    stated = metrics.get("ntk", {}).get("points")
+    if ntk is None:
+        if stated is not None:
+            raise IntegrityError(
+                "metrics of a neural tangent kernel were given without the kernels: give both."
+            )
+        return
     counts = {name: len(points) for name, points in ntk.terms.items()}
     terms = set(problem.terms)
     if counts != stated or set(counts) != terms or ntk.points.shape[1] != problem.d:
@@ -110,7 +116,7 @@ class Records:
     def __init__(
         self,
         history: Callable[[], dict[str, np.ndarray]],
-        ntk: Callable[[], "NTKSnapshots"],
+        ntk: Callable[[], "NTKSnapshots | None"],
         snapshots: Callable[[], Snapshots],
     ):
         """Keep the functions that read the parts."""
@@ -122,7 +128,7 @@ class Records:
         return self._history()
 
     @functools.cached_property
-    def ntk(self) -> "NTKSnapshots":
+    def ntk(self) -> "NTKSnapshots | None":
         """See `Entry.ntk`."""
         return self._ntk()
 

@@ -1,17 +1,24 @@
 """Entries on disk: the only module that knows orbax.
 
-`save_entry` writes a folder that appears in one move, `load_entry` reads one that it did not
-write with equal suspicion: hashes first, then names, shapes and dtypes, then golden values.
+`save` writes a folder that appears in one move. `load` reads one that somebody else wrote: it
+compares hashes first, then names, shapes and dtypes, then golden values. `check_writable` says
+before any work whether `save` will find a place.
+
+Orbax reads and writes in a temporary folder, never in the entry's own. What it reads are therefore
+the bytes that were compared with the manifest, whatever happens to the files meanwhile; and the
+entry's folder may have any path, such as one with a backslash, which orbax takes for "/".
 """
 
 import contextlib
 import functools
+import hashlib
 import os
 import platform
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,10 +30,13 @@ from flax import nnx
 from jaxtyping import Float
 from orbax.checkpoint import v1 as ocp
 
+from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.domains import sample
-from pinnzoo.errors import EntryError, IntegrityError, PinnzooError
-from pinnzoo.precision import require_x64
+from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, UnknownNameError
+from pinnzoo.pdes import PROBLEMS, Problem
+from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
+from pinnzoo.registry import provider
 from pinnzoo.storage import metrics as metrics_file
 from pinnzoo.storage.blueprint import (
     Blueprint,
@@ -50,9 +60,14 @@ from pinnzoo.storage.folder import (
     SNAPSHOTS,
     EntryFolder,
     FileRecord,
+    folder_path,
+    has_manifest,
+    holds_pictures_alone,
     manifest_json,
+    names_place,
     pack,
     record,
+    unreadable,
 )
 from pinnzoo.storage.metrics import Metrics
 from pinnzoo.storage.records import (
@@ -74,6 +89,9 @@ library versions differ by rounding, wrong weights or wrong code by far more."""
 
 MAX_SNAPSHOTS = 1000
 
+PROBE = 1 << 16
+"""Bytes that are written to see whether a disk takes them."""
+
 LIBRARIES = ("pinnzoo", "jax", "jaxlib", "flax", "orbax-checkpoint", "numpy")
 """Whose versions the manifest records."""
 
@@ -87,27 +105,40 @@ class Parts:
         state: Parameters and buffers of the network.
         metrics: The figures.
         records: The heavy parts.
+        blueprint: The problem, and the structure of the network.
+        providers: Who provides problem and architecture, by "problem" and "architecture", where
+            that cannot be seen from the objects.
     """
 
     recipe: Recipe
     state: nnx.State
     metrics: Metrics
     records: Records
+    blueprint: Blueprint
+    providers: Mapping[str, str] = field(default_factory=dict)
 
 
 # Reading.
 
 
-def load(folder: EntryFolder, *, verify: Literal["read", "all"] = "read") -> Parts:
+def load(
+    folder: EntryFolder,
+    *,
+    verify: Literal["read", "all"] = "read",
+    problem: Problem | None = None,
+    model: nnx.Module | None = None,
+) -> Parts:
     """The parts of the entry in a folder.
 
     Args:
         folder: The folder.
         verify: "read" checks every file before it is read, and reads history, kernels and
             snapshots when they are first touched; "all" reads and checks everything now.
+        problem: The problem, where its name is not known here.
+        model: A network of the entry's structure, where its architecture is not known here.
 
     Raises:
-        EntryError: `verify` is neither.
+        EntryError: `verify` is neither, or this machine does not let the entry be read.
         FormatVersionError: Recipe or metrics are of another format.
         IntegrityError: Something in the folder is not what it should be.
         UnknownNameError: It needs a problem or an architecture that does not exist.
@@ -117,13 +148,14 @@ def load(folder: EntryFolder, *, verify: Literal["read", "all"] = "read") -> Par
     if verify not in ("read", "all"):
         raise EntryError(f"verify={verify!r} was given: allowed are 'read' and 'all'.")
     recipe = folder.recipe()
-    if recipe.dtype == "float64":
-        require_x64(f"the entry {recipe.name}, whose parameters are float64,")
+    full_precision(recipe.dtype, f"the entry {recipe.name}, whose parameters are float64,")
+    require_device()
     metrics = folder.metrics()
-    plan = blueprint(recipe)
+    plan = _plan(folder, recipe, problem, model)
     plan.check_metrics(metrics, recipe)
     state = _load_state(folder, plan)
-    _check_golden(folder, plan, state)
+    with _computing(folder):
+        _check_golden(folder, plan, state)
     theta = flat_parameters(state)
     records = Records(
         functools.partial(_load_history, folder),
@@ -134,7 +166,46 @@ def load(folder: EntryFolder, *, verify: Literal["read", "all"] = "read") -> Par
         folder.verify()
         check_records(records, plan.problem, metrics, theta)
         _check_safetensors(folder, state)
-    return Parts(recipe, state, metrics, records)
+    return Parts(recipe, state, metrics, records, plan, folder.manifest.get("providers", {}))
+
+
+def unknown_provider_message(kind: str, name: str, providers: Mapping[str, str]) -> str:
+    """What to do about a problem or an architecture that is not known here, in one sentence.
+
+    Args:
+        kind: "problem" or "architecture".
+        name: The name that is not known.
+        providers: Who provides what, as the entry's manifest says.
+
+    Example:
+        >>> unknown_provider_message("problem", "fisher", {"problem": "fisher.py"})
+        "unknown problem 'fisher': the entry says that fisher.py provides it, so install or ..."
+    """
+    argument = {"architecture": "model"}.get(kind, kind)
+    maker = "".join(c for c in providers.get(kind, "") if c.isprintable())[:100]
+    where = (
+        f"the entry says that {maker} provides it, so install or import that"
+        if maker
+        else "neither pinnzoo nor anything that is registered here has it, so import its module"
+    )
+    return (
+        f"unknown {kind} {name!r}: {where} and call pinnzoo.register_{kind}, or pass "
+        f"{argument}=... to pinnzoo.load."
+    )
+
+
+def _plan(
+    folder: EntryFolder, recipe: Recipe, problem: Problem | None, model: nnx.Module | None
+) -> Blueprint:
+    """The blueprint of an entry; who provides what is not known here is said."""
+    try:
+        return blueprint(recipe, problem, model)
+    except UnknownNameError as error:
+        for kind, name in (("problem", recipe.problem), ("architecture", recipe.architecture)):
+            if str(error).startswith(f"unknown {kind} {name!r}"):
+                providers = folder.manifest.get("providers", {})
+                raise UnknownNameError(unknown_provider_message(kind, name, providers)) from error
+        raise
 
 
 def _load_history(folder: EntryFolder) -> dict[str, np.ndarray]:
@@ -142,11 +213,13 @@ def _load_history(folder: EntryFolder) -> dict[str, np.ndarray]:
         return check_history(folder.arrays(HISTORY))
 
 
-def _load_ntk(folder: EntryFolder, plan: Blueprint, metrics: Metrics) -> "NTKSnapshots":
-    # SciPy, which the diagnostics need, takes a while to import and most loads do not touch this.
-    from pinnzoo.diagnostics.ntk import NTKSnapshots
-
+def _load_ntk(folder: EntryFolder, plan: Blueprint, metrics: Metrics) -> "NTKSnapshots | None":
+    if NTK not in folder.manifest["files"]:
+        return None
     with _refusing(folder, NTK):
+        # SciPy, which the diagnostics need, takes a while to import; most loads do not touch this.
+        from pinnzoo.diagnostics.ntk import NTKSnapshots
+
         ntk = NTKSnapshots.from_arrays(folder.arrays(NTK))
         check_ntk(ntk, plan.problem, metrics)
         return ntk
@@ -156,27 +229,30 @@ def _load_snapshots(
     folder: EntryFolder, plan: Blueprint, theta: Float[np.ndarray, " p"]
 ) -> Snapshots:
     params = nnx.filter_state(plan.state, nnx.Param)
-    shapes = _stored_shapes(folder, SNAPSHOTS)
-    steps = shapes.get("steps", ((0,), ""))[0]
-    if len(steps) != 1 or not 0 < steps[0] <= MAX_SNAPSHOTS:
-        raise IntegrityError(
-            f"the entry in {str(folder.path)!r} is damaged: {SNAPSHOTS!r} has steps of shape "
-            f"{steps}, not 1 to {MAX_SNAPSHOTS} of them; download or train it again."
-        )
-    # The last snapshot is the network, which most entries do not hold a second time.
-    before = (steps[0] - 1,)
-    lengths = {shape[:1] for path, (shape, _) in shapes.items() if path != "steps"}
-    rows = before if lengths == {before} else steps
-    stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*rows, *a.shape), a.dtype), params)
-    target = {
-        "steps": jax.ShapeDtypeStruct(steps, np.int32),
-        "params": nnx.to_pure_dict(stacked),
-    }
-    loaded = _load_tree(folder, SNAPSHOTS, target)
+
+    def expect(shapes: Shapes) -> dict[str, Any]:
+        steps = shapes.get("steps", ((0,), ""))[0]
+        if len(steps) != 1 or not 0 < steps[0] <= MAX_SNAPSHOTS:
+            raise IntegrityError(
+                f"the entry in {str(folder.path)!r} is damaged: {SNAPSHOTS!r} has steps of shape "
+                f"{steps}, not 1 to {MAX_SNAPSHOTS} of them; download or train it again."
+            )
+        # The last snapshot is the network, which most entries do not hold a second time.
+        before = (steps[0] - 1,)
+        lengths = {shape[:1] for path, (shape, _) in shapes.items() if path != "steps"}
+        rows = before if lengths == {before} else steps
+        stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*rows, *a.shape), a.dtype), params)
+        return {
+            "steps": jax.ShapeDtypeStruct(steps, np.int32),
+            "params": nnx.to_pure_dict(stacked),
+        }
+
+    loaded = _load_tree(folder, SNAPSHOTS, expect)
     with _refusing(folder, SNAPSHOTS):
+        stacked = jax.tree.map(lambda a: a, params)
         nnx.replace_by_pure_dict(stacked, loaded["params"])
         thetas = unstack_parameters(stacked)
-        if rows == before:
+        if len(thetas) < len(loaded["steps"]):
             thetas = np.concatenate([thetas, theta[None]])
         snapshots = Snapshots(np.asarray(loaded["steps"]), thetas)
         check_snapshots(snapshots, theta)
@@ -185,23 +261,69 @@ def _load_snapshots(
 
 @contextlib.contextmanager
 def _refusing(folder: EntryFolder, name: str) -> Iterator[None]:
-    """Whatever a library stumbles over in a file is damage of that file."""
+    """Tell what is wrong with the content of a file from what is wrong with this machine.
+
+    The bytes are those of the manifest by then. What a library cannot make sense of breaks the
+    format of the file; what the operating system refuses, or a library that is missing, says
+    nothing about the file.
+
+    Raises:
+        EntryError: This machine is at fault.
+        IntegrityError: The file is.
+    """
+    try:
+        yield
+    except PinnzooError:
+        raise
+    except (OSError, MemoryError, ImportError) as error:
+        raise unreadable(folder.path, name, error) from error
+    except Exception as error:
+        cause = _fault_of_orbax() if name in (PARAMS, SNAPSHOTS) else None
+        if cause is not None:
+            raise unreadable(folder.path, name, cause) from error
+        raise IntegrityError(
+            f"the entry in {str(folder.path)!r} is damaged: {name!r} has the bytes of the manifest "
+            f"but cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
+            "download or train it again."
+        ) from error
+
+
+def _fault_of_orbax() -> Exception | None:
+    """What stands in the way of writing and reading any arrays here; None for nothing.
+
+    Orbax and what it is built on give one kind of error for files that make no sense, too many open
+    files, missing threads, and a full disk. The difference is whether sound files are read.
+    """
+    tree = {"a": np.arange(3.0)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="pinnzoo.") as scratch:
+            ocp.save(str(Path(scratch, "tree")), tree)
+            read = ocp.load(str(Path(scratch, "tree")), tree)
+            np.testing.assert_array_equal(read["a"], tree["a"])
+    except Exception as error:
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def _computing(folder: EntryFolder) -> Iterator[None]:
+    """Name what keeps a network from being computed, such as a device without free memory."""
     try:
         yield
     except PinnzooError:
         raise
     except Exception as error:
-        raise IntegrityError(
-            f"the entry in {str(folder.path)!r} is damaged: {name!r} cannot be read "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); download or train it "
-            "again."
+        raise EntryError(
+            f"the network of the entry in {str(folder.path)!r} was read but cannot be computed "
+            f"here ({type(error).__name__}: {' '.join(str(error).split())[:200]}): see to the "
+            "memory and the device, or to the code of the problem if it is your own."
         ) from error
 
 
 def _load_state(folder: EntryFolder, plan: Blueprint) -> nnx.State:
     """Parameters and buffers of the network, all of them finite."""
     state = jax.tree.map(lambda a: a, plan.state)
-    loaded = _load_tree(folder, PARAMS, nnx.to_pure_dict(state))
+    loaded = _load_tree(folder, PARAMS, lambda _: nnx.to_pure_dict(state))
     with _refusing(folder, PARAMS):
         nnx.replace_by_pure_dict(state, loaded)
         for name, leaf in flat_names(state).items():
@@ -210,39 +332,64 @@ def _load_state(folder: EntryFolder, plan: Blueprint) -> nnx.State:
                     f"the entry in {str(folder.path)!r} is damaged: {name} in {PARAMS!r} holds NaN "
                     "or infinity; download or train it again."
                 )
-    return state
+    with _computing(folder):
+        # Here and not in orbax, so that the device and the precision are those of the caller.
+        return jax.tree.map(jnp.asarray, state)
 
 
-def _load_tree(folder: EntryFolder, name: str, target: Mapping[Any, Any]) -> dict[str, Any]:
-    """An orbax folder in the structure of `target`, once its files and its dtypes are known.
+Shapes = dict[str, tuple[tuple[int, ...], str]]
+"""Shape and dtype of arrays, by dotted path."""
 
-    Orbax by itself does not see flipped bits, converts dtypes without a word, and wants the devices
-    that the file was written from unless the target names others.
+
+def _load_tree(
+    folder: EntryFolder, name: str, expect: Callable[[Shapes], Mapping[Any, Any]]
+) -> dict[str, Any]:
+    """The NumPy arrays of an orbax folder, once its files and its dtypes are known.
+
+    Orbax by itself does not see flipped bits and converts dtypes without a word. It restores in
+    threads of its own, in which a precision or a device that the caller has set by a context
+    manager does not hold; NumPy arrays do not depend on either.
+
+    Args:
+        folder: The entry.
+        name: Which of `TREES`.
+        expect: What should be there, as a tree of shapes and dtypes, for what is there.
     """
-    stored, expected = _stored_shapes(folder, name), _shapes(target)
-    for path in sorted({*stored, *expected}):
-        if stored.get(path) != expected.get(path):
-            raise IntegrityError(
-                f"the entry in {str(folder.path)!r} is damaged: {path} in {name!r} is "
-                f"{_words(stored.get(path))}, but by its recipe it is "
-                f"{_words(expected.get(path))}; download or train it again."
-            )
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    placed = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), dict(target)
-    )
-    with _refusing(folder, name):
-        return ocp.load(str(folder.path.resolve() / name), placed)
+    with _staged(folder, name) as path:
+        with _refusing(folder, name):
+            stored = _shapes(ocp.metadata(str(path)).metadata)
+        target = dict(expect(stored))
+        expected = _shapes(target)
+        for part in sorted({*stored, *expected}):
+            if stored.get(part) != expected.get(part):
+                raise IntegrityError(
+                    f"the entry in {str(folder.path)!r} is damaged: {part} in {name!r} is "
+                    f"{_words(stored.get(part))}, but by its recipe it is "
+                    f"{_words(expected.get(part))}; download or train it again."
+                )
+        with _refusing(folder, name):
+            return ocp.load(str(path), jax.tree.map(lambda a: np.empty(a.shape, a.dtype), target))
 
 
-def _stored_shapes(folder: EntryFolder, name: str) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and dtype of every array in an orbax folder, by dotted path."""
-    folder.verify(name)
-    with _refusing(folder, name):
-        return _shapes(ocp.metadata(str(folder.path.resolve() / name)).metadata)
+@contextlib.contextmanager
+def _staged(folder: EntryFolder, name: str) -> Iterator[Path]:
+    """A temporary folder with the verified content of a folder of the entry."""
+    content = folder.tree(name)
+    with contextlib.ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="pinnzoo."))
+            for path, data in content.items():
+                Path(scratch, name, path).parent.mkdir(parents=True, exist_ok=True)
+                Path(scratch, name, path).write_bytes(data)
+        except OSError as error:
+            raise EntryError(
+                f"no temporary files can be written ({error.strerror or error}), which loading an "
+                "entry needs: set the environment variable TMPDIR to a folder with free space."
+            ) from error
+        yield Path(scratch).resolve() / name
 
 
-def _shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+def _shapes(tree: Any) -> Shapes:
     # Orbax returns whole numbers in paths as text, so that paths are compared as text.
     return {
         path: (tuple(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in by_path(tree).items()
@@ -301,10 +448,10 @@ def _replay(
 
 def _check_safetensors(folder: EntryFolder, state: nnx.State) -> None:
     """Raise unless the copy for other readers holds the same bits."""
-    import safetensors.numpy
-
     content = folder.read(SAFETENSORS)
     with _refusing(folder, SAFETENSORS):
+        import safetensors.numpy
+
         copy = safetensors.numpy.load(content)
     own = {name: np.asarray(leaf) for name, leaf in flat_names(state).items()}
     same = set(copy) == set(own) and all(
@@ -334,9 +481,9 @@ def save(
         EntryError: There is such a folder already, or it cannot be written.
         IntegrityError: The entry is not in a state to be published.
     """
-    name, plan = parts.recipe.name, blueprint(parts.recipe)
-    target = Path(os.path.abspath(Path(folder).expanduser()))
-    _check_target(target, overwrite=overwrite)
+    name, plan = parts.recipe.name, parts.blueprint
+    full_precision(parts.recipe.dtype, f"saving {name}, whose parameters are float64,")
+    target = check_writable(folder, overwrite=overwrite)
     for leaf, values in flat_names(parts.state).items():
         if not np.isfinite(np.asarray(values)).all():
             raise IntegrityError(
@@ -346,13 +493,15 @@ def save(
     check_records(parts.records, plan.problem, parts.metrics, flat_parameters(parts.state))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
-            made = Path(work) / target.name
+        with tempfile.TemporaryDirectory(prefix=".pinnzoo.", dir=target.parent) as work:
+            made = Path(work) / "made"
             made.mkdir()
             _write(parts, plan, made, command or f"pinnzoo train {name}")
-            load(EntryFolder.open(made), verify="all")
+            network = nnx.merge(plan.graph, parts.state)
+            load(EntryFolder.open(made), verify="all", problem=plan.problem, model=network)
             if target.exists():
                 _check_target(target, overwrite=overwrite)
+                _keep_strays(target, made)
                 target.rename(Path(work) / "replaced")
                 try:
                     made.rename(target)
@@ -369,18 +518,102 @@ def save(
     return target
 
 
-def _check_target(target: Path, *, overwrite: bool) -> None:
-    if not os.path.lexists(target):
-        return
-    if not overwrite:
+def _keep_strays(old: Path, new: Path) -> None:
+    """Take over what is no part of the old entry, such as a user's own pictures and notes.
+
+    The old entry's card and plots are dropped, since they tell of what is replaced.
+    """
+    if has_manifest(old):
+        try:
+            names = EntryFolder.open(old, fetch=lambda _: None).strays()
+        except EntryError:
+            return  # It is damaged or of another format, so that nobody knows what belongs to it.
+    else:
+        names = [item.name for item in old.iterdir()]
+    for name in names:
+        source, goal = old / name, new / name
+        if os.path.lexists(goal):
+            continue
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, goal, symlinks=True)
+        else:
+            shutil.copy2(source, goal, follow_symlinks=False)
+
+
+def check_writable(folder: str | os.PathLike[str], *, overwrite: bool, entry: bool = True) -> Path:
+    """The folder as an absolute path, once it is sure that something can be written there.
+
+    Call it before hours of work, so that they are not lost at their end. It makes the folders that
+    are missing and a small file in the place where they go, and removes all of them again.
+
+    Args:
+        folder: Where.
+        overwrite: Whether an entry that is there may be replaced. A folder of nothing but pictures,
+            such as `pinnzoo plot` makes, may become that of an entry; the pictures stay.
+        entry: Whether an entry is to appear there in one move; otherwise files go into the folder.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        EntryError: There is something else, or it cannot be written.
+
+    Example:
+        ```python
+        place = check_writable("runs/mine", overwrite=False)
+        ...                                  # the training
+        entry.save(place)
+        ```
+    """
+    target = Path(os.path.abspath(folder_path(folder)))
+    if entry:
+        _check_target(target, overwrite=overwrite)
+    made: list[Path] = []
+    try:
+        try:
+            place = target.parent if entry else target
+            for step in (*reversed(place.parents), place):
+                if not step.exists():
+                    step.mkdir()
+                    made.append(step)
+            with tempfile.TemporaryDirectory(prefix=".pinnzoo.", dir=place) as work:
+                # The folder's own name may be one that this disk does not take.
+                (Path(work) / target.name).mkdir()
+                (Path(work) / target.name / MANIFEST).write_bytes(b"-" * PROBE)
+                if entry and target.exists() and not os.access(target, os.W_OK | os.X_OK):
+                    raise PermissionError(0, "Permission denied")
+        finally:
+            for step in reversed(made):
+                step.rmdir()
+    except OSError as error:
         raise EntryError(
-            f"{str(target)!r} exists: give another folder, or overwrite=True to replace the entry "
-            "there."
-        )
-    if target.is_symlink() or not (target / MANIFEST).is_file():
+            f"{str(target)!r} cannot be written ({error.strerror or error}): give a folder that "
+            "can be."
+        ) from error
+    return target
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    try:
+        there = os.path.lexists(target)
+        target.is_dir()
+    except (OSError, ValueError) as error:
+        raise EntryError(
+            f"{str(target)[:200]!r} cannot be written: give another folder."
+        ) from error
+    if not there:
+        return
+    own = target.is_dir() and not target.is_symlink()
+    if not own or not (has_manifest(target) or holds_pictures_alone(target)):
         raise EntryError(
             f"{str(target)!r} exists and is not the folder of an entry, so it is not replaced: "
             "give another folder."
+        )
+    if not overwrite:
+        what = "the entry there" if has_manifest(target) else "it by an entry and keep its pictures"
+        raise EntryError(
+            f"{str(target)!r} exists: give another folder, or overwrite=True to replace {what}."
         )
 
 
@@ -393,23 +626,30 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
     snapshots = records.snapshots
     about = {"format": f"pinnzoo-{FOLDER_FORMAT}", "dtype": recipe.dtype}
     host = jax.tree.map(np.asarray, parts.state)
-    _save_tree(folder / PARAMS, nnx.to_pure_dict(host), about)
     # The last ones are those of PARAMS; of one snapshot alone nothing would be left.
     thetas = snapshots.thetas[:-1] if len(snapshots) > 1 else snapshots.thetas
-    stacked = nnx.to_pure_dict(stack_parameters(params, thetas))
-    steps = snapshots.steps.astype(np.int32)
-    _save_tree(folder / SNAPSHOTS, {"steps": steps, "params": stacked}, about)
+    trees = {
+        PARAMS: nnx.to_pure_dict(host),
+        SNAPSHOTS: {
+            "steps": snapshots.steps.astype(np.int32),
+            "params": nnx.to_pure_dict(stack_parameters(params, thetas)),
+        },
+    }
+    for name, tree in trees.items():
+        _save_tree(folder / name, tree, about)
     contents = {
         CONFIG: recipe.to_json().encode(),
-        METRICS: metrics_file.to_json(parts.metrics).encode(),
+        # Checked again, since the dict may have been changed, by NumPy's numbers for instance.
+        METRICS: metrics_file.to_json(metrics_file.validate(parts.metrics)).encode(),
         GOLDEN: pack(_golden(parts, plan)),
         HISTORY: pack(records.history),
-        NTK: pack(records.ntk.to_arrays()),
         SAFETENSORS: safetensors.numpy.save(
             {name: np.ascontiguousarray(leaf) for name, leaf in flat_names(host).items()},
             metadata={"entry": recipe.name},
         ),
     }
+    if records.ntk is not None:
+        contents[NTK] = pack(records.ntk.to_arrays())
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     files: dict[str, FileRecord] = {}
@@ -424,6 +664,8 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
             "dtype": recipe.dtype,
             "command": command,
             "versions": _versions(),
+            "providers": _providers(parts, plan),
+            "arrays": {name: _digest(tree) for name, tree in trees.items()},
             "files": files,
         }
     ).encode()
@@ -433,9 +675,23 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
 
 def _save_tree(path: Path, tree: Mapping[Any, Any], about: Mapping[str, str]) -> None:
     """Arrays as an orbax folder, from the host so that it names no device."""
-    ocp.save(str(path), dict(tree), custom_metadata=dict(about))
-    # It holds the absolute path of this folder, and nothing reads it.
-    (path / "commit_success.txt").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pinnzoo.") as scratch:
+        made = Path(scratch).resolve() / path.name
+        ocp.save(str(made), dict(tree), custom_metadata=dict(about))
+        # It holds the absolute path of this folder, and nothing reads it.
+        (made / "commit_success.txt").unlink(missing_ok=True)
+        shutil.copytree(made, path, copy_function=shutil.copyfile)
+
+
+def _digest(tree: Mapping[Any, Any]) -> str:
+    """SHA-256 of arrays with their paths, dtypes and shapes, whatever files they are written to."""
+    total = hashlib.sha256()
+    for path, leaf in sorted(by_path(tree).items()):
+        array = np.ascontiguousarray(leaf)
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        total.update(f"{path} {array.dtype.name} {list(np.shape(leaf))}\n".encode())
+        total.update(little.tobytes())
+    return total.hexdigest()
 
 
 def _golden(parts: Parts, plan: Blueprint) -> dict[str, np.ndarray]:
@@ -463,6 +719,22 @@ def _golden(parts: Parts, plan: Blueprint) -> dict[str, np.ndarray]:
     }
 
 
+def _providers(parts: Parts, plan: Blueprint) -> dict[str, str]:
+    """Who provides problem and architecture, where that is not the package itself."""
+    recipe = parts.recipe
+    factory = ARCHITECTURES.get(recipe.architecture)
+    found = {
+        "problem": _maker(PROBLEMS.get(recipe.problem), plan.problem.equation),
+        "architecture": _maker(factory, nnx.merge(plan.graph, plan.state).__class__),
+    }
+    stated = {kind: maker or parts.providers.get(kind, "") for kind, maker in found.items()}
+    return {kind: maker for kind, maker in stated.items() if maker}
+
+
+def _maker(factory: Any, otherwise: Any) -> str:
+    return provider(otherwise if factory is None else factory)
+
+
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
@@ -477,9 +749,8 @@ def _check_private(content: bytes, name: str, folder: Path) -> None:
     """Raise if a file tells where on this machine it was made."""
     places = {folder, folder.parent.parent, Path.home(), Path.cwd(), Path(sys.prefix)}
     for place in places:
-        text = str(place.resolve()).rstrip("/") + "/"
-        if len(text) > 2 and text.encode() in content:
+        if names_place(content, place.resolve()):
             raise IntegrityError(
-                f"the file {name!r} of the entry names the folder {text!r} of this machine: "
+                f"the file {name!r} of the entry names the folder {str(place)!r} of this machine: "
                 "entries are published, so leave such paths out."
             )

@@ -10,9 +10,16 @@ from typer.testing import CliRunner
 import pinnzoo
 from pinnzoo import zoo
 from pinnzoo.cli import app
-from pinnzoo.errors import DownloadError, IntegrityError, PinnzooError, UnknownNameError
+from pinnzoo.errors import (
+    DownloadError,
+    FormatVersionError,
+    IntegrityError,
+    PinnzooError,
+    UnknownNameError,
+)
 from pinnzoo.hub import remote as hub
 from pinnzoo.storage.folder import GOLDEN, MANIFEST, SNAPSHOTS, EntryFolder
+from tests.hub.loopback import failing
 
 NAME = "burgers-mlp-levenberg_marquardt"
 POINTS = [[0.5, 0.1], [0.25, -0.3]]
@@ -133,8 +140,43 @@ def test_offline_with_a_warm_cache_works_and_with_a_cold_one_says_so(
     assert pinnzoo.load(NAME).name == NAME
     forget()
     for name in (NAME, address):
-        with pytest.raises(DownloadError, match="offline"):
+        with pytest.raises(DownloadError, match=r"offline.*`pinnzoo download`"):
             pinnzoo.load(name)
+
+
+def test_records_that_were_not_downloaded_before_say_how_when_offline(
+    server, registry, monkeypatch
+):
+    entry = pinnzoo.load(NAME)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DownloadError, match="`pinnzoo download`"):
+        _ = entry.ntk
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "ATTEMPTS", 1)
+    server.state.fault = failing(500, 10**6)
+    with pytest.raises(DownloadError, match="`pinnzoo download`"):
+        _ = entry.history
+
+
+def test_snapshot_folder_of_the_hubs_client_is_an_entry(server, registry, made):
+    from huggingface_hub import snapshot_download
+
+    path = snapshot_download(f"loop/{NAME}")
+    entry = pinnzoo.load(path, verify="all")
+    np.testing.assert_array_equal(entry.theta, pinnzoo.load(made).theta)
+    head = repository(server).head
+    assert (
+        zoo.reference_of(entry) == f"hf-hub:loop/{NAME}@{head}" or zoo.reference_of(entry) == NAME
+    )
+
+
+def test_entry_of_the_hub_is_called_by_its_address(server, registry, made):
+    commit = pinnzoo.load(made).push_to_hub("me/mine")
+    address = f"hf-hub:me/mine@{commit}"
+    assert zoo.reference_of(pinnzoo.load("hf-hub:me/mine")) == address
+    assert zoo.reference_of("hf-hub:me/mine") == address
+    assert zoo.reference_of(pinnzoo.load(NAME)) == NAME
+    assert pinnzoo.load(address).name == NAME
 
 
 def test_branch_that_was_resolved_once_is_known_when_the_hub_is_down(server, registry, monkeypatch):
@@ -193,11 +235,15 @@ def test_damaged_registry_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv(hub.REGISTRY_VARIABLE, str(path))
     good = {"format": 1, "release": "v1", "entries": {}}
     pin = {"repository": "a/b", "revision": "main", "manifest": "", "recipe": "", "figures": {}}
-    for text in ("{", "[]", json.dumps(good | {"format": 2}), json.dumps(good | {"more": 1})):
+    for text in ("{", "[]", json.dumps(good | {"format": 0}), json.dumps(good | {"more": 1})):
         path.write_text(text)
         with pytest.raises(IntegrityError, match="registry"):
             hub.read_registry()
         path.unlink()
+    path.write_text(json.dumps(good | {"format": 2}))
+    with pytest.raises(FormatVersionError, match="newer"):
+        hub.read_registry()
+    path.unlink()
     path.write_text(json.dumps(good | {"entries": {"x": pin}}))
     with pytest.raises(IntegrityError, match="no repository and commit"):
         hub.read_registry()

@@ -1,7 +1,9 @@
 """Entries to a real server by the real client: what is sent, when, and what is not."""
 
 import socket
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pinnzoo
@@ -79,12 +81,108 @@ def test_token_that_may_not_write_is_refused_in_a_sentence(server, made, monkeyp
         publish(made)
 
 
-def test_entry_that_names_this_machine_is_not_sent(server, own, monkeypatch):
-    monkeypatch.setattr(socket, "gethostname", lambda: "a-very-own-machine")
-    (own / CARD).write_text("trained on a-very-own-machine")
-    with pytest.raises(EntryError, match="a-very-own-machine"):
+TELLING = [
+    ("a-very-own-machine", "trained on a-very-own-machine"),
+    ("lab3.example.org", "on lab3.example.org"),
+    ("workstation7", "on workstation7 with"),
+    ("heat", "copied from ann@heat"),
+    ("heat", "scp heat:/data/x ."),
+    ("heat", "scp heat:~/x ."),
+    ("heat", "http://heat:8888/lab"),
+    ("heat", f"trained in {Path.home()}/runs"),
+    ("heat", f"trained in {Path.home()}"),
+    ("heat", f"trained in {Path.cwd()}/x"),
+]
+
+
+@pytest.mark.parametrize(("host", "text"), TELLING)
+def test_entry_that_names_this_machine_is_not_sent(server, own, monkeypatch, host, text):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    (own / CARD).write_text(text)
+    with pytest.raises(EntryError, match="names this machine"):
         publish(own)
     assert not server.state.repositories
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["adam", "heat", "node", "json", "burgers", "float64", "sha256", "params", "mlp", "a", "",
+     "physics-informed", "burgers-mlp", "burgers-mlp-levenberg_marquardt", "levenberg-marquardt"],
+)  # fmt: skip
+def test_machine_that_is_called_like_an_ordinary_word_may_publish(server, own, monkeypatch, host):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    (own / CARD).write_text(
+        "---\nlicense: apache-2.0\n---\nA physics-informed network of burgers-mlp, adam and heat, "
+        "by node and json; adam: 3, heat / node, json:5, levenberg-marquardt."
+    )
+    publish(own)
+    assert REPOSITORY in server.state.repositories
+
+
+def test_short_places_are_no_traces_in_bytes_or_in_other_words(server, own, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: Path("/x"))
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/"))
+    (own / CARD).write_text("see https://a.org/x and 3/x and /xy")
+    (own / "plots" / "solution.png").write_bytes(b"\0\1/x/\0")
+    publish(own)
+
+
+def test_entry_that_was_saved_anew_is_not_sent_again(server, tmp_path):
+    entry = made_entry()
+    first = entry.push_to_hub("me/mine", tag="v1")
+    assert entry.push_to_hub("me/mine") == first
+    assert entry.push_to_hub("me/mine", tag="v1") == first
+    loaded = pinnzoo.load("hf-hub:me/mine")
+    assert loaded.push_to_hub("me/mine", command="another command") == first
+    there = server.state.repositories["me/mine"]
+    assert len(there.commits) == 2
+    assert pinnzoo.load(f"hf-hub:me/mine@{first}", verify="all").recipe == entry.recipe
+
+
+def test_other_card_leaves_the_entry_as_it_is(server, own):
+    publishing.push(EntryFolder.open(own), "me/mine", api=hub.client())
+    again = made_entry().save(own.parent / "again")
+    (again / CARD).write_text("new")
+    publishing.push(EntryFolder.open(again), "me/mine", api=hub.client())
+    before, now = list(server.state.repositories["me/mine"].commits.values())[-2:]
+    assert now[CARD].content == b"new"
+    assert {n for n in before if n.startswith(("params", "manifest"))} == {
+        n for n in now if n.startswith(("params", "manifest"))
+    }
+    assert pinnzoo.load("hf-hub:me/mine", verify="all").name == NAME
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"tag": "x"}])
+def test_other_entry_is_sent(server, change):
+    first = made_entry().push_to_hub("me/mine")
+    second = made_entry(**change)
+    assert second.push_to_hub("me/mine") != first
+    np.testing.assert_array_equal(pinnzoo.load("hf-hub:me/mine").theta, second.theta)
+
+
+def test_repository_that_lost_a_file_is_mended(server):
+    entry = made_entry()
+    first = entry.push_to_hub("me/mine")
+    there = server.state.repositories["me/mine"]
+    tree = dict(there.commits[there.head])
+    del tree["ntk.npz"]
+    there.commit(tree)
+    assert entry.push_to_hub("me/mine") != first
+    assert pinnzoo.load("hf-hub:me/mine", verify="all").name == NAME
+
+
+def test_tag_that_is_elsewhere_is_noticed_before_anything_is_sent(server, own):
+    publish(own)
+    (own / CARD).write_text("---\nlibrary_name: pinnzoo\n---\nnew\n")
+    server.state.log.clear()
+    for attempt in (
+        lambda: publish(own),
+        lambda: publishing.push(EntryFolder.open(own), REPOSITORY, api=hub.client(), tag="v1"),
+    ):
+        with pytest.raises(DownloadError, match="another tag"):
+            attempt()
+    assert len(server.state.repositories[REPOSITORY].commits) == 2
+    assert not [line for line in server.state.log if not line.startswith(("GET", "HEAD"))]
 
 
 def test_entry_that_is_damaged_large_or_without_card_is_not_sent(server, own, monkeypatch):

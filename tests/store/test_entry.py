@@ -46,8 +46,10 @@ def test_prediction_applies_the_ansatz():
     assert np.abs(entry.predict(start) - raw).max() > 1e-3
 
 
-def test_points_outside_of_the_domain_are_extrapolated(entry):
-    assert np.isfinite(entry.predict([[7.0, 9.0]])).all()
+def test_points_outside_of_the_domain_are_extrapolated_if_asked(entry):
+    with pytest.raises(PointsError, match="outside"):
+        entry.predict([[7.0, 9.0]])
+    assert np.isfinite(entry.predict([[7.0, 9.0]], extrapolate=True)).all()
 
 
 @pytest.mark.parametrize(

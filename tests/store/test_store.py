@@ -1,4 +1,9 @@
+import dataclasses
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -161,6 +166,38 @@ def test_overwriting_replaces_an_entry(entry, copy):
     assert sorted(p.name for p in copy.parent.iterdir()) == [copy.name]
 
 
+def test_overwriting_keeps_what_was_no_part_of_the_entry(entry, copy):
+    for name in ("notes.txt", "plots/mine.png", "history.png", "deep/a/b", "README.md"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("precious")
+    (copy / "link").symlink_to("notes.txt")
+    other = made_entry(seed=9)
+    other.save(copy, overwrite=True)
+    assert_same(Entry.read(copy), other)
+    for name in ("notes.txt", "history.png", "deep/a/b", "link"):
+        assert (copy / name).read_text() == "precious"
+    # The card and the plots of the old entry would tell of another one.
+    assert not (copy / "README.md").exists()
+    assert not (copy / "plots").exists()
+    assert (copy / "link").is_symlink()
+
+
+def test_folder_of_pictures_may_become_an_entry(entry, tmp_path):
+    place = tmp_path / "pictures"
+    (place / "plots").mkdir(parents=True)
+    for name in ("history.png", "plots/ntk.png", ".DS_Store"):
+        (place / name).write_bytes(b"picture")
+    with pytest.raises(EntryError, match="overwrite=True"):
+        entry.save(place)
+    entry.save(place, overwrite=True)
+    assert_same(Entry.read(place), entry)
+    assert (place / "history.png").read_bytes() == b"picture"
+    (place / "notes.txt").write_text("")
+    (place / layout.MANIFEST).unlink()
+    with pytest.raises(EntryError, match="not the folder of an entry"):
+        entry.save(place, overwrite=True)
+
+
 @pytest.mark.parametrize("kind", ["folder", "file", "link", "empty"])
 def test_overwriting_replaces_nothing_but_an_entry(entry, stored, tmp_path, kind):
     target = tmp_path / "target"
@@ -197,6 +234,259 @@ def test_folder_that_cannot_be_written_is_named(entry, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EntryError, match="cannot be written"):
         entry.save(tmp_path / "file" / "entry")
+
+
+def snapshot(folder):
+    return sorted((p.relative_to(folder).as_posix(), p.is_dir()) for p in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("folder", ["new", "a/b/c", "../x", ".", "entry"])
+@pytest.mark.parametrize("entry_there", [False, True])
+def test_place_that_can_be_written_is_left_as_it_was(copy, folder, entry_there):
+    work = copy.parent / "work"
+    work.mkdir()
+    if entry_there:
+        shutil.copytree(copy, work / "entry")
+    before = snapshot(copy.parent)
+    place = store.check_writable(work / folder, overwrite=entry_there, entry=folder != ".")
+    assert place == (work / folder).resolve()
+    assert snapshot(copy.parent) == before
+
+
+def test_place_that_cannot_be_written_is_named_before_the_work(entry, copy, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("")
+    refused = {
+        tmp_path / "file": "not the folder of an entry",
+        tmp_path / "file" / "entry": "cannot be written",
+        tmp_path / "foreign": "not the folder of an entry",
+        tmp_path / ("x" * 300): "cannot be written",
+        tmp_path / "a\0b": "null character",
+        "~nobody-of-this-name/x": "cannot exist",
+        "/proc/entry": "cannot be written",
+    }
+    before = snapshot(tmp_path)
+    for place, message in refused.items():
+        with pytest.raises(EntryError, match=message):
+            store.check_writable(place, overwrite=True)
+        with pytest.raises(EntryError, match=message):
+            entry.save(place, overwrite=True)
+    with pytest.raises(EntryError, match="overwrite=True"):
+        store.check_writable(copy, overwrite=False)
+    assert snapshot(tmp_path) == before
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        with pytest.raises(EntryError, match="No space left"):
+            store.check_writable(tmp_path / "a" / "b", overwrite=False)
+    assert snapshot(tmp_path) == before
+
+
+ODD = [
+    "back\\slash",
+    "gs:",
+    "gs:/x",
+    "s3:",
+    "a//b",
+    "new\nline",
+    "umlaut \u00fc",
+    "%20",
+    "#1",
+    "[x]",
+    "~x",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_folder_may_have_any_path(entry, tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = f"./{name}" if name.startswith("~") else name
+    assert_same(Entry.read(entry.save(place), verify="all"), entry)
+    assert_same(pinnzoo.load(f"./{name}/"), entry)
+    assert_same(Entry.read(place), entry)
+    entry.save(place, overwrite=True)
+
+
+def test_orbax_reads_the_bytes_that_were_compared_and_no_others(entry, copy, monkeypatch):
+    """Files that change between the comparison and the reading change nothing."""
+    tree = layout.EntryFolder.tree
+
+    def exchange(folder, name):
+        content = tree(folder, name)
+        for path in (copy / name).rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"evil")
+        return content
+
+    monkeypatch.setattr(layout.EntryFolder, "tree", exchange)
+    np.testing.assert_array_equal(Entry.read(copy).theta, entry.theta)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        OSError(24, "Too many open files"),
+        MemoryError(),
+        ImportError("No module named 'zstandard'"),
+        RuntimeError("can't start new thread"),
+        ValueError("RESOURCE_EXHAUSTED: Too many open files"),
+        AssertionError(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("function", ["load", "metadata"])
+def test_what_orbax_cannot_do_here_is_no_damage(copy, monkeypatch, cause, function):
+    def fail(*_, **__):
+        raise cause
+
+    monkeypatch.setattr(store.ocp, function, fail)
+    monkeypatch.setattr(store.ocp, "save", fail)
+    with pytest.raises(EntryError, match="cannot be read here") as caught:
+        Entry.read(copy)
+    assert not isinstance(caught.value, IntegrityError)
+    assert "damaged" not in str(caught.value)
+
+
+def test_device_that_fails_is_no_damage(copy, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(store.jnp, "asarray", fail)
+    with pytest.raises(EntryError, match="Out of memory") as caught:
+        Entry.read(copy)
+    assert not isinstance(caught.value, IntegrityError)
+
+
+def test_temporary_folder_that_is_missing_is_named(copy, monkeypatch, tmp_path):
+    monkeypatch.setattr(store.tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(EntryError, match="TMPDIR"):
+        Entry.read(copy)
+
+
+FRESH = """
+import sys, pinnzoo, jax
+from pinnzoo.errors import PinnzooError
+pinnzoo.enable_x64()
+for _ in range(2):
+    try:
+        pinnzoo.load(sys.argv[1])
+    except PinnzooError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu", "rocm", "nonsense"])
+def test_platform_that_is_not_there_is_no_damage(stored, platform):
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, str(stored)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"JAX_PLATFORMS": platform},
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    for line in (first, second):
+        assert "JAX has no device" in line
+        assert f"JAX_PLATFORMS='{platform}'" in line
+        assert "damaged" not in line
+
+
+def test_missing_library_is_no_damage(copy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(EntryError, match="install what is missing") as caught:
+        Entry.read(copy, verify="all")
+    assert not isinstance(caught.value, IntegrityError)
+
+
+def test_double_precision_of_one_thread_is_enough(stored, entry, single_precision):
+    expected = entry.theta
+
+    def read(_):
+        with jax.enable_x64(True):
+            read = pinnzoo.load(stored, verify="all")
+            return read.theta, read.predict(POINTS), read.model
+
+    found = [read(0)]
+    with ThreadPoolExecutor(6) as pool:
+        found += pool.map(read, range(6))
+    with jax.enable_x64(True):
+        values = entry.predict(POINTS)
+    for theta, predicted, model in found:
+        np.testing.assert_array_equal(theta, expected)
+        np.testing.assert_array_equal(predicted, values)
+        assert {a.dtype for a in jax.tree.leaves(nnx.state(model))} == {np.dtype("float64")}
+    with pytest.raises(PrecisionError):
+        pinnzoo.load(stored)
+
+
+def test_records_are_float64_whatever_jax_makes_when_they_are_touched(stored, entry):
+    read = pinnzoo.load(stored)
+    with jax.enable_x64(False):
+        np.testing.assert_array_equal(read.snapshots.thetas, entry.snapshots.thetas)
+        np.testing.assert_array_equal(read.theta, entry.theta)
+
+
+def test_entry_is_neither_used_nor_saved_in_fewer_digits(stored, tmp_path):
+    read = pinnzoo.load(stored)
+    with jax.enable_x64(False):
+        with pytest.raises(PrecisionError, match="float64"):
+            read.predict(POINTS)
+        with pytest.raises(PrecisionError, match="float64"):
+            read.save(tmp_path / "single")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numpy_numbers_in_metrics_are_saved(entry, tmp_path):
+    metrics = entry.metrics | {
+        "loss": np.float32(0.5),
+        "steps": np.int64(entry.metrics["steps"]),
+        "mine": {"version": np.int8(1), "list": np.arange(3), "flag": np.bool_(True)},
+    }
+    made = dataclasses.replace(entry)
+    made.metrics.update(metrics)
+    read = Entry.read(made.save(tmp_path / "numpy"), verify="all")
+    assert read.metrics["loss"] == 0.5
+    assert read.metrics["mine"] == {"version": 1, "list": [0, 1, 2], "flag": True}
+    again = Entry.read(read.save(tmp_path / "again"))
+    assert again.metrics["mine"] == read.metrics["mine"]
+
+
+def test_digest_tells_arrays_apart_and_nothing_else(entry, stored, tmp_path):
+    one = layout.EntryFolder.open(stored).manifest
+    two = layout.EntryFolder.open(entry.save(tmp_path / "again")).manifest
+    assert one["arrays"] == two["arrays"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    assert one["files"] != two["files"]
+    trees = [
+        {"a": np.zeros((2, 3))},
+        {"a": np.zeros((3, 2))},
+        {"b": np.zeros((2, 3))},
+        {"a": np.zeros((2, 3), np.float32)},
+        {"a": np.array([[0, 0, 0], [0, 0, 1.0]])},
+        {"a": {"b": np.zeros((2, 3))}},
+    ]
+    assert len({store._digest(tree) for tree in trees}) == len(trees)
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"), [("problem", "problem="), ("architecture", "model=")]
+)
+def test_who_provides_what_is_not_known_is_said(copy, kind, argument):
+    edit_json(copy / layout.CONFIG, lambda config: config | {kind: "future"})
+    name = pinnzoo.Recipe.from_json((copy / layout.CONFIG).read_bytes()).name
+    provided = {"entry": name, "providers": {kind: "their-package 1.2"}}
+    edit_json(copy / layout.MANIFEST, lambda manifest: manifest | provided)
+    resign(copy)
+    with pytest.raises(UnknownNameError) as caught:
+        Entry.read(copy)
+    for word in ("'future'", "their-package 1.2", f"pinnzoo.register_{kind}", argument):
+        assert word in str(caught.value)
+    edit_json(copy / layout.MANIFEST, lambda manifest: manifest | {"providers": {}})
+    with pytest.raises(UnknownNameError, match=f"pinnzoo.register_{kind}"):
+        Entry.read(copy)
 
 
 def test_nan_weights_are_not_saved(tmp_path):
@@ -391,7 +681,7 @@ def test_golden_values_are_compared(copy, name):
     [
         ({"problem": "burgerz"}, IntegrityError, "burgerz"),
         ({"architecture": "transformer"}, IntegrityError, "transformer"),
-        ({"format": 2}, FormatVersionError, "format 2"),
+        ({"format": 3}, FormatVersionError, "newer"),
         ({"dtype": "float32"}, IntegrityError, "float32"),
         ({"seed": "zero"}, RecipeError, "seed"),
     ],

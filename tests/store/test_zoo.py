@@ -122,6 +122,43 @@ def test_recipe_and_metrics_are_read_without_the_network(cache, entry, single_pr
     assert resolve_entry_name("burgers-mlp-lm") == NAME
 
 
+def test_entry_is_called_by_what_loads_it(cache, entry, stored, tmp_path, monkeypatch):
+    assert zoo.reference_of(pinnzoo.load(NAME)) == NAME
+    assert zoo.reference_of(NAME) == zoo.reference_of("burgers-mlp-lm") == NAME
+    assert zoo.reference_of(cache / NAME) == NAME
+    assert zoo.reference_of(entry) == NAME
+    work = tmp_path / "work"
+    shutil.copytree(stored, work / "runs" / "mine")
+    monkeypatch.chdir(work)
+    loaded = pinnzoo.load("runs/mine")
+    assert zoo.reference_of(loaded) == zoo.reference_of(work / "runs" / "mine") == "./runs/mine"
+    monkeypatch.chdir(cache)
+    assert zoo.reference_of(work / "runs" / "mine") == "../work/runs/mine"
+    monkeypatch.setattr(zoo.Path, "home", lambda: work)
+    assert zoo.reference_of(work / "runs" / "mine") == "~/runs/mine"
+
+
+def test_cache_that_may_not_be_read_is_named(cache, monkeypatch):
+    stat = os.stat
+
+    def refuse(path, *more, **options):
+        if not isinstance(path, int) and NAME in os.fspath(path):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert pinnzoo.list_entries() == []
+    for given in (NAME, cache / NAME, f"{cache / NAME}/"):
+        with pytest.raises(EntryError, match="Permission denied") as caught:
+            pinnzoo.load(given)
+        assert not isinstance(caught.value, IntegrityError)
+
+
+def test_problem_and_network_are_handed_on(cache, entry):
+    loaded = pinnzoo.load(NAME, problem=entry.problem, model=entry.model)
+    assert loaded.problem is entry.problem
+
+
 def test_metrics_of_a_damaged_entry_are_refused(cache):
     edit_json(cache / NAME / "metrics.json", lambda m: m | {"relative_l2_error": 1.26e-05})
     with pytest.raises(IntegrityError):
