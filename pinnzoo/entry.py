@@ -1,9 +1,10 @@
 """An entry of the zoo: a trained network with its recipe, its figures and its records."""
 
+import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,20 +13,33 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
-from pinnzoo.errors import PointsError
-from pinnzoo.pdes import Problem
-from pinnzoo.recipes import Recipe
-from pinnzoo.storage.blueprint import Blueprint, blueprint, flat_parameters, stack_parameters
+from pinnzoo._typing import PointFunction
+from pinnzoo.architectures import is_known, snake_case
+from pinnzoo.errors import EntryError, PointsError
+from pinnzoo.evaluation import derivatives, field_of, residual
+from pinnzoo.objective import check_network
+from pinnzoo.pdes import PROBLEMS, Problem
+from pinnzoo.precision import require_x64
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage import store
+from pinnzoo.storage.blueprint import (
+    Blueprint,
+    blueprint,
+    flat_parameters,
+    knows_problem,
+    stack_parameters,
+)
 from pinnzoo.storage.blueprint import build as build
-from pinnzoo.storage.folder import EntryFolder
+from pinnzoo.storage.folder import CARD, PLOTS, EntryFolder
 from pinnzoo.storage.metrics import Metrics, validate
-from pinnzoo.storage.records import Records, check_history, check_records
+from pinnzoo.storage.records import HISTORY, Records, check_history, check_records
 from pinnzoo.storage.records import Snapshots as Snapshots
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics.ntk import NTKSnapshots
+
+DEFAULT_POINTS = {"equation": 2000, "conditions": 200}
 
 CHUNK = 16384
 """Points that are predicted at once."""
@@ -35,7 +49,8 @@ CHUNK = 16384
 class Entry:
     """A trained network with its recipe, its figures and its records.
 
-    Get one from `pinnzoo.load`, `pinnzoo.train` or `pinnzoo.finetune`.
+    Get one from `pinnzoo.load`, `pinnzoo.train` or `pinnzoo.finetune`, or make one of what your own
+    loop trained with `Entry.from_model`.
 
     Attributes:
         recipe: How it was trained.
@@ -44,6 +59,7 @@ class Entry:
         metrics: The figures of `metrics.json`; `pinnzoo.storage.metrics` defines them.
         records: The heavy parts; `history`, `ntk` and `snapshots` lead there.
         folder: Where it was read from, or None.
+        problem: What the network solves; by default what the recipe's name stands for.
     """
 
     recipe: Recipe
@@ -51,14 +67,15 @@ class Entry:
     metrics: Metrics
     records: Records
     folder: Path | None = None
-    _blueprint: Blueprint = field(init=False)
+    problem: Problem = None  # pyright: ignore[reportAssignmentType]
+    _blueprint: Blueprint = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        plan = blueprint(self.recipe)
-        plan.check(self.model)
+        plan = blueprint(self.recipe, self.problem, self.model)
         metrics = validate(self.metrics)
         plan.check_metrics(metrics, self.recipe)
         object.__setattr__(self, "metrics", metrics)
+        object.__setattr__(self, "problem", plan.problem)
         object.__setattr__(self, "_blueprint", plan)
 
     @classmethod
@@ -69,8 +86,9 @@ class Entry:
         model: nnx.Module,
         metrics: Mapping[str, Any],
         history: Mapping[str, Any],
-        ntk: "NTKSnapshots",
         snapshots: Snapshots,
+        ntk: "NTKSnapshots | None" = None,
+        problem: Problem | None = None,
     ) -> "Entry":
         """An entry from the results of a training, with all of them checked.
 
@@ -79,8 +97,9 @@ class Entry:
             model: The network at the end.
             metrics: The figures; see `pinnzoo.storage.metrics.Metrics`.
             history: Columns of one length, `HISTORY` among them.
-            ntk: The kernels.
             snapshots: The parameters; the last ones are those of `model`.
+            ntk: The kernels, where they were computed.
+            problem: What was solved; by default what the recipe's name stands for.
 
         Raises:
             IntegrityError: The parts are not complete or do not belong together.
@@ -88,9 +107,97 @@ class Entry:
         """
         columns = check_history(history)
         records = Records(lambda: columns, lambda: ntk, lambda: snapshots)
-        entry = cls(recipe, model, dict(metrics), records)  # pyright: ignore[reportArgumentType]
+        entry = cls(recipe, model, dict(metrics), records, None, problem)  # pyright: ignore[reportArgumentType]
         check_records(records, entry.problem, entry.metrics, entry.theta)
         return entry
+
+    @classmethod
+    def from_model(
+        cls,
+        problem: Problem,
+        model: nnx.Module,
+        *,
+        architecture: str | None = None,
+        architecture_arguments: Mapping[str, Any] | None = None,
+        optimizer: str = "custom",
+        steps: int = 1,
+        snapshots: Mapping[int, Any] | None = None,
+        history: Mapping[str, Any] | None = None,
+        points: Mapping[str, int] | None = None,
+        weights: Mapping[str, float] | None = None,
+        seconds: float = 0.0,
+        seed: int = 0,
+        tag: str = "",
+        diagnostics: bool | Sequence[str] = True,
+    ) -> "Entry":
+        """An entry of what a training loop of your own has made.
+
+        Args:
+            problem: What was solved.
+            model: The trained network: one point `(d,)` in, its components `(m,)` out.
+            architecture: What the network is called; by default its class in snake case. A name
+                that is registered makes the entry load anywhere.
+            architecture_arguments: What the architecture was called with.
+            optimizer: What trained it, in lower-case letters, digits and '_'.
+            steps: How many steps were done.
+            snapshots: Networks, or flat parameters `(p,)`, by the step after which they were kept,
+                such as `{0: initial_model}`; the trained network is added as the last one.
+            history: Columns of one length with what was recorded, such as "step" and "loss".
+            points: Numbers of collocation points, for the record.
+            weights: Loss weight per term, 1 where none is given.
+            seconds: Wall time of the training.
+            seed: Seed of the points of the diagnostics, and of the record.
+            tag: Distinguishes entries that would have the same name.
+            diagnostics: See `pinnzoo.train`.
+
+        Raises:
+            RecipeError: The network is not one of the architecture that is named, or maps a point
+                to something of another shape than the components.
+            PrecisionError: JAX has float64 switched off, which the diagnostics need.
+
+        Example:
+            ```python
+            entry = pinnzoo.Entry.from_model(problem, model, optimizer="my_loop", steps=1000)
+            entry.save("mine")
+            ```
+        """
+        from pinnzoo.measure import core_metrics, loss_of
+
+        check_network(problem, model)
+        leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
+        recipe = Recipe(
+            problem.name,
+            architecture or snake_case(type(model).__name__),
+            (Phase(optimizer, steps),),
+            problem_arguments=dict(problem.arguments),
+            architecture_arguments=dict(architecture_arguments or {}),
+            points=dict(points or DEFAULT_POINTS),
+            weights=dict(weights or {}),
+            seed=seed,
+            dtype=str(np.result_type(*(leaf.dtype for leaf in leaves))),
+            tag=tag,
+        )
+        kept = {int(step): _flat(given) for step, given in (snapshots or {}).items()}
+        kept[max(steps, *kept, 0) if kept else steps] = flat_parameters(nnx.state(model))
+        order = sorted(kept)
+        loss = loss_of(problem, model, recipe)
+        metrics = core_metrics(problem, model, recipe, loss=loss, seconds=seconds)
+        columns: dict[str, Any] = {name: [np.nan] for name in HISTORY}
+        columns |= {"step": [steps], "loss": [loss], "seconds": [seconds]}
+        if history:
+            length = len(next(iter(history.values())))
+            columns = {name: np.full(length, np.nan) for name in HISTORY} | dict(history)
+        entry = cls.from_training(
+            recipe=recipe,
+            model=model,
+            metrics=metrics,
+            history=columns,
+            snapshots=Snapshots(np.asarray(order), np.stack([kept[step] for step in order])),
+            problem=problem,
+        )
+        if diagnostics is False:
+            return entry
+        return entry.diagnosed(None if diagnostics is True else diagnostics)
 
     @classmethod
     def read(
@@ -98,6 +205,8 @@ class Entry:
         folder: EntryFolder | str | os.PathLike[str],
         *,
         verify: Literal["read", "all"] = "read",
+        problem: Problem | None = None,
+        model: nnx.Module | None = None,
     ) -> "Entry":
         """The entry in a folder; `pinnzoo.load` takes names too.
 
@@ -105,26 +214,28 @@ class Entry:
             folder: The folder.
             verify: "read" checks every file before it is read, and reads history, kernels and
                 snapshots when they are first touched; "all" reads and checks everything now.
+            problem: The problem, where its name is not known here.
+            model: A network of the entry's structure, where its architecture is not known here.
 
         Raises:
             PinnzooError: See `store.load`.
         """
-        from pinnzoo.storage import store
-
         opened = folder if isinstance(folder, EntryFolder) else EntryFolder.open(folder)
-        parts = store.load(opened, verify=verify)
-        model = nnx.merge(blueprint(parts.recipe).graph, parts.state)
-        return cls(parts.recipe, model, parts.metrics, parts.records, opened.path)
+        parts = store.load(opened, verify=verify, problem=problem, model=model)
+        network = nnx.merge(parts.blueprint.graph, parts.state)
+        return cls(
+            parts.recipe,
+            network,
+            parts.metrics,
+            parts.records,
+            opened.path,
+            parts.blueprint.problem,
+        )
 
     @property
     def name(self) -> str:
         """`<problem>-<architecture>-<optimizer>[-<tag>]`."""
         return self.recipe.name
-
-    @property
-    def problem(self) -> Problem:
-        """What the network solves, with its reference solution."""
-        return self._blueprint.problem
 
     @property
     def history(self) -> dict[str, np.ndarray]:
@@ -136,8 +247,18 @@ class Entry:
 
     @property
     def ntk(self) -> "NTKSnapshots":
-        """The neural tangent kernel during training, with its drift and its spectrum."""
-        return self.records.ntk
+        """The neural tangent kernel during training, with its drift and its spectrum.
+
+        Raises:
+            EntryError: It was not computed; `pinnzoo.diagnose(entry)` does that.
+        """
+        kernels = self.records.ntk
+        if kernels is None:
+            raise EntryError(
+                f"{self.name} holds no kernels, since its training left the diagnostics out: "
+                "compute them with pinnzoo.diagnose(entry), or `pinnzoo diagnose` in a shell."
+            )
+        return kernels
 
     @property
     def snapshots(self) -> Snapshots:
@@ -148,6 +269,20 @@ class Entry:
     def theta(self) -> Float[np.ndarray, " p"]:
         """The parameters of the network, flat, in the order of `objective.flatten_model`."""
         return flat_parameters(nnx.state(self.model))
+
+    @property
+    def field(self) -> PointFunction:
+        """The solution that the network has found, as a function of one point `(d,) -> (m,)`.
+
+        The problem's symmetry and ansatz are around the network. It can be given to `jax.jit`,
+        `jax.vmap` and `jax.grad`; nothing is checked.
+
+        Example:
+            ```python
+            u_t, u_x = jax.jacobian(entry.field)(jnp.array([0.5, 0.1]))[0]
+            ```
+        """
+        return field_of(self.problem, self.model)
 
     def model_at(self, theta: Float[np.ndarray, " p"]) -> nnx.Module:
         """The network with other parameters, such as a row of `snapshots.thetas`.
@@ -167,29 +302,44 @@ class Entry:
         arrays = jax.tree.map(jnp.asarray, stack_parameters(params, vector))
         return nnx.merge_state(arrays, rest)
 
+    def _checked(self, points: object, *, extrapolate: bool = False) -> Float[np.ndarray, "n d"]:
+        """Points of the domain, in the precision of the network."""
+        if self.recipe.dtype == "float64":
+            require_x64(f"{self.name}, a float64 network,")
+        checked = self.problem.check_points(points, inside=not extrapolate)
+        if len(checked) == 0:
+            raise PointsError("an array of no points was given: give at least one.")
+        return checked.astype(self.recipe.dtype)
+
     def predict(
         self,
-        points: ArrayLike,
+        points: object,
         theta: Float[np.ndarray, " p"] | None = None,
+        *,
+        extrapolate: bool = False,
     ) -> Float[np.ndarray, "n m"]:
         """The solution that the network has found, at many points.
 
         Args:
-            points: `(n, d)`, columns in the order of `problem.coords`, time first. Points outside
-                of the domain are extrapolated.
+            points: `(n, d)`, columns in the order of `problem.coords`, time first; or a table whose
+                columns are named by the coordinates, in any order.
             theta: Other parameters, such as a row of `snapshots.thetas`; by default the network's.
+            extrapolate: Allow points outside of the domain, where nothing is known of the error.
 
         Returns:
             One column per component, in float64.
 
         Raises:
-            PointsError: The points have another shape, are not finite, or there are none.
+            PointsError: The points have another shape, are not finite, lie outside of the domain,
+                or there are none.
+            PrecisionError: The network is float64 and JAX has that switched off here.
+
+        Example:
+            >>> entry.predict([[0.5, 0.1], [1.0, 0.0]]).shape
+            (2, 1)
         """
-        checked = self.problem.check_points(points)
-        if len(checked) == 0:
-            raise PointsError("an array of no points was given: give at least one.")
+        cast = self._checked(points, extrapolate=extrapolate)
         state = nnx.state(self.model) if theta is None else self._state_at(theta)
-        cast = checked.astype(self.recipe.dtype)
         chunk = min(CHUNK, 1 << (len(cast) - 1).bit_length())
         pieces = []
         for start in range(0, len(cast), chunk):
@@ -199,6 +349,137 @@ class Entry:
             values = self._blueprint.values(state, padded)
             pieces.append(np.asarray(values, dtype=np.float64)[: len(piece)])
         return np.concatenate(pieces)
+
+    def derivatives(
+        self, points: object, names: str, *, extrapolate: bool = False
+    ) -> Float[np.ndarray, "n k"]:
+        """Values and derivatives of the solution, by name.
+
+        Args:
+            points: As in `predict`.
+            names: Components and derivatives, such as "u u_x u_tt": a component, an underscore,
+                and one letter of a coordinate for each derivative.
+            extrapolate: As in `predict`.
+
+        Returns:
+            One column per name, in float64.
+
+        Raises:
+            UnknownNameError: A name is not that of a component and its coordinates.
+            PointsError: See `predict`.
+            PrecisionError: See `predict`.
+
+        Example:
+            >>> entry.derivatives([[0.5, 0.1]], "u_x u_tt").shape
+            (1, 2)
+        """
+        checked = self._checked(points, extrapolate=extrapolate)
+        return derivatives(self.problem, self.field, checked, names)
+
+    def residual(self, points: object) -> Float[np.ndarray, "n equations"]:
+        """How far the solution is from meeting each equation: left minus right side.
+
+        Args:
+            points: As in `predict`.
+
+        Returns:
+            One column per equation of the problem, in float64.
+
+        Raises:
+            PointsError: See `predict`.
+            PrecisionError: See `predict`.
+        """
+        return residual(self.problem, self.field, self._checked(points))
+
+    def ntk_at(self, points: object, thetas: Any = None) -> "NTKSnapshots":
+        """The neural tangent kernel at points of your own, from the stored parameters.
+
+        Args:
+            points: `(n, d)` for the equations, or a dict of such arrays by the names of terms.
+            thetas: Parameters `(s, p)`; by default those of all snapshots.
+
+        Returns:
+            The kernels of the unweighted residuals of these terms, in float64.
+
+        Raises:
+            PointsError: See `predict`.
+            UnknownNameError: There is no such term.
+            PrecisionError: JAX has float64 switched off.
+
+        Example:
+            ```python
+            kernels = entry.ntk_at(np.random.default_rng(0).random((50, 2)))
+            kernels.drift()
+            ```
+        """
+        from pinnzoo.diagnostics.at_points import kernels_at
+
+        kept = self.snapshots
+        stacked = kept.thetas if thetas is None else np.atleast_2d(np.asarray(thetas, float))
+        steps = kept.steps if thetas is None else np.arange(len(stacked))
+        return kernels_at(self.problem, self.model, steps, stacked, points)
+
+    def diagnosed(
+        self, names: Sequence[str] | None = None, tick: Callable[[str], None] = lambda _: None
+    ) -> "Entry":
+        """The same entry with diagnostics computed from its stored parameters.
+
+        Args:
+            names: Names of `pinnzoo.diagnostics.DIAGNOSTICS`; all of them by default.
+            tick: Called often, with what is being done.
+
+        Raises:
+            UnknownNameError: There is no such diagnostic.
+            PrecisionError: JAX has float64 switched off.
+        """
+        # SciPy, which they need, takes a while to import, and most entries are only loaded.
+        from pinnzoo.diagnostics import compute_blocks
+        from pinnzoo.measure import check_diagnostics, study_of
+
+        chosen = check_diagnostics(names)
+        kept = self.snapshots
+        study = study_of(self.problem, self.model, self.recipe, kept.steps, kept.thetas, tick)
+        blocks = compute_blocks(study, chosen)
+        return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)
+
+    def with_metrics(self, changes: Mapping[str, Any]) -> "Entry":
+        """The same entry with further figures, or with others in the place of its own."""
+        return replace(self, metrics={**self.metrics, **changes})  # pyright: ignore[reportArgumentType]
+
+    def with_blocks(
+        self, blocks: Mapping[str, Mapping[str, Any]], ntk: "NTKSnapshots | None" = None
+    ) -> "Entry":
+        """The same entry with blocks of diagnostics, and kernels if they are given."""
+        before = self.records
+        records = Records(
+            lambda: before.history,
+            lambda: before.ntk if ntk is None else ntk,
+            lambda: before.snapshots,
+        )
+        return replace(self.with_metrics(blocks), records=records)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By recipe and weights: the network is built again where the entry is unpickled.
+
+        A problem that is known by name is looked up there; one that is not travels with the entry,
+        if it can be pickled itself.
+        """
+        known = knows_problem(self.recipe, self.problem)
+        network = None if is_known(self.recipe.architecture) else self.model
+        state = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model)))
+        kernels = self.records.ntk
+        parts = {
+            "recipe": self.recipe.to_dict(),
+            "state": state,
+            "metrics": dict(self.metrics),
+            "history": self.history,
+            "snapshots": (self.snapshots.steps, self.snapshots.thetas),
+            "ntk": None if kernels is None else kernels.to_arrays(),
+            "folder": self.folder,
+            "problem": None if known else self.problem,
+            "model": network,
+        }
+        return _unpickled, (parts,)
 
     def save(
         self,
@@ -225,7 +506,9 @@ class Entry:
         """
         from pinnzoo.storage import store
 
-        parts = store.Parts(self.recipe, nnx.state(self.model), self.metrics, self.records)
+        parts = store.Parts(
+            self.recipe, nnx.state(self.model), self.metrics, self.records, self._blueprint
+        )
         return store.save(parts, folder, overwrite=overwrite, command=command)
 
     def push_to_hub(
@@ -255,25 +538,58 @@ class Entry:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
             DownloadError: The name is none, or the Hub refuses or cannot be reached.
         """
-        from pinnzoo.cards.cards import entry_card, summarize
+        # The Hub's client, the templates and matplotlib take a while to import.
+        from pinnzoo.cards import entry_card, summarize
+        from pinnzoo.diagnostics import DIAGNOSTICS
         from pinnzoo.hub import publishing
         from pinnzoo.hub import remote as hub
-        from pinnzoo.plots.figures import save_plots
-        from pinnzoo.storage.folder import CARD, PLOTS
+        from pinnzoo.plots import save_plots
 
         address = f"hf-hub:{repository}"
         hub.parse_address(address)
         with tempfile.TemporaryDirectory() as scratch:
             path = self.save(Path(scratch, self.name), command=command)
             folder = EntryFolder.open(path)
-            card = entry_card(summarize(folder), self.problem, address)
-            (path / CARD).write_text(card, encoding="utf-8")
+            # The card shows the pictures that are there.
             save_plots(self, path / PLOTS)
+            card = entry_card(
+                summarize(folder),
+                self.problem,
+                address,
+                diagnostics=DIAGNOSTICS,
+                factories=PROBLEMS,
+            )
+            (path / CARD).write_text(card, encoding="utf-8")
             api = hub.client(token)
             return publishing.push(folder, repository, api=api, tag=tag, private=private)
 
     def __repr__(self) -> str:
+        error = self.metrics.get("relative_l2_error")
+        told = "no reference" if error is None else f"relative L2 error {error:.2e}"
         return (
             f"Entry({self.name}: {self.metrics['parameters']:,} parameters in "
-            f"{self.recipe.dtype}, relative L2 error {self.metrics['relative_l2_error']:.2e})"
+            f"{self.recipe.dtype}, {told})"
         )
+
+
+def _flat(given: Any) -> Float[np.ndarray, " p"]:
+    """Flat parameters of a network, or as they are given."""
+    if isinstance(given, nnx.Module):
+        return flat_parameters(nnx.state(given))
+    return np.asarray(given, np.float64)
+
+
+def _unpickled(parts: Mapping[str, Any]) -> Entry:
+    """The inverse of `Entry.__reduce__`."""
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
+
+    recipe = Recipe.from_dict(parts["recipe"])
+    plan = blueprint(recipe, parts["problem"], parts["model"])
+    state = jax.tree.map(lambda leaf: leaf, plan.state)
+    nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, parts["state"]))
+    arrays = parts["ntk"]
+    kernels = None if arrays is None else NTKSnapshots.from_arrays(arrays)
+    snapshots = Snapshots(*parts["snapshots"])
+    records = Records(lambda: parts["history"], lambda: kernels, lambda: snapshots)
+    network = nnx.merge(plan.graph, state)
+    return Entry(recipe, network, parts["metrics"], records, parts["folder"], plan.problem)

@@ -28,9 +28,10 @@ from rich.table import Table
 from scipy.linalg import blas, lapack
 
 import pinnzoo
+from pinnzoo.collocation import draw_points
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import OPTIMIZERS
-from pinnzoo.training.training import build, draw_points
+from pinnzoo.storage.blueprint import build
 
 SETTLED = 10
 """Steps of a training before its steps are timed."""

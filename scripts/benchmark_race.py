@@ -25,12 +25,15 @@ from rich.console import Console
 from rich.table import Table
 
 import pinnzoo
+from pinnzoo.collocation import draw_points
 from pinnzoo.domains import residual_adaptive, sample
-from pinnzoo.evaluation import error_figures
+from pinnzoo.evaluation import error_figures, require_reference
 from pinnzoo.objective import EQUATION, Assembly
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
-from pinnzoo.training.training import CANDIDATES, COARSENING, build, draw_points
+from pinnzoo.storage.blueprint import build
+from pinnzoo.training.loop import COARSENING
+from pinnzoo.training.scope import CANDIDATES
 
 RESAMPLE = 5
 STAGES = ((40, 400), (None, 1500))
@@ -159,7 +162,7 @@ def main(
         problem, model, draw_points(problem, recipe.points, "sobol", seed, 0)
     )
     grid = problem.evaluation_points(COARSENING)
-    reference = problem.reference(grid)
+    reference = require_reference(problem)(grid)
     values = jax.jit(lambda theta: jax.vmap(assembly.field, (None, 0))(theta, jnp.asarray(grid)))
 
     def error(theta: Any) -> float:

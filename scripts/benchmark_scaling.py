@@ -33,10 +33,11 @@ from rich.console import Console
 from rich.table import Table
 
 import pinnzoo
+from pinnzoo.collocation import draw_points
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.sharding import make_mesh, reduced_rows, shard
-from pinnzoo.training.training import build, draw_points
+from pinnzoo.storage.blueprint import build
 
 COLUMNS = ("residual", "Jacobian", "rows", "Cholesky", "QR", "step")
 CHUNK = 512

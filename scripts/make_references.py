@@ -18,6 +18,7 @@ import scipy.integrate
 import typer
 
 import pinnzoo
+from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.allen_cahn import DIFFUSION, KINK_RATE
 from pinnzoo.pdes.kdv import DISPERSION
@@ -261,7 +262,7 @@ def main(
         path = DATA / f"{name}.npz"
         write(path, series, refined, setup.quantum)
         problem = make_problem(name, {})
-        certified = problem.reference.certified_error(problem.evaluation_points(4))
+        certified = require_reference(problem).certified_error(problem.evaluation_points(4))
         distance = setup.distance_to_runge_kutta(series)
         size = path.stat().st_size
         print(f"{name}: certified to {certified:.1e}, {distance:.1e} from DOP853, {size} bytes")

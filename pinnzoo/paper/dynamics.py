@@ -13,10 +13,10 @@ from jaxtyping import Float
 
 from pinnzoo import zoo
 from pinnzoo.catalog.experiments import FIGURES
+from pinnzoo.collocation import draw_points
 from pinnzoo.entry import Entry
 from pinnzoo.objective import assemble
 from pinnzoo.paper.toys import Arrays, Keep, compute_anew
-from pinnzoo.training.training import draw_points
 
 TRAINED = ("Adam", "LM")
 """Labels of figure 4a whose networks are looked at."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from pinnzoo.catalog.experiments import SEEDS
 from pinnzoo.entry import Entry
+from pinnzoo.evaluation import require_reference
 from pinnzoo.paper.toys import Arrays, Keep, compute_anew
 from pinnzoo.recipes import Recipe
 
@@ -39,7 +40,7 @@ def reduce_entry(entry: Entry) -> Arrays:
         "error": np.asarray(history["relative_l2_error"], float)[rows],
         "loss": np.asarray(history["loss"], float)[rows],
         "final_error": np.array(metrics["relative_l2_error"]),
-        "wall_time": np.array(metrics["wall_time_seconds"]),
+        "wall_time": np.array(metrics["training_seconds"]),
         "ntk_drift": np.array(drift),
         "hessian": np.array([hessian["initial"]["mean"], hessian["final"]["mean"]]),
     }
@@ -54,9 +55,9 @@ def reduce_flow(entry: Entry) -> Arrays:
     problem = entry.problem
     times = problem.evaluation_shape[0]
     points = problem.evaluation_points()
+    solution = require_reference(problem)(points)
     difference, velocity = (
-        values[:, :-1].reshape(times, -1)
-        for values in (entry.predict(points) - problem.reference(points), problem.reference(points))
+        values[:, :-1].reshape(times, -1) for values in (entry.predict(points) - solution, solution)
     )
     return {
         **reduce_entry(entry),

@@ -1,0 +1,168 @@
+"""`finetune`: go on training an entry, also towards other coefficients."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.sharding import Mesh
+
+from pinnzoo.entry import Entry
+from pinnzoo.errors import RecipeError
+from pinnzoo.objective import EQUATION
+from pinnzoo.optimizers import Optimizer, make_optimizer
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
+from pinnzoo.training.progress import Report
+from pinnzoo.training.training import train
+from pinnzoo.zoo import reference_of
+
+LEVENBERG_MARQUARDT = "levenberg_marquardt"
+
+ROWS_PER_PARAMETER = 3
+"""Points of the equation for each parameter that is trained, at least, where a second-order
+optimizer would otherwise fit its points more closely than the solution between them."""
+
+ALL = "all"
+
+
+def finetune(
+    entry: Entry,
+    optimizer: str | Optimizer = LEVENBERG_MARQUARDT,
+    steps: int = 200,
+    *,
+    problem: Problem | None = None,
+    problem_arguments: Mapping[str, float | str] | None = None,
+    freeze: Sequence[str] = (),
+    seconds: float | None = None,
+    points: Mapping[str, int] | None = None,
+    weights: Mapping[str, float] | None = None,
+    resample_every: int | None = None,
+    adaptive: bool = True,
+    part: int | str | None = None,
+    seed: int | None = None,
+    dtype: str | None = None,
+    report: Report | None = None,
+    progress: bool = False,
+    workdir: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    tag: str | None = None,
+    mesh: Mesh | None = None,
+    diagnostics: bool | Sequence[str] = True,
+    **arguments: Any,
+) -> Entry:
+    """Go on training an entry.
+
+    It starts from the parameters of the entry, and from the points, the weights and the part of the
+    network that its last phase had.
+
+    Args:
+        entry: Where to start.
+        optimizer: Name or alias of the optimizer, or an `Optimizer`.
+        steps: Number of steps.
+        problem: Another problem with the same coordinates and components, or the same one with
+            other coefficients; by default the entry's own.
+        problem_arguments: Physical arguments that change, such as `{"viscosity": 0.02}`.
+        freeze: Parameters that keep their values: names such as "hidden.0", or patterns such as
+            "*.bias".
+        seconds: Wall time of all steps together; None is no limit.
+        points: Points per term, as in a recipe; by default those of the entry's last phase, and for
+            second-order optimizers at least three on the equation for each parameter.
+        weights: Loss weight per term; by default those of the entry's last phase.
+        resample_every: Draw new points after this many steps; 0 keeps the first ones. By default
+            10 for Levenberg-Marquardt, which soon fits a fixed set more closely than the solution,
+            and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
+        adaptive: Draw the equation's new points by residual.
+        part: Part of a composed network to train, as in `Phase`; by default what the last phase of
+            the entry trained. "all" trains all parameters together, on an objective that does not
+            see how windows of time join.
+        seed: Seed of the points; by default the entry's.
+        dtype: "float64" or "float32"; by default the entry's.
+        report: See `train`.
+        progress: Show a progress bar.
+        workdir: Folder for the state of the run, so that it can go on after a kill.
+        resume: Go on with the run that `workdir` holds; False begins anew.
+        tag: Tag of the new entry; by default "from_" and the old optimizer.
+        mesh: Devices over which the points are spread, as in `train`.
+        diagnostics: See `train`.
+        **arguments: Arguments of the optimizer.
+
+    Returns:
+        The new entry. `tuned.recipe.base` says where the old one is.
+
+    Raises:
+        UnknownNameError: There is no such optimizer.
+        RecipeError: The optimizer or the problem does not take one of the arguments, or the network
+            has no such part or parameter.
+
+    Example:
+        ```python
+        entry = pinnzoo.load("burgers-mlp-lm")
+        thicker = pinnzoo.finetune(entry, steps=30, problem_arguments={"viscosity": 0.02})
+        ```
+    """
+    optimizers: dict[str, Optimizer] = {}
+    if isinstance(optimizer, Optimizer):
+        name = optimizer.name or "custom"
+        arguments, optimizers = {**optimizer.arguments, **arguments}, {name: optimizer}
+    else:
+        name = resolve_optimizer(optimizer)
+        make_optimizer(name, arguments)
+    if isinstance(part, str) and part != ALL:
+        raise RecipeError(f"part={part!r} was given: give a number, or {ALL!r} for all of it.")
+    recipe, last = entry.recipe, entry.recipe.phases[-1]
+    physical = {**recipe.problem_arguments, **(problem_arguments or {})}
+    if problem is not None:
+        physical = dict(problem.arguments)
+    elif not problem_arguments:
+        problem = entry.problem
+    if resample_every is None:
+        resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
+    trained = last.part if part is None else None if part == ALL else part
+    # Numbers of points and weights of a window are those of conditions that it alone has.
+    same = trained == last.part
+    phase = Phase(
+        name,
+        steps,
+        arguments,
+        points=dict(points or (_enough(entry, name) if same else {})),
+        weights=dict(weights or (last.weights if same else {})),
+        resample_every=resample_every,
+        adaptive=adaptive,
+        part=trained,
+        freeze=tuple(freeze),
+    )
+    derived = replace(
+        recipe,
+        problem=recipe.problem if problem is None else problem.name,
+        problem_arguments=physical,
+        phases=(phase,),
+        seed=recipe.seed if seed is None else seed,
+        dtype=dtype or recipe.dtype,
+        base=reference_of(entry),
+        tag=tag if tag is not None else derived_tag(recipe, name),
+    )
+    return train(
+        derived,
+        problem=problem,
+        optimizers=optimizers,
+        base=entry,
+        report=report,
+        progress=progress,
+        workdir=workdir,
+        resume=resume,
+        mesh=mesh,
+        seconds=seconds,
+        diagnostics=diagnostics,
+    )
+
+
+def _enough(entry: Entry, optimizer: str) -> dict[str, int]:
+    """The points of an entry's last phase, more where they would be fitted, not the solution."""
+    counts = {**entry.recipe.points, **entry.recipe.phases[-1].points}
+    if optimizer == LEVENBERG_MARQUARDT:
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(entry.model, nnx.Param)))
+        counts[EQUATION] = max(counts[EQUATION], ROWS_PER_PARAMETER * parameters)
+    return counts

@@ -1,0 +1,428 @@
+"""The loop over phases and steps: points, weights, records and snapshots around an optimizer."""
+
+import math
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from pinnzoo._typing import Theta
+from pinnzoo.collocation import log_spaced_steps
+from pinnzoo.errors import RecipeError, TrainingError
+from pinnzoo.evaluation import error_figures
+from pinnzoo.objective import Assembly, Objective
+from pinnzoo.optimizers import Info, Optimizer, make_optimizer
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.sharding import agree, local, shard
+from pinnzoo.training.run import COLUMNS, Run, read_run, save_run
+from pinnzoo.training.scope import Scope, phase_scope, resample
+from pinnzoo.training.signals import Request
+from pinnzoo.weighting import make_weighting
+
+RECORDS = 1000
+COARSENING = 4
+STALL = 5
+"""Rejected steps in a row after which a phase has converged to the precision of its numbers."""
+
+
+class Stopped(Exception):
+    """The time that was given to a training is spent, or somebody asked for its end."""
+
+
+@jax.jit
+def _loss(objective: Objective, theta: Theta) -> Any:
+    return objective.loss(theta)
+
+
+def advance_by(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], tuple]:
+    """`(objective, theta, state, k) -> (theta, state, last info)` over k steps.
+
+    k is a traced number, so that chunks of any length share one compilation.
+    """
+    if not optimizer.traceable:
+
+        def stepwise(objective: Objective, theta: Theta, state: Any, k: int) -> tuple:
+            info = Info(loss=float("nan"))
+            for _ in range(k):
+                theta, state, info = optimizer.step(objective, theta, state)
+            return theta, state, info
+
+        return stepwise
+
+    @jax.jit
+    def looped(objective: Objective, theta: Theta, state: Any, k: Any) -> tuple:
+        empty = Info(*[jnp.full((), jnp.nan, theta.dtype)] * len(Info._fields))
+        return jax.lax.fori_loop(
+            0,
+            k,
+            lambda _, carry: optimizer.step(objective, carry[0], carry[1]),
+            (theta, state, empty),
+        )
+
+    return looped
+
+
+def next_stop(phase: Phase, step: int, every: int, offset: int, keep: list[int]) -> int | None:
+    """The next step of a phase at which the host is needed, or None at its end.
+
+    Args:
+        phase: Where points and weights may change.
+        step: Steps done in it.
+        every: Steps between two records.
+        offset: Steps of the phases before.
+        keep: Steps over all phases, rising, whose parameters are kept.
+    """
+    if step >= phase.steps:
+        return None
+    periods = [every, phase.resample_every, phase.reweigh_every if phase.weighting else 0]
+    stops = [(step // period + 1) * period for period in periods if period]
+    later = bisect_right(keep, step + offset)
+    stops += [keep[later] - offset] if later < len(keep) else []
+    return min(phase.steps, *stops)
+
+
+def due(phase: Phase, step: int) -> tuple[bool, bool]:
+    """Whether points, and whether weights, change after this step of a phase."""
+    if step >= phase.steps:
+        return False, False
+    redraws = phase.resample_every > 0 and step % phase.resample_every == 0
+    return redraws, bool(phase.weighting) and step % phase.reweigh_every == 0
+
+
+def unweighted(objective: Objective, points: Mapping[str, np.ndarray]) -> Objective:
+    """The objective on these points, with √(1/n) as the scale of every row."""
+    plain = {term.name: math.sqrt(1 / term.n) for term in objective.terms}
+    return objective.with_scales(plain).with_points(points)
+
+
+@dataclass
+class _Stage:
+    """What a phase needs besides the run, some of which changes in it.
+
+    Attributes:
+        phase: The phase.
+        scope: What it trains.
+        objective: The residuals on the points and with the weights of this moment.
+        advance: Does a number of steps.
+        every: Steps between two records.
+        begun: When it began, less the seconds that it had before.
+    """
+
+    phase: Phase
+    scope: Scope
+    objective: Objective
+    advance: Callable[..., tuple]
+    every: int
+    begun: float
+
+
+@dataclass
+class Trainer:
+    """A recipe on its way: what is fixed during training.
+
+    Attributes:
+        recipe: What is done.
+        problem: What the network solves.
+        assembly: Problem and network as functions of flat parameters.
+        optimizers: Optimizers by name that take the place of those of the table.
+        workdir: Where the run is kept, or None.
+        save_every: Seconds between two saves.
+        observe: Called with the run at the beginning and after every record.
+        mesh: Devices over which the points are spread, or None.
+        budget: Seconds of all steps together.
+        request: Whether somebody asked for the end.
+    """
+
+    recipe: Recipe
+    problem: Problem
+    assembly: Assembly
+    optimizers: Mapping[str, Optimizer] = field(default_factory=dict)
+    workdir: Path | None = None
+    save_every: float = 30.0
+    observe: Callable[[Run], None] = lambda _: None
+    mesh: Mesh | None = None
+    budget: float = math.inf
+    request: Request = field(default_factory=Request)
+    scope: Scope | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.keep = log_spaced_steps(self.recipe.steps)
+        self.error = _error_of(self.problem, self.assembly)
+        self.last_save = time.monotonic()
+
+    def start(self) -> Run:
+        """The run before its first step."""
+        theta, objective = self.assembly.theta, self.assembly.objective
+        loss = float(_loss(objective, theta))
+        run = Run(
+            phase=0,
+            step=0,
+            done=[0] * len(self.recipe.phases),
+            draws=1,
+            theta=theta,
+            state=None,
+            points={term.name: np.asarray(term.points) for term in objective.terms},
+            best_loss=loss,
+            best_theta=theta,
+            history={name: [] for name in COLUMNS},
+            snapshot_steps=[0],
+            snapshot_thetas=[np.asarray(theta)],
+        )
+        self._record(run, Info(loss=loss), loss)
+        return run
+
+    def restore(self) -> Run | None:
+        """The run that the work folder holds, or None.
+
+        Raises:
+            RecipeError: It is of another recipe.
+            IntegrityError: The file is damaged.
+        """
+        saved = None if self.workdir is None else read_run(self.recipe, self.workdir)
+        if saved is None:
+            return None
+        run = saved.run
+        phase = self.recipe.phases[run.phase]
+        scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+        # The structure of the optimizer's state comes from a fresh one.
+        objective = scope.objective.with_points(run.points)
+        return saved.restored(self.optimizer(phase).init(objective, run.theta[scope.part]))
+
+    def optimizer(self, phase: Phase) -> Optimizer:
+        """The optimizer of a phase."""
+        given = self.optimizers.get(phase.optimizer)
+        return make_optimizer(phase.optimizer, phase.arguments) if given is None else given
+
+    def run(self, run: Run) -> None:
+        """Do what is left of all phases, in place.
+
+        Raises:
+            TrainingError: The loss left the finite numbers.
+            Stopped: The time is spent, or somebody asked for the end.
+        """
+        for index in range(run.phase, len(self.recipe.phases)):
+            phase = self.recipe.phases[index]
+            if index != run.phase:
+                run.phase, run.step, run.state, run.rejected = index, 0, None, 0
+                run.factors, run.ended = {}, False
+            self._phase(run, phase)
+            self._save(run, force=True)
+
+    def _phase(self, run: Run, phase: Phase) -> None:
+        """Do what is left of a phase."""
+        optimizer = self.optimizer(phase)
+        moved = self._enter(run, phase, optimizer)
+        if run.ended:
+            return
+        stage = self._begin(run, phase, optimizer, moved)
+        clock = time.monotonic() - run.seconds
+        offset = run.total - run.step
+        while (stop := next_stop(phase, run.step, stage.every, offset, self.keep)) is not None:
+            info, loss = self._advance(run, stage, stop)
+            run.seconds = time.monotonic() - clock
+            self._note(run, stage, info, loss)
+            self._follow(run, stage)
+            self._save(run)
+            if run.ended or self._is_over(run, stage):
+                return
+
+    def _enter(self, run: Run, phase: Phase, optimizer: Optimizer) -> bool:
+        """Set the scope of a phase; returns whether it is another one than before."""
+        before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
+        fields = ("points", "part", "problem_arguments", "freeze")
+        moved = any(getattr(phase, name) != getattr(before, name) for name in fields)
+        narrowed = phase.part is not None or phase.problem_arguments or phase.freeze
+        if self.scope is None or moved:
+            if self.scope is not None and narrowed:
+                # A part has residual functions of its own, and so has a stage of a curriculum;
+                # those before it are not called again. Their programs hold memory maps: Linux
+                # grants 65,530, and after twenty parts the compiler would have none left.
+                jax.clear_caches()
+            # The same residual functions as before would be compiled again.
+            self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+        self._check(phase, optimizer, self.scope)
+        return moved
+
+    def _begin(self, run: Run, phase: Phase, optimizer: Optimizer, moved: bool) -> _Stage:
+        """Points, weights and the optimizer's state at the beginning of a phase, or as saved."""
+        assert self.scope is not None
+        scope, part = self.scope, self.scope.part
+        before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
+        if begins := run.state is None and run.step == 0:
+            if moved and (run.phase > 0 or phase.part is not None or phase.problem_arguments):
+                self._redraw(run, phase, scope)
+            self._reweigh(run, phase, scope)
+        objective = self._objective(run, phase, scope)
+        reweighed = phase.weights != before.weights or phase.weighting or before.weighting
+        if begins and (moved or reweighed):
+            self._restart_best(run, float(_loss(objective, run.theta[part])))
+        if run.state is None:
+            run.state = optimizer.init(objective, run.theta[part])
+        return _Stage(
+            phase,
+            scope,
+            objective,
+            advance_by(optimizer),
+            max(1, phase.steps // RECORDS) if optimizer.traceable else 1,
+            time.monotonic() - (self._phase_seconds(run) if phase.seconds else 0.0),
+        )
+
+    def _advance(self, run: Run, stage: _Stage, stop: int) -> tuple[Info, float]:
+        """Do the steps up to `stop`; returns what the last one did, and the loss after it.
+
+        Raises:
+            TrainingError: The loss left the finite numbers.
+        """
+        part, k = stage.scope.part, stop - run.step
+        advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
+        # What is computed and written beside the training needs no mesh.
+        theta, run.state, info = advanced if self.mesh is None else local(advanced)
+        run.theta = run.theta.at[part].set(theta)
+        # The last info tells of the step before, so the loss is computed where it is needed.
+        loss = float(_loss(stage.objective, run.theta[part]))
+        run.step = run.done[run.phase] = stop
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the loss of {self.recipe.name} is {loss} after {run.total} steps: train "
+                f"with a smaller learning rate, more damping, or without the phase "
+                f"{stage.phase.optimizer!r}."
+            )
+        return info, loss
+
+    def _note(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
+        """Best state, snapshot, record, and whether the phase has reached its target."""
+        phase = stage.phase
+        if loss < run.best_loss:
+            run.best_loss, run.best_theta = loss, run.theta
+        if run.total in self.keep and run.total not in run.snapshot_steps:
+            run.snapshot_steps.append(run.total)
+            run.snapshot_thetas.append(np.asarray(run.theta))
+        run.ended = phase.target_loss is not None and loss < phase.target_loss
+        run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
+        if run.step % stage.every == 0 or run.step == phase.steps or run.ended:
+            self._record(run, info, loss)
+            self.observe(run)
+
+    def _follow(self, run: Run, stage: _Stage) -> None:
+        """New points and weights where they are due, and the end of a phase that stalls."""
+        phase, scope = stage.phase, stage.scope
+        redraws, reweighs = (False, False) if run.ended else due(phase, run.step)
+        if redraws:
+            self._redraw(run, phase, scope)
+        if redraws or reweighs:
+            self._reweigh(run, phase, scope)
+            stage.objective = self._objective(run, phase, scope)
+            self._restart_best(run, float(_loss(stage.objective, run.theta[scope.part])))
+        run.ended = run.ended or run.rejected >= STALL
+
+    def _is_over(self, run: Run, stage: _Stage) -> bool:
+        """Whether the time of the phase is spent.
+
+        Raises:
+            Stopped: That of the training is, or somebody asked for the end.
+        """
+        limit = stage.phase.seconds
+        if limit is not None and self._agree(time.monotonic() - stage.begun) > limit:
+            return True
+        if self._agree(run.seconds) > self.budget or self._agree(float(self.request.asked)) > 0:
+            raise Stopped
+        return False
+
+    def _check(self, phase: Phase, optimizer: Optimizer, scope: Scope) -> None:
+        terms = {term.name for term in scope.objective.terms}
+        if unknown := set(phase.weights) - terms:
+            raise RecipeError(
+                f"a phase with weights for {sorted(unknown)} was given: its terms are "
+                f"{sorted(terms)}."
+            )
+        several = self.mesh is not None and self.mesh.is_multi_process
+        if several and not optimizer.across_processes:
+            raise RecipeError(
+                f"the optimizer {phase.optimizer!r} was given a mesh of several processes, of "
+                "which it knows nothing: give it one process, or use 'levenberg_marquardt'."
+            )
+
+    def _agree(self, tree: Any) -> Any:
+        """A value on which all processes agree, where there are several."""
+        return tree if self.mesh is None else agree(tree, self.mesh)
+
+    def _objective(self, run: Run, phase: Phase, scope: Scope) -> Objective:
+        """The objective on the current points with the weights of a phase."""
+        weights = {**self.recipe.weights, **phase.weights}
+        base = scope.objective
+        scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
+        objective = base.with_scales(scales).with_points(run.points)
+        followed = {
+            term.name: term.scale * np.sqrt(run.factors[term.name])
+            for term in objective.terms
+            if term.name in run.factors
+        }
+        objective = objective.with_scales(followed)
+        return objective if self.mesh is None else shard(objective, self.mesh)
+
+    def _reweigh(self, run: Run, phase: Phase, scope: Scope) -> None:
+        """Update the factors of the phase's weighting, if it has one."""
+        if not phase.weighting:
+            return
+        update = make_weighting(phase.weighting, phase.weighting_arguments, scope.problem)
+        objective = unweighted(scope.objective, run.points)
+        factors = update(objective, run.theta[scope.part], run.factors)
+        run.factors = {name: np.asarray(value) for name, value in self._agree(factors).items()}
+
+    def _redraw(self, run: Run, phase: Phase, scope: Scope) -> None:
+        run.points = self._agree(resample(scope, self.recipe, phase, run.theta, run.draws))
+        run.draws += 1
+
+    def _restart_best(self, run: Run, loss: float) -> None:
+        """Losses on other points or with other weights do not compare."""
+        run.best_loss, run.best_theta, run.rejected = loss, run.theta, 0
+
+    def _phase_seconds(self, run: Run) -> float:
+        before = [
+            s
+            for s, p in zip(run.history["seconds"], run.history["phase"], strict=True)
+            if p < run.phase
+        ]
+        return run.seconds - (before[-1] if before else 0.0)
+
+    def _record(self, run: Run, info: Info, loss: float) -> None:
+        row = {name: float(getattr(info, name, math.nan)) for name in COLUMNS}
+        row |= {
+            "step": run.total,
+            "phase": run.phase,
+            "loss": loss,
+            "relative_l2_error": self.error(run.theta),
+            "seconds": run.seconds,
+        }
+        for name, value in row.items():
+            run.history[name].append(value)
+
+    def _save(self, run: Run, *, force: bool = False) -> None:
+        if self.workdir is None:
+            return
+        if force or time.monotonic() - self.last_save > self.save_every:
+            save_run(run, self.recipe, self.workdir)
+            self.last_save = time.monotonic()
+
+
+def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
+    """Relative L2 error on every fourth line of the grid; NaN without a reference solution."""
+    if problem.reference is None:
+        return lambda _: math.nan
+    points = problem.evaluation_points(COARSENING)
+    reference = problem.reference(points)
+    grid = jnp.asarray(points, assembly.theta.dtype)
+
+    @jax.jit
+    def values(theta: Theta) -> Any:
+        return jax.vmap(assembly.field, (None, 0))(theta, grid).astype(np.float64)
+
+    return lambda theta: error_figures(np.asarray(values(theta)), reference)["relative_l2_error"]

@@ -1,0 +1,216 @@
+"""The state of a training, in memory and in the file from which it goes on after a kill."""
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnzoo._typing import Theta
+from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+from pinnzoo.recipes import Recipe
+from pinnzoo.storage.folder import write_file
+
+WORK_FILE = "state.npz"
+
+COLUMNS = (
+    "step",
+    "phase",
+    "loss",
+    "relative_l2_error",
+    "grad_norm",
+    "step_norm",
+    "accepted",
+    "damping",
+    "gain_ratio",
+    "seconds",
+)
+"""Columns of an entry's history. Losses are those of the training points at that moment; errors
+are on every fourth line of the evaluation grid, NaN without a reference solution."""
+
+
+@dataclass
+class Run:
+    """All that a training needs to go on after a kill, and nothing else.
+
+    Attributes:
+        phase: Index of the current phase.
+        step: Steps done in the current phase.
+        done: Steps done in each phase so far.
+        draws: How many point sets were drawn.
+        theta: Parameters.
+        state: State of the current phase's optimizer.
+        points: Current collocation points.
+        best_loss: Lowest loss since points, weights or part last changed.
+        best_theta: Parameters at `best_loss`.
+        history: One list per recorded quantity.
+        snapshot_steps: Steps, over all phases, at which parameters were kept.
+        snapshot_thetas: The parameters there.
+        seconds: Wall time of the steps.
+        waited: Wall time of all calls so far, compilation and set-up included.
+        rejected: Rejected steps in a row.
+        ended: Whether the current phase ended before its last step.
+        factors: Factors of the current phase's weighting, by term.
+    """
+
+    phase: int
+    step: int
+    done: list[int]
+    draws: int
+    theta: Theta
+    state: Any
+    points: dict[str, np.ndarray]
+    best_loss: float
+    best_theta: Theta
+    history: dict[str, list[float]]
+    snapshot_steps: list[int]
+    snapshot_thetas: list[np.ndarray]
+    seconds: float = 0.0
+    waited: float = 0.0
+    rejected: int = 0
+    ended: bool = False
+    factors: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Steps done in all phases."""
+        return sum(self.done)
+
+
+NUMBERS = (
+    "phase",
+    "step",
+    "done",
+    "draws",
+    "best_loss",
+    "seconds",
+    "waited",
+    "rejected",
+    "ended",
+)
+"""Attributes of a run that the file keeps as JSON; the others are arrays."""
+
+
+def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
+    """Write a run so that it can go on after a kill; the file is replaced in one move.
+
+    Raises:
+        TrainingError: The folder cannot be written.
+    """
+    arrays: dict[str, np.ndarray] = {
+        "theta": np.asarray(run.theta),
+        "best_theta": np.asarray(run.best_theta),
+        "snapshot_steps": np.asarray(run.snapshot_steps),
+        "snapshot_thetas": np.stack(run.snapshot_thetas),
+    }
+    arrays |= {f"points/{name}": value for name, value in run.points.items()}
+    arrays |= {f"factors/{name}": value for name, value in run.factors.items()}
+    arrays |= {f"history/{name}": np.asarray(value) for name, value in run.history.items()}
+    leaves = jax.tree.leaves(run.state)
+    arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    about = {name: getattr(run, name) for name in NUMBERS}
+    about |= {"recipe": recipe.to_dict(), "leaves": len(leaves)}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    try:
+        write_file(workdir / WORK_FILE, buffer.getvalue())
+    except OSError as error:
+        raise TrainingError(
+            f"the run cannot be kept in {str(workdir)!r} ({error.strerror}): give a folder that "
+            "can be written."
+        ) from error
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What the file holds, before the optimizer has given its state a structure.
+
+    Attributes:
+        run: The run, with the leaves of the optimizer's state as a list, or None before its phase
+            began.
+    """
+
+    run: Run
+
+    def restored(self, fresh: Any) -> Run:
+        """The run with the state in the structure of a fresh one."""
+        if self.run.state is None:
+            return self.run
+        leaves, structure = jax.tree.flatten(fresh)
+        state = [
+            jnp.asarray(new) if isinstance(old, jax.Array) else new
+            for old, new in zip(leaves, self.run.state, strict=True)
+        ]
+        return dataclasses.replace(self.run, state=jax.tree.unflatten(structure, state))
+
+
+def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
+    """The run that was saved in `workdir`, or None where there is none.
+
+    Raises:
+        RecipeError: The folder holds a run that is not the beginning of this recipe.
+        IntegrityError: The file is damaged.
+    """
+    path = workdir / WORK_FILE
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays["about"].tobytes())
+        before = Recipe.from_dict(about["recipe"])
+    except (PermissionError, MemoryError):
+        raise
+    except Exception as error:
+        raise IntegrityError(
+            f"the run in {str(path)!r} cannot be read ({type(error).__name__}): delete the file to "
+            "begin anew."
+        ) from error
+    if not begins(before, recipe, about["phase"]):
+        raise RecipeError(
+            f"the folder {str(workdir)!r} holds a run of another recipe than {recipe.name}, or one "
+            "with more steps: give another folder, or resume=False to begin anew."
+        )
+
+    def group(prefix: str) -> dict[str, np.ndarray]:
+        start = len(prefix)
+        return {key[start:]: value for key, value in arrays.items() if key.startswith(prefix)}
+
+    numbers: dict[str, Any] = {name: about[name] for name in NUMBERS}
+    # A phase that ended early is taken up again where more steps are asked for.
+    longer = recipe.phases[about["phase"]].steps > before.phases[about["phase"]].steps
+    numbers["ended"] = numbers["ended"] and not longer
+    run = Run(
+        **numbers,
+        theta=jnp.asarray(arrays["theta"]),
+        state=[arrays[f"state/{i}"] for i in range(about["leaves"])] or None,
+        points=group("points/"),
+        best_theta=jnp.asarray(arrays["best_theta"]),
+        history={name: value.tolist() for name, value in group("history/").items()},
+        snapshot_steps=arrays["snapshot_steps"].tolist(),
+        snapshot_thetas=list(arrays["snapshot_thetas"]),
+        factors=group("factors/"),
+    )
+    run.done += [0] * (len(recipe.phases) - len(run.done))
+    return SavedRun(run)
+
+
+def begins(before: Recipe, recipe: Recipe, phase: int) -> bool:
+    """Whether a run of one recipe, now in a phase, is the beginning of a run of another.
+
+    It is where both agree but for steps that are added to that phase, and for phases after it.
+    """
+    if before.phases[:phase] != recipe.phases[:phase] or len(recipe.phases) <= phase:
+        return False
+    old, new = before.phases[phase], recipe.phases[phase]
+    return (
+        new.steps >= old.steps
+        and dataclasses.replace(old, steps=new.steps) == new
+        and dataclasses.replace(before, phases=recipe.phases) == recipe
+    )

@@ -1,0 +1,168 @@
+"""What a phase trains, and on what: the whole network, a part of it, or some of its parameters."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from pinnzoo._typing import Theta
+from pinnzoo.collocation import draw_points
+from pinnzoo.domains import residual_adaptive, sample
+from pinnzoo.errors import RecipeError
+from pinnzoo.objective import EQUATION, Assembly, Objective, Term, assemble, part_slice
+from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage.blueprint import flat_names
+
+CANDIDATES = 10
+"""Points that are looked at for each one that is drawn by residual."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a phase trains, and on what.
+
+    Attributes:
+        problem: The problem, or its window of time.
+        objective: Its residuals, as functions of the parameters that are trained.
+        part: Where these lie among all parameters: a slice, or their indices.
+    """
+
+    problem: Problem
+    objective: Objective
+    part: Any
+
+    @property
+    def equations(self) -> Objective:
+        """The terms that hold everywhere, of which a system has several."""
+        region = self.problem.domain
+        terms = self.objective.terms
+        return Objective(tuple(t for t in terms if self.problem.terms[t.name].region == region))
+
+
+def phase_scope(
+    problem: Problem, assembly: Assembly, recipe: Recipe, phase: Phase, theta: Theta
+) -> Scope:
+    """All of a network on all of a problem, or one part of it on the times that are its own.
+
+    Raises:
+        RecipeError: The network has no such part, the problem no such arguments, or a pattern of
+            frozen parameters matches none.
+    """
+    model: Any = assembly.to_model(theta)
+    if phase.problem_arguments:
+        problem = make_problem(
+            recipe.problem, {**recipe.problem_arguments, **phase.problem_arguments}
+        )
+    counts = {**recipe.points, **phase.points}
+    if phase.part is None:
+        objective = assembly.objective
+        if phase.problem_arguments:
+            points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
+            objective = assemble(problem, model, points).objective
+        scope = Scope(problem, objective, slice(0, theta.size))
+    else:
+        part = part_slice(model, phase.part)
+        before = model.before(phase.part)
+        first, last = model.part_times(phase.part)
+        window = problem.between(first, last, None if before is None else problem.constrain(before))
+        points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
+        objective = assemble(window, model.up_to(phase.part), points).objective
+        scope = Scope(window, objective, part)
+    if not phase.freeze:
+        return scope
+    free = np.ones(theta.size, bool)
+    free[frozen_parameters(model, phase.freeze)] = False
+    return restrict(scope, theta, free)
+
+
+def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:
+    """Indices, among the flat parameters, of those whose names match one of the patterns.
+
+    Args:
+        model: The network.
+        patterns: Shell-style, on dotted paths such as "hidden.0.kernel"; "hidden.0" alone means
+            everything below it.
+
+    Raises:
+        RecipeError: A pattern matches no parameter, or nothing is left to train.
+    """
+    leaves = flat_names(nnx.state(model, nnx.Param))
+    frozen: list[np.ndarray] = []
+    matched: set[str] = set()
+    start = 0
+    for name, leaf in leaves.items():
+        hits = [p for p in patterns if fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.")]
+        matched |= set(hits)
+        if hits:
+            frozen.append(np.arange(start, start + leaf.size))
+        start += leaf.size
+    unmatched = [pattern for pattern in patterns if pattern not in matched]
+    if unmatched or sum(map(len, frozen)) == start:
+        told = f"{unmatched[0]!r} matches no parameter" if unmatched else "nothing is left to train"
+        raise RecipeError(
+            f"freeze={list(patterns)} was given, of which {told}: the parameters are "
+            f"{', '.join(leaves)}."
+        )
+    return np.concatenate(frozen) if frozen else np.zeros(0, int)
+
+
+def restrict(scope: Scope, theta: Theta, free: np.ndarray) -> Scope:
+    """The same scope with only those parameters that are free as variables.
+
+    Args:
+        scope: What would be trained.
+        theta: All parameters; those that are not free keep these values.
+        free: One truth value per parameter.
+    """
+    inside = np.arange(theta.size)[scope.part]
+    moving = np.flatnonzero(free[inside])
+    whole = theta[scope.part]
+
+    def narrowed(term: Term) -> Term:
+        residual = term.residual
+        return dataclasses.replace(
+            term, residual=lambda values, z: residual(whole.at[moving].set(values), z)
+        )
+
+    terms = tuple(map(narrowed, scope.objective.terms))
+    return Scope(scope.problem, Objective(terms), inside[moving])
+
+
+@jax.jit
+def _residuals_at(objective: Objective, theta: Theta, points: Any) -> dict[str, Any]:
+    """Unweighted residuals of every term, all of them at the same points."""
+    return {
+        term.name: jax.vmap(term.residual, (None, 0))(theta, points) for term in objective.terms
+    }
+
+
+def resample(
+    scope: Scope, recipe: Recipe, phase: Phase, theta: Theta, draw: int
+) -> dict[str, np.ndarray]:
+    """New points, those of the equations by residual if the phase asks for that.
+
+    Args:
+        scope: What is trained.
+        recipe: Its points, sampler and seed.
+        phase: Its own points, and whether they are adaptive.
+        theta: All parameters.
+        draw: How many point sets were drawn before.
+    """
+    counts = {**recipe.points, **phase.points}
+    points = draw_points(scope.problem, counts, recipe.sampler, recipe.seed, draw)
+    if phase.adaptive:
+        n = len(points[EQUATION])
+        rng = np.random.default_rng([recipe.seed, draw, 1])
+        candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
+        at = jnp.asarray(candidates, theta.dtype)
+        values = _residuals_at(scope.equations, theta[scope.part], at)
+        for name, value in values.items():
+            points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
+    return points

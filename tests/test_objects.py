@@ -1,0 +1,461 @@
+"""Problems, networks and optimizers as objects, and what an entry answers about its solution."""
+
+import dataclasses
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import pinnzoo
+from pinnzoo import Phase, Recipe
+from pinnzoo.architectures import MLP
+from pinnzoo.errors import (
+    EntryError,
+    PointsError,
+    RecipeError,
+    RegistrationError,
+    TrainingError,
+    UnknownNameError,
+)
+from pinnzoo.optimizers import from_optax, levenberg_marquardt
+from pinnzoo.pdes import make_problem
+from pinnzoo.training.loop import next_stop
+from pinnzoo.training.run import WORK_FILE
+
+pytestmark = pytest.mark.usefixtures("small_diagnostics")
+
+SMALL = Recipe(
+    "heat",
+    "mlp",
+    (Phase("lm", 4),),
+    architecture_arguments={"width": 6, "depth": 2},
+    points={"equation": 20, "conditions": 6},
+)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return pinnzoo.train(SMALL, diagnostics=False)
+
+
+def network(problem, width=6, seed=0):
+    box = problem.domain
+    return MLP(
+        problem.m,
+        lower=box.lower,
+        upper=box.upper,
+        width=width,
+        depth=2,
+        dtype=jnp.float64,
+        rngs=nnx.Rngs(params=seed),
+    )
+
+
+def changed(problem, **changes):
+    return dataclasses.replace(problem, **changes)
+
+
+# Objects.
+
+
+def test_an_edited_problem_of_the_same_name_is_another_problem():
+    first = make_problem("heat", {"diffusivity": 0.1})
+    second = changed(first, equation=lambda u, z: u(z, "u_t")[0] - 3.0)
+    one, other = (pinnzoo.train(SMALL, problem=p, diagnostics=False) for p in (first, second))
+    assert np.abs(one.theta - other.theta).max() > 1e-3
+    assert other.problem is second
+    assert np.abs(other.residual([[0.5, 0.5]])).max() < np.abs(one.residual([[0.5, 0.5]])).max() + 3
+
+
+def test_registering_again_what_was_edited_changes_what_is_trained():
+    def cell(rate):
+        def edited() -> pinnzoo.Problem:
+            problem = make_problem("heat", {"diffusivity": rate})
+            return changed(problem, name="edited", arguments={})
+
+        return edited
+
+    recipe = dataclasses.replace(SMALL, problem="edited")
+    try:
+        ends = []
+        for rate in (0.05, 1.0):
+            pinnzoo.register_problem(cell(rate))
+            ends.append(pinnzoo.train(recipe, diagnostics=False).theta)
+        assert np.abs(ends[0] - ends[1]).max() > 1e-3
+    finally:
+        pinnzoo.PROBLEMS.pop("edited", None)
+
+
+def test_names_that_are_taken_are_refused():
+    def heat():
+        return make_problem("heat", {})
+
+    with pytest.raises(RegistrationError, match="taken"):
+        pinnzoo.register_problem(heat)
+    with pytest.raises(RegistrationError, match="lower-case"):
+        pinnzoo.register_problem(heat, name="My Heat")
+
+
+def test_a_problem_object_of_another_name_or_arguments_is_refused():
+    with pytest.raises(RecipeError, match="name the problem"):
+        pinnzoo.train(SMALL, problem=make_problem("wave", {}))
+    recipe = dataclasses.replace(SMALL, problem_arguments={"diffusivity": 0.5})
+    with pytest.raises(RecipeError, match="diffusivity"):
+        pinnzoo.train(recipe, problem=make_problem("heat", {}))
+
+
+def test_training_starts_from_the_parameters_of_a_network_that_is_given():
+    problem = make_problem("heat", {})
+    model = network(problem, seed=7)
+    entry = pinnzoo.train(SMALL, model=model, diagnostics=False)
+    expected = pinnzoo.assemble(
+        problem, model, {n: np.full((1, 2), 0.5) for n in problem.terms}
+    ).theta
+    np.testing.assert_array_equal(entry.snapshots.thetas[0], expected)
+
+
+def test_optimizers_as_objects_state_their_name_and_arguments(trained):
+    import optax
+
+    tuned = pinnzoo.finetune(trained, levenberg_marquardt(damping=0.5), steps=2, diagnostics=False)
+    (phase,) = tuned.recipe.phases
+    assert (phase.optimizer, phase.arguments) == ("levenberg_marquardt", {"damping": 0.5})
+    lion = dataclasses.replace(from_optax(optax.lion(1e-4)), name="lion")
+    assert pinnzoo.finetune(trained, lion, steps=2, diagnostics=False).name == (
+        "heat-mlp-lion-from_levenberg_marquardt"
+    )
+    recipe = dataclasses.replace(SMALL, phases=(Phase("mine", 2),))
+    entry = pinnzoo.train(recipe, optimizers={"mine": lion}, diagnostics=False)
+    assert entry.name == "heat-mlp-mine"
+
+
+def test_an_entry_without_reference_has_no_errors_and_says_so():
+    problem = changed(make_problem("heat", {}), reference=None)
+    entry = pinnzoo.train(SMALL, problem=problem)
+    assert "relative_l2_error" not in entry.metrics
+    assert np.isnan(entry.history["relative_l2_error"]).all()
+    assert np.isfinite(entry.history["loss"]).all()
+    with pytest.raises(pinnzoo.PinnzooError, match="reference"):
+        pinnzoo.evaluate(entry)
+
+
+# What an entry answers.
+
+
+def test_derivatives_and_residual_are_those_of_the_field(trained):
+    points = np.random.default_rng(0).random((7, 2))
+    values = trained.derivatives(points, "u u_t u_xx")
+    field = trained.field
+    for row, z in zip(values, points, strict=True):
+        z = jnp.asarray(z)
+        first, second = jax.jacfwd(field)(z)[0], jax.jacfwd(jax.jacrev(field))(z)[0]
+        np.testing.assert_allclose(row, [field(z)[0], first[0], second[1, 1]], rtol=1e-10)
+    kappa = trained.problem.arguments["diffusivity"]
+    expected = values[:, 1:2] - kappa * values[:, 2:3]
+    np.testing.assert_allclose(trained.residual(points), expected, rtol=1e-9, atol=1e-12)
+    assert jax.jit(jax.vmap(field))(jnp.asarray(points)).shape == (7, 1)
+    with pytest.raises(UnknownNameError):
+        trained.derivatives(points, "u_z")
+
+
+def test_points_outside_of_the_domain_or_in_another_order_are_noticed():
+    entry = pinnzoo.load("burgers-mlp-lm")
+    with pytest.raises(PointsError, match="outside"):
+        entry.predict([[0.5, 3.0]])
+    assert np.isfinite(entry.predict([[0.5, 1.01]], extrapolate=True)).all()
+    with pytest.raises(PointsError, match="columns are"):
+        entry.predict([[-0.5, 0.2], [-0.1, 0.3]])
+    named = {"x": np.array([-0.5, 0.1]), "t": np.array([0.2, 0.3])}
+    np.testing.assert_array_equal(entry.predict(named), entry.predict([[0.2, -0.5], [0.3, 0.1]]))
+
+
+def test_double_precision_is_not_lost_in_a_context_or_a_thread(trained):
+    with jax.enable_x64(False), pytest.raises(pinnzoo.PinnzooError, match="float64"):
+        trained.predict([[0.5, 0.5]])
+    expected, found = trained.predict([[0.5, 0.5]]), []
+    threads = [
+        threading.Thread(target=lambda: found.append(trained.predict([[0.5, 0.5]])))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(one, expected) for one in found)
+    assert len(found) == 3
+
+
+def test_kernels_at_other_points_are_those_of_the_stored_parameters(trained):
+    points = np.random.default_rng(1).random((5, 2))
+    kernels = trained.ntk_at(points)
+    assert list(kernels.steps) == list(trained.snapshots.steps)
+    drawn = {name: points for name in trained.problem.terms}
+    objective = pinnzoo.assemble(trained.problem, trained.model, drawn).objective
+    rows = np.asarray(objective.terms[0].jacobian(jnp.asarray(trained.theta)))
+    rows = rows / float(objective.terms[0].scale)
+    np.testing.assert_allclose(kernels.kernels[-1], rows @ rows.T, rtol=1e-5)
+    by_term = trained.ntk_at({"initial": points * [0.0, 1.0]})
+    assert set(by_term.terms) == {"initial"}
+
+
+def test_what_an_own_loop_trained_becomes_an_entry(tmp_path):
+    problem = make_problem("heat", {})
+    model = network(problem)
+    before = nnx.clone(model)
+    rng = np.random.default_rng(0)
+    drawn = {n: problem.domain.grid((3, 3))[: rng.integers(2, 5)] for n in problem.terms}
+    theta, objective, to_model = pinnzoo.assemble(problem, model, drawn)
+    for _ in range(3):
+        theta = theta - 1e-3 * jax.grad(objective.loss)(theta)
+    entry = pinnzoo.Entry.from_model(
+        problem,
+        to_model(theta),
+        architecture_arguments={"width": 6, "depth": 2},
+        optimizer="my_loop",
+        steps=3,
+        snapshots={0: before},
+    )
+    assert entry.name == "heat-mlp-my_loop"
+    assert list(entry.snapshots.steps) == [0, 3]
+    assert entry.metrics["ntk"]["drift"]["all"]["spectral"] > 0
+    entry.save(tmp_path / "mine")
+    np.testing.assert_array_equal(pinnzoo.load(tmp_path / "mine").theta, np.asarray(theta))
+    with pytest.raises(RecipeError, match="hidden"):
+        pinnzoo.Entry.from_model(problem, model, optimizer="my_loop", diagnostics=False)
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_an_entry_is_pickled_by_recipe_and_weights(trained, protocol):
+    again = pickle.loads(pickle.dumps(trained, protocol))
+    np.testing.assert_array_equal(again.theta, trained.theta)
+    np.testing.assert_array_equal(again.predict([[0.5, 0.5]]), trained.predict([[0.5, 0.5]]))
+    assert again.recipe == trained.recipe
+    assert again.metrics == trained.metrics
+    network = pickle.loads(pickle.dumps(trained.model))
+    assert type(network) is type(trained.model)
+
+
+def test_an_entry_without_kernels_is_saved_loaded_and_completed(trained, tmp_path):
+    trained.save(tmp_path / "bare")
+    bare = pinnzoo.load(tmp_path / "bare", verify="all")
+    assert "ntk" not in bare.metrics
+    with pytest.raises(EntryError, match="diagnose"):
+        bare.ntk  # noqa: B018
+    whole = pinnzoo.diagnose(bare)
+    whole.save(tmp_path / "bare", overwrite=True)
+    again = pinnzoo.load(tmp_path / "bare", verify="all")
+    assert again.ntk.drift()[-1] == pytest.approx(
+        again.metrics["ntk"]["drift"]["all"]["spectral"], rel=1e-9
+    )
+
+
+# Fine-tuning.
+
+
+def test_finetuning_to_another_coefficient_starts_at_the_entry(trained):
+    tuned = pinnzoo.finetune(
+        trained, steps=3, problem_arguments={"diffusivity": 0.5}, diagnostics=False
+    )
+    assert tuned.problem.arguments["diffusivity"] == 0.5
+    np.testing.assert_array_equal(tuned.snapshots.thetas[0], trained.theta)
+    other = make_problem("heat", {"diffusivity": 0.5})
+    same = pinnzoo.finetune(trained, steps=3, problem=other, diagnostics=False)
+    np.testing.assert_allclose(same.theta, tuned.theta, rtol=1e-9)
+
+
+def test_frozen_parameters_stay_and_the_others_move(trained):
+    tuned = pinnzoo.finetune(trained, steps=2, freeze=["hidden.0", "*.bias"], diagnostics=False)
+    before, after = (nnx.state(entry.model, nnx.Param) for entry in (trained, tuned))
+    moved = {
+        jax.tree_util.keystr(path): not np.array_equal(old, new)
+        for (path, old), new in zip(
+            jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True
+        )
+    }
+    assert any(moved.values())
+    for path, has_moved in moved.items():
+        stays = "bias" in path or ("'hidden'" in path and "[0]" in path)
+        assert has_moved != stays, path
+    with pytest.raises(RecipeError, match="matches no parameter"):
+        pinnzoo.finetune(trained, steps=2, freeze=["hiden.0"])
+
+
+def test_finetuning_begins_with_points_and_weights_of_the_last_phase_and_enough_of_them(trained):
+    phase = Phase("lm", 2, points={"equation": 400, "initial": 9}, weights={"initial": 7.0})
+    entry = pinnzoo.train(dataclasses.replace(SMALL, phases=(phase,)), diagnostics=False)
+    (tuned,) = pinnzoo.finetune(entry, steps=1, diagnostics=False).recipe.phases
+    assert tuned.points == {"equation": 400, "conditions": 6, "initial": 9}
+    assert tuned.weights == {"initial": 7.0}
+    (few,) = pinnzoo.finetune(trained, steps=1, diagnostics=False).recipe.phases
+    assert few.points["equation"] == 3 * trained.theta.size
+
+
+def test_names_do_not_grow_with_every_fine_tuning(trained):
+    entry, names = trained, []
+    for _ in range(4):
+        entry = pinnzoo.finetune(entry, steps=1, diagnostics=False)
+        names.append(entry.name)
+    assert len(set(names)) == 4
+    assert len(names[-1]) <= len(names[0]) + 2
+
+
+def test_a_base_of_another_shape_is_refused_before_the_first_step(trained):
+    recipe = dataclasses.replace(SMALL, architecture_arguments={"width": 9, "depth": 2})
+
+    def fail(progress):
+        pytest.fail("trained")
+
+    with pytest.raises(RecipeError, match="hidden"):
+        pinnzoo.train(dataclasses.replace(recipe, base=trained.name), base=trained, report=fail)
+    single = dataclasses.replace(SMALL, dtype="float32", base=trained.name)
+    assert pinnzoo.train(single, base=trained, diagnostics=False).metrics["dtype"] == "float32"
+
+
+def test_a_finished_run_goes_on_with_more_steps_and_arrives_where_one_run_does(tmp_path):
+    longer = dataclasses.replace(SMALL, phases=(Phase("lm", 7),))
+    pinnzoo.train(SMALL, workdir=tmp_path, diagnostics=False)
+    prolonged = pinnzoo.train(longer, workdir=tmp_path, diagnostics=False)
+    whole = pinnzoo.train(longer, diagnostics=False)
+    np.testing.assert_array_equal(prolonged.theta, whole.theta)
+    assert prolonged.metrics["steps"] == 7
+    with pytest.raises(RecipeError, match="more steps"):
+        pinnzoo.train(SMALL, workdir=tmp_path)
+
+
+# Noticed before the work.
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"points": {"equation": 20, "boundry": 6}}, "boundry"),
+        ({"phases": (Phase("lm", 1, points={"rihgt": 3}),)}, "right"),
+        ({"phases": (Phase("lm", 1), Phase("lm", 1, weights={"lefft": 3.0}))}, "left"),
+        ({"phases": (Phase("lm", 1), Phase("lm", 1, {"damp": 3.0}))}, "damp"),
+        ({"phases": (Phase("lm", 1), Phase("adamm", 1))}, "adam"),
+        ({"phases": (Phase("lm", 1), Phase("lm", 1, weighting="causl"))}, "causal"),
+        ({"phases": (Phase("lm", 1), Phase("lm", 1, part=3))}, "parts"),
+        ({"phases": (Phase("lm", 1), Phase("lm", 1, problem_arguments={"x": 1}))}, "diffusivity"),
+    ],
+)
+def test_what_a_later_phase_asks_for_in_vain_is_said_before_the_first_step(changes, words):
+    def fail(progress):
+        pytest.fail("trained")
+
+    with pytest.raises(pinnzoo.PinnzooError, match=words):
+        pinnzoo.train(dataclasses.replace(SMALL, **changes), report=fail)
+
+
+def test_a_loss_that_is_not_finite_at_the_start_names_the_term():
+    problem = make_problem("heat", {})
+    broken = changed(problem, equation=lambda u, z: jnp.sqrt(u(z, "u")[0] - 1e3))
+    with pytest.raises(TrainingError, match="equation"):
+        pinnzoo.train(SMALL, problem=broken)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_noticed_first(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(pinnzoo.PinnzooError, match="written"):
+        pinnzoo.train(SMALL, workdir=tmp_path / "work")
+
+
+def test_a_file_in_the_place_of_the_work_folder_is_noticed_first(tmp_path):
+    (tmp_path / "work").write_text("a file")
+    with pytest.raises(pinnzoo.PinnzooError, match="work"):
+        pinnzoo.train(SMALL, workdir=tmp_path / "work", report=lambda _: pytest.fail("trained"))
+
+
+# The run.
+
+
+def test_reporters_are_told_of_every_record_and_of_the_diagnostics():
+    told = []
+    entry = pinnzoo.train(SMALL, report=told.append)
+    steps = [progress.step for progress in told if progress.stage == "training"]
+    assert steps == [0, 1, 2, 3, 4]
+    assert any(progress.stage == "diagnostics" and progress.note for progress in told)
+    assert told[-1].name == entry.name
+    assert entry.metrics["wall_time_seconds"] >= entry.metrics["training_seconds"]
+
+
+def test_stops_are_those_of_the_slow_enumeration_and_a_billion_steps_cost_nothing():
+    keep = [0, 1, 7, 100]
+    for phase, every in itertools.product(
+        (
+            Phase("adam", 60, resample_every=7),
+            Phase("adam", 60, weighting="causal"),
+            Phase("lm", 9),
+        ),
+        (1, 13),
+    ):
+        for offset in (0, 5):
+            slow = {phase.steps, *range(every, phase.steps, every)}
+            if phase.resample_every:
+                slow |= set(range(phase.resample_every, phase.steps, phase.resample_every))
+            if phase.weighting:
+                slow |= set(range(phase.reweigh_every, phase.steps, phase.reweigh_every))
+            slow |= {k - offset for k in keep if 0 < k - offset <= phase.steps}
+            step, found = 0, []
+            while (step := next_stop(phase, step, every, offset, keep) or 0) > 0:
+                found.append(step)
+            assert found == sorted(slow)
+    huge = Phase("lm", 10**9, resample_every=1)
+    assert next_stop(huge, 12, 10**6, 0, keep) == 13
+    long = dataclasses.replace(SMALL, phases=(huge,))
+    assert pinnzoo.train(long, seconds=1e-9, diagnostics=False).metrics["steps"] == 1
+
+
+SCRIPT = """
+import sys, pinnzoo
+pinnzoo.enable_x64()
+recipe = pinnzoo.Recipe.from_json(open(sys.argv[1]).read())
+entry = pinnzoo.train(recipe, workdir=sys.argv[2], report=lambda p: print(p.step, flush=True))
+entry.save(sys.argv[3])
+print("saved", entry.metrics["steps"], "ntk" in entry.metrics, flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_real_training_and_its_entry_is_saved(tmp_path, number):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    recipe = dataclasses.replace(SMALL, phases=(Phase("lm", 10**9),))
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path / "recipe.json", tmp_path / "work", tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "3":
+                process.send_signal(number)
+            if line.startswith("saved"):
+                _, steps, diagnosed = line.split()
+                assert int(steps) >= 3
+                # Who is told to go may be killed soon; who presses Ctrl-C waits.
+                assert diagnosed == str(number == signal.SIGINT)
+                break
+        else:
+            pytest.fail("nothing was saved")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()  # pyright: ignore[reportOptionalMemberAccess]
+    assert (tmp_path / "work" / WORK_FILE).is_file()
+    assert Path(tmp_path / "out" / "manifest.json").is_file()
