@@ -1,11 +1,15 @@
 import math
+import subprocess
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from pinnzoo.cards import cards
+from pinnzoo import cards
+from pinnzoo.cards import overview, tables, words
 from pinnzoo.catalog.experiments import NETWORK
 from pinnzoo.catalog.published import PUBLISHED
 from pinnzoo.cli.printing import entry_folders, expected_cards, print_cards, stale_cards
@@ -13,16 +17,25 @@ from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.folder import EntryFolder
-from tests.tiny_entries import tiny_metrics, tiny_recipe, write_folder
+from tests.tiny_entries import tiny_metrics, tiny_recipe, without_reference, write_folder
+
+PICTURES = ("drift", "eigenvalues", "history", "ntk", "solution")
 
 
-def summary(problem="heat", metrics=None, **changes):
+def summary(problem="heat", metrics=None, plots=PICTURES, **changes):
     recipe = tiny_recipe(problem, **changes)
-    return cards.Summary(recipe.name, recipe, metrics or tiny_metrics(problem))
+    return cards.Summary(recipe.name, recipe, metrics or tiny_metrics(problem), plots)
 
 
-def card(problem="heat", **changes):
-    return cards.entry_card(summary(problem, **changes), make_problem(problem, {}))
+def card(problem="heat", diagnostics=None, **changes):
+    return cards.entry_card(
+        summary(problem, **changes), make_problem(problem, {}), diagnostics=diagnostics
+    )
+
+
+def listed(entry, title="title"):
+    problem = make_problem(entry.recipe.problem, {})
+    return overview.Listed(entry, title, cards.problem_description(problem))
 
 
 @pytest.fixture
@@ -92,7 +105,9 @@ def test_card_changes_with_every_figure():
         "loss": 0.25,
         "steps": 77,
         "parameters": 999,
-        "wall_time_seconds": 5000.0,
+        "training_seconds": 5000.0,
+        "wall_time_seconds": 6000.0,
+        "estimated_error": 0.125,
         "hardware": "another",
         "reference_method": "series",
     }
@@ -107,11 +122,16 @@ def test_code_in_card_runs_but_for_the_download():
     assert "columns: t, x" in code
 
 
-def test_card_links_only_to_plots_that_the_package_draws():
+def test_card_shows_the_pictures_that_are_there():
     from pinnzoo.plots.figures import PLOTS
 
     assert set(cards.PLOT_CAPTIONS) == set(PLOTS)
-    assert all(f"(plots/{name}.png)" in card() for name in PLOTS)
+    assert all(f"(plots/{name}.png)" in card() for name in PICTURES)
+    assert "(plots/kernel.png)" not in card()
+    few = card(plots=("history", "kernel", "mine", "solution"))
+    shown = [line.partition("(plots/")[2] for line in few.splitlines() if line.startswith("![")]
+    assert shown == ["solution.png)", "history.png)", "kernel.png)", "mine.png)"]
+    assert "![" not in card(plots=())
 
 
 def test_fine_tuned_entry_names_its_base():
@@ -130,31 +150,156 @@ def test_problem_statement_is_the_first_line_of_its_file(problem):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_description_goes_on_to_the_sources_and_is_on_the_cards(problem):
-    text = cards.problem_description(problem)
+    text = cards.problem_description(make_problem(problem, {}))
     assert text.startswith(cards.problem_statement(problem))
     assert "Source" not in text
     assert all(part and "\n" not in part for part in text.split("\n\n"))
     entry = summary(problem)
     assert text in cards.entry_card(entry, make_problem(problem, {}))
-    assert text in cards.model_cards([(entry, "title")])
+    assert text in cards.model_cards([listed(entry)])
 
 
 def test_optimizers_that_follow_each_other_are_not_taken_for_the_last_of_them():
     def trained(*optimizers):
         phases = tuple(Phase(optimizer, 5) for optimizer in optimizers)
-        return summary("heat", None, phases=phases, architecture_arguments=NETWORK), "Heat"
+        return summary("heat", phases=phases, architecture_arguments=NETWORK)
 
-    text = cards.overview([trained("lbfgs"), trained("adam", "lbfgs"), trained("adam")])
+    names = [("lbfgs",), ("adam", "lbfgs"), ("adam",)]
+    text = cards.optimizers_table([listed(trained(*optimizers), "Heat") for optimizers in names])
     assert text.splitlines()[0] == "| Problem | Adam | Adam + L-BFGS | L-BFGS |"
     assert text.count("README.md") == 3
 
 
 def test_records_in_single_precision_have_a_dagger():
     published = {p.problem: p for p in PUBLISHED}
-    for problem, note in (("reaction", "float32"), ("heat", "")):
-        assert published[problem].note == note
+    for problem, single in (("reaction", True), ("heat", False)):
+        assert published[problem].single == single
         entry = summary(problem, problem_arguments=published[problem].arguments)
-        assert ("†" in cards.records([(entry, "title")])) == bool(note)
+        assert ("†" in cards.records_table([listed(entry)])) == single
+
+
+def test_figure_that_is_the_error_of_a_file_has_a_footnote_that_says_so():
+    entry = summary("burgers", problem_arguments={"viscosity": 0.01})
+    table, _, notes = cards.records_table([listed(entry, "Burgers")]).partition("\n\n")
+    assert "| 8.0e-14 [1] |" in table
+    assert notes.startswith("1. Burgers: the 7.97e-14 of DSGNAR is the error of the reference file")
+    assert "the error of the reference file" in cards.model_cards([listed(entry)])
+    plain = cards.records_table([listed(summary("kdv"))])
+    assert "[1]" not in plain
+    assert "\n\n" not in plain
+
+
+@pytest.mark.parametrize(
+    ("errors", "counts"),
+    [
+        ({"reaction": 1e-3, "wave": 1e-10}, ("1 of the 2 benchmarks", "0 of the 1 whose")),
+        ({"reaction": 1e-3, "heat": 1e-9}, ("all 2 benchmarks", "all 1 whose")),
+        ({"kovasznay": 1e-9}, ("No benchmark here has a published figure", "compare")),
+    ],
+)
+def test_claim_counts_the_table(errors, counts):
+    entries = [listed(summary(name, tiny_metrics(name, error))) for name, error in errors.items()]
+    text = cards.claim(entries)
+    assert all(count in text for count in counts)
+    assert text in cards.model_cards(entries)
+
+
+# --- without a reference, and with other records
+
+
+def test_card_without_reference_says_so_and_has_no_error_anywhere():
+    bare = without_reference(tiny_metrics())
+    text = card(metrics=bare, plots=("history", "solution"))
+    assert "comes without a reference solution" in text
+    assert "The loss at the end is 1.50e-09." in text
+    assert "| Reference | none |" in text
+    for word in ("nan", "NaN", "None", "model-index", "Relative L2 error", "relative L2", "–"):
+        assert word not in text, word
+    estimated = card(metrics=bare | {"estimated_error": 2.5e-4})
+    assert "it is estimated at **2.5e-04**" in estimated
+    assert ModelCard(estimated).data.to_dict()["library_name"] == "pinnzoo"
+
+
+def test_table_puts_entries_without_an_error_last_and_has_no_empty_column():
+    bare = without_reference(tiny_metrics(), "ntk", "residual_hessian", "loss_hessian")
+    without, better = (
+        summary(metrics=bare | {"loss": loss}, plots=(), tag=tag)
+        for tag, loss in (("worse", 1.0), ("better", 1e-3))
+    )
+    text = cards.model_cards([listed(without), listed(better)])
+    header = next(line for line in text.splitlines() if line.startswith("| Entry"))
+    assert header == "| Entry | Optimizer | Loss | Parameters | Steps | Training time |"
+    assert text.index("-better]") < text.index("-worse]")
+    assert "Reference:" not in text
+    mixed = cards.model_cards([listed(without), listed(summary(tag="judged"))])
+    assert mixed.index("-judged]") < mixed.index("-worse]")
+    assert "| Relative L2 error |" in mixed
+    assert "nan" not in mixed.lower()
+
+
+def test_times_are_those_that_are_stated():
+    assert "| Training time | 1 min 15 s on a computer |" in card()
+    assert "Wall time" not in card()
+    both = card(metrics=tiny_metrics(wall_time_seconds=100.0))
+    assert "| Training time | 1 min 15 s on a computer |" in both
+    assert "| Wall time, with compilation and diagnostics | 1 min 40 s |" in both
+
+
+def test_registered_diagnostic_is_a_table_and_an_unregistered_one_is_named():
+    metrics = tiny_metrics(mass={"version": 2, "lost": 0.5}, strange={"version": 1, "x": 1})
+    mass = SimpleNamespace(
+        name="mass",
+        version=2,
+        title="Conservation of mass",
+        rows=lambda block: [("Mass | lost", block["lost"]), ("Kept", "most")],
+    )
+    text = card(metrics=metrics, diagnostics={"mass": mass})
+    assert "## Conservation of mass\n\n| Figure | Value |" in text
+    assert r"| Mass \| lost | 0.500 |" in text
+    assert "also holds `strange`, recorded by a newer or unregistered diagnostic" in text
+    alone = card(metrics=metrics)
+    assert "`mass`, `strange`" in alone
+    newer = SimpleNamespace(**(vars(mass) | {"version": 3}))
+    assert "`mass`, `strange`" in card(metrics=metrics, diagnostics={"mass": newer})
+
+
+def test_block_of_a_newer_version_is_not_told_as_if_it_were_known():
+    metrics = tiny_metrics() | {"ntk": {"version": 7, "points": "elsewhere"}}
+    text = card(metrics=metrics)
+    assert "## Neural tangent kernel" not in text
+    assert "`metrics.json` also holds `ntk`" in text
+    assert "title" in cards.model_cards([listed(summary(metrics=metrics))])
+
+
+def test_problem_tells_itself_by_statement_module_or_factory():
+    heat = make_problem("heat", {})
+    stated: Any = SimpleNamespace(name="heat", statement="My own\nwords.\n\nMore.")
+    own: Any = SimpleNamespace(name="fisher")
+    nothing: Any = SimpleNamespace(name="problem")
+
+    def fisher():
+        """Fisher-KPP: fronts of a population.
+
+        More for developers.
+        """
+
+    assert cards.problem_description(heat).startswith("Heat equation: `u_t = κ u_xx`")
+    assert cards.problem_description(stated) == "My own words.\n\nMore."
+    assert cards.problem_description(own, {"fisher": fisher}) == (
+        "Fisher-KPP: fronts of a population."
+    )
+    # pdes/problem.py is a file of the package, and states no problem.
+    assert cards.problem_description(own) == cards.problem_description(nothing) == ""
+    assert cards.problem_statement("../errors") == cards.problem_statement("_navier_stokes") == ""
+
+
+def test_words_and_summaries_need_neither_jax_nor_jinja_nor_the_hub():
+    code = (
+        "import sys; from pinnzoo.cards import summarize, problem_title, duration;"
+        "print([m for m in ('jax', 'jinja2', 'huggingface_hub', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_problem_title_tells_arguments_apart():
@@ -172,6 +317,7 @@ def test_unknown_problem_has_a_title_too():
     ("seconds", "words"),
     [
         (0.04, "0.0 s"),
+        (9.97, "10 s"),
         (41.4, "41 s"),
         (59.7, "1 min 00 s"),
         (725, "12 min 05 s"),
@@ -209,11 +355,11 @@ def test_table_has_a_section_per_problem_and_the_best_entry_first(repository):
 
 def test_titles_are_in_the_order_of_their_numbers():
     entries = [
-        (summary("convection", None, optimizer=optimizer, architecture_arguments=NETWORK), title)
+        listed(summary("convection", optimizer=optimizer, architecture_arguments=NETWORK), title)
         for title in ("Convection, β = 100", "Convection, β = 20", "Convection, β = 7.5")
         for optimizer in ("adam", "levenberg_marquardt")
     ]
-    for text in (cards.model_cards(entries), cards.overview(entries)):
+    for text in (cards.model_cards(entries), cards.optimizers_table(entries)):
         places = [text.index(f"β = {beta}") for beta in ("7.5", "20", "100")]
         assert places == sorted(places)
 
@@ -301,9 +447,18 @@ def test_readme_without_markers_is_left_alone():
     assert cards.with_tables("# Title\n", {"entries": "| table |"}) == "# Title\n"
 
 
+def test_claim_inside_of_a_line_stays_in_it():
+    page = "Here <!-- claim -->old<!-- /claim --> and more.\n"
+    text = tables.with_tables(page, {"claim": "On 2 of 3."})
+    assert text == "Here <!-- claim -->On 2 of 3.<!-- /claim --> and more.\n"
+    assert tables.with_tables(text, {"claim": "On 2 of 3."}) == text
+    alone = tables.with_tables("<!-- claim -->\n<!-- /claim -->\n", {"claim": "On 2 of 3."})
+    assert alone == "<!-- claim -->\n\nOn 2 of 3.\n\n<!-- /claim -->\n"
+
+
 def test_every_name_with_an_underscore_or_an_acronym_has_a_title():
     from pinnzoo.architectures import ARCHITECTURES
     from pinnzoo.optimizers import OPTIMIZERS
 
     for name in (*ARCHITECTURES, *OPTIMIZERS):
-        assert name in cards.TITLES, name
+        assert name in words.TITLES, name

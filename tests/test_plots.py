@@ -8,31 +8,94 @@ from matplotlib.colors import LogNorm
 from PIL import Image
 
 from pinnzoo.diagnostics.ntk import NTKSnapshots
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots import figures as plots
 from pinnzoo.recipes import Phase
-from tests.tiny_entries import tiny_entry, tiny_recipe
+from tests.tiny_entries import tiny_entry, tiny_metrics, tiny_recipe, without_reference
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plots")
     entry = tiny_entry()
-    return entry, {path.stem: path for path in plots.save_plots(entry, folder / "new")}
+    return entry, {path.stem: path for path in plots.save_plots(entry, folder / "new", plots.PLOTS)}
 
 
 def test_every_plot_is_written_once_and_in_order(drawn):
     assert list(drawn[1]) == list(plots.PLOTS)
 
 
+def test_card_has_few_and_small_pictures(tmp_path):
+    paths = plots.save_plots(tiny_entry("burgers"), tmp_path)
+    assert [path.name for path in paths] == ["solution.png", "history.png", "kernel.png"]
+    assert sum(path.stat().st_size for path in paths) < 80_000
+
+
+def test_entry_without_kernels_has_a_card_without_them_and_is_refused_their_plots(tmp_path):
+    metrics = {key: value for key, value in tiny_metrics().items() if key != "ntk"}
+    entry = tiny_entry(metrics=metrics, ntk=None)
+    assert plots.card_plots(entry) == ["solution", "history"]
+    with pytest.raises(EntryError, match="'drift' of heat-mlp-levenberg_marquardt"):
+        plots.save_plots(entry, tmp_path / "out", ["solution", "drift"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("problem", "size"), [("heat", 1), ("poisson", 1), ("kovasznay", 3), ("beltrami", 4)]
+)
+def test_problem_without_reference_is_drawn_as_the_network_alone(tmp_path, problem, size):
+    entry = tiny_entry(problem, metrics=without_reference(tiny_metrics(problem)))
+    entry.problem = SimpleNamespace(
+        **{name: getattr(entry.problem, name) for name in ("title", "domain", "coords", "d", "m")},
+        components=entry.problem.components,
+        reference=None,
+    )
+    entry.history = {k: v for k, v in entry.history.items() if k != "relative_l2_error"}
+    figure = plots.solution(entry)
+    shown = [axes for axes in figure.axes if axes.images or axes.get_lines()]
+    assert len(shown) == size
+    text = figure.get_suptitle() or figure.axes[0].get_title()
+    assert "no reference, loss" in text
+    (loss, *_) = plots.history(entry).axes
+    assert loss.get_ylabel() == "loss $|r|^2 / 2$"
+    assert loss.get_xlabel() == "step"
+    assert len(plots.save_plots(entry, tmp_path)) == 3
+
+
+def test_history_whose_errors_are_not_numbers_shows_the_loss_alone():
+    history = tiny_entry().history
+    history["relative_l2_error"] = np.full_like(history["step"], np.nan)
+    axes = plots.history(tiny_entry(history=history)).axes
+    assert {a.get_ylabel() for a in axes} == {"loss $|r|^2 / 2$", ""}
+
+
+def test_every_axis_of_a_card_says_what_it_is():
+    entry = tiny_entry()
+    for name in plots.card_plots(entry):
+        for axes in plots.PLOTS[name](entry).axes:
+            bar = axes.get_label() == "<colorbar>"
+            named = axes.get_ylabel() or axes.get_title() or not axes.get_yticklabels()
+            shared = axes.get_shared_x_axes().get_siblings(axes)
+            assert bar or named or axes.get_shared_y_axes().get_siblings(axes), name
+            assert bar or any(other.get_xlabel() for other in shared), name
+
+
+def test_kernel_of_a_card_is_the_first_and_the_last():
+    entry = tiny_entry()
+    first, last, *_ = plots.kernel(entry).axes
+    assert [a.get_title() for a in (first, last)] == ["kernel at step 0", "kernel at step 30"]
+    np.testing.assert_allclose(np.diag(np.asarray(last.images[0].get_array())), 1)
+
+
 @pytest.mark.parametrize("name", plots.PLOTS)
 def test_picture_is_small_enough_for_an_entry(drawn, name):
     path = drawn[1][name]
-    assert 4_000 < path.stat().st_size < 120_000
+    assert 4_000 < path.stat().st_size < 60_000
     with Image.open(path) as image:
         assert image.format == "PNG"
-        assert 1000 < image.width < 1300
+        assert 700 < image.width < 1000
 
 
 @pytest.mark.parametrize("name", plots.PLOTS)
@@ -75,7 +138,7 @@ def test_reference_and_network_share_one_color_scale():
 def test_map_of_a_system_has_a_row_per_component_and_says_where_it_is(problem, fixed):
     entry = tiny_entry()
     posed = entry.problem = make_problem(problem, {})
-    entry.predict = lambda points: 1.01 * posed.reference(points)
+    entry.predict = lambda points: 1.01 * require_reference(posed)(points)
     figure = plots.solution(entry)
     images = [a.images[0] for a in figure.axes if a.images]
     assert len(images) == 3 * posed.m
@@ -83,12 +146,12 @@ def test_map_of_a_system_has_a_row_per_component_and_says_where_it_is(problem, f
         assert f"${coord} = {value:g}$" in figure.get_suptitle()
     row, column = 40, 120
     last = [
-        low + k / 300 * (high - low)
+        low + k / (plots.MAP_POINTS - 1) * (high - low)
         for k, low, high in zip(
             (column, row), posed.domain.lower[-2:], posed.domain.upper[-2:], strict=True
         )
     ]
-    (expected,) = posed.reference(np.array([[*fixed.values(), *last]]))
+    (expected,) = require_reference(posed)(np.array([[*fixed.values(), *last]]))
     for k in range(posed.m):
         reference, network, _ = (np.asarray(i.get_array()) for i in images[3 * k : 3 * k + 3])
         np.testing.assert_allclose(reference[row, column], expected[k], rtol=1e-12)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pinnzoo.catalog.published import PUBLISHED, best_match
+from pinnzoo.catalog.published import PUBLISHED, Floor, best_match
 from pinnzoo.pdes import make_problem
 from pinnzoo.recipes import Phase, Recipe
 
@@ -30,6 +30,7 @@ class TestPublished:
         if published.error is not None:
             assert 1e-16 < published.error < 1
         assert bool(published.method) == bool(published.source)
+        assert not any(remark.endswith(".") for remark in published.remarks)
 
     def test_is_matched_by_its_recipe_under_any_constraints_and_by_no_other_row(self, published):
         constrained = {**published.arguments, "constraints": "hard"}
@@ -53,3 +54,22 @@ def test_best_match_is_the_most_accurate_entry_that_solves_the_benchmark():
     ]
     assert best_match(row, entries) == ("fine", 1e-6)
     assert best_match(row, entries[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("figure", "says"),
+    [
+        (1.02e-5, "is the error of the reference file"),
+        (1e-7, "digits cannot be compared"),
+        (3e-5, "is 3 times the error of the reference file"),
+    ],
+)
+def test_floor_says_what_the_figure_is_the_error_of(figure, says):
+    floor = Floor("a file", 1e-5, "a method", figure)
+    assert says in floor.sentence
+    assert floor.is_figure == ("is the error of" in floor.sentence)
+
+
+def test_figures_that_are_errors_of_files_are_known_as_such():
+    files = {floor.file: floor for row in PUBLISHED for floor in row.floors if floor.is_figure}
+    assert {name.partition("'")[0] for name in files} == {"DSGNAR", "PINNacle", "jaxpi"}

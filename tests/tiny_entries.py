@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from pinnzoo import evaluate_function
 from pinnzoo.architectures import MLP
 from pinnzoo.diagnostics.ntk import ntk_snapshots
 from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.domains import sample
 from pinnzoo.objective import assemble, regions
 from pinnzoo.pdes import Problem, make_problem
-from pinnzoo.pdes.problem import evaluate_function
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.folder import (
     CONFIG,
@@ -29,7 +29,7 @@ from pinnzoo.storage.folder import (
     manifest_json,
     record,
 )
-from pinnzoo.storage.metrics import to_json, validate
+from pinnzoo.storage.metrics import METRICS_FORMAT, ErrorFigures, to_json, validate
 
 STEPS = (0, 1, 10, 30)
 
@@ -81,7 +81,7 @@ def tiny_metrics(problem="heat", error=1.234567e-5, **changes) -> Any:
     ends = {"initial": {"mean": 20.0, "max": 50.0, "sparsity": 0.5}}
     loss = {"largest": 300.0, "smallest": -2.5, "trace": 400.0}
     metrics = {
-        "format": 1,
+        "format": METRICS_FORMAT,
         "relative_l2_error": error,
         "max_error": 3.4e-5,
         "reference_error": 2e-16,
@@ -91,18 +91,25 @@ def tiny_metrics(problem="heat", error=1.234567e-5, **changes) -> Any:
         "steps": 30,
         "parameters": 105,
         "dtype": "float64",
-        "wall_time_seconds": 75.0,
+        "training_seconds": 75.0,
         "hardware": "a computer",
         "platform": "cpu",
-        "ntk": ntk_report(tiny_ntk(problem)[1]),
+        "ntk": {"version": 1} | ntk_report(tiny_ntk(problem)[1]),
         "residual_hessian": {
+            "version": 1,
             "points": 16,
             **ends,
             "final": {"mean": 40.0, "max": 90.0, "sparsity": 0.25},
         },
-        "loss_hessian": {"initial": loss, "final": loss | {"largest": 900.0}},
+        "loss_hessian": {"version": 1, "initial": loss, "final": loss | {"largest": 900.0}},
     }
     return validate(metrics | changes)
+
+
+def without_reference(metrics, *blocks, **changes) -> Any:
+    """Metrics of an entry whose problem has no reference, and without the named blocks."""
+    left_out = {*ErrorFigures.__annotations__, *blocks}
+    return validate({k: v for k, v in metrics.items() if k not in left_out} | changes)
 
 
 def tiny_history():

@@ -1,28 +1,59 @@
 """Pictures of an entry, ready to print: solution, training history and neural tangent kernel.
 
 Every function takes an entry and returns a matplotlib figure that belongs to no window system.
-matplotlib is imported when the first picture is made.
+matplotlib is imported when the first picture is made. An entry's card has the few small pictures of
+`card_plots`; `PLOTS` has all.
 """
 
 import functools
 import io
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.cards.cards import title
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.cards.words import title
+from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.recipes import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pinnzoo.entry import Entry
+
+class Drawable(Protocol):
+    """What has to be known about an entry to draw it.
+
+    Attributes:
+        name: Its name.
+        recipe: How it was trained.
+        metrics: Its figures.
+        problem: What it solves.
+        history: Columns of the training record by name, each of shape (n,).
+        ntk: Its kernels; looked at only if the metrics have the block "ntk".
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def recipe(self) -> Recipe: ...  # noqa: D102
+    @property
+    def metrics(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def problem(self) -> Any: ...  # noqa: D102
+    @property
+    def history(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def ntk(self) -> Any: ...  # noqa: D102
+
+    def predict(self, points: Any) -> np.ndarray:
+        """Field values of shape (n, m) at points of shape (n, d)."""
+        ...
+
 
 STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",
@@ -58,6 +89,17 @@ SEQUENTIAL, DIVERGING, ERROR = "viridis", "RdBu_r", "magma"
 SHADES = 96
 """Colors of a map: too many to see a step, few enough that two maps and text share a palette."""
 
+MAP_POINTS = 201
+"""Points of a map along each coordinate: as many as its pixels."""
+
+MOST_COLORS = 256
+FEW_COLORS = {"solution": 192, "kernel": 96, "ntk": 96}
+"""Colors in the palette of an entry's pictures, which are to be small: two colormaps and text need
+many, curves few."""
+OF_CURVES = 32
+DPI = 120
+"""Pixels per inch of the pictures of an entry."""
+
 LEGEND_COLUMNS = 6
 
 MOST_AXES = 4
@@ -67,7 +109,7 @@ DECADES_OF_ERROR = 5
 SMALLEST_EIGENVALUE = 1e-20
 """Relative to the largest one; what lies below is rounding of the Jacobian's singular values."""
 
-Plot = Callable[["Entry"], "Figure"]
+Plot = Callable[[Drawable], "Figure"]
 Source = TypeVar("Source")
 
 
@@ -124,45 +166,86 @@ def _color_limits(values: np.ndarray) -> dict[str, Any]:
 
 
 @styled
-def solution(entry: "Entry") -> "Figure":
+def solution(entry: Drawable) -> "Figure":
     """Reference, network and absolute error: curves in one dimension, maps in two or more.
 
     With more than two coordinates the maps show the last two, at the end of the first and in the
-    middle of any others.
+    middle of any others. Where the problem has no reference, the network is shown alone.
     """
     return _solution_curves(entry) if entry.problem.d == 1 else _solution_maps(entry)
 
 
-def _solution_curves(entry: "Entry") -> "Figure":
+def _reference(problem: Any, points: np.ndarray) -> np.ndarray | None:
+    """The reference at points of shape (n, d), of shape (n, m); None where there is none."""
+    return None if problem.reference is None else np.asarray(problem.reference(points))
+
+
+def _solution_curves(entry: Drawable) -> "Figure":
     problem = entry.problem
     points = problem.domain.grid((2001,))
-    exact, predicted = problem.reference(points), entry.predict(points)
-    figure = new_figure(3.6)
-    axes = figure.subplots(2, problem.m, sharex=True, squeeze=False, height_ratios=(3, 2))
+    exact, predicted = _reference(problem, points), np.asarray(entry.predict(points))
+    figure = new_figure(2.4 if exact is None else 3.4)
+    if exact is None:
+        axes = figure.subplots(1, problem.m, squeeze=False)
+    else:
+        axes = figure.subplots(2, problem.m, sharex=True, squeeze=False, height_ratios=(3, 2))
     coordinate = points[:, 0]
     for k, component in enumerate(problem.components):
-        top, bottom = axes[:, k]
-        top.plot(coordinate, exact[:, k], color="0.7", linewidth=3.2, label="reference")
+        top, bottom = axes[0, k], axes[-1, k]
+        if exact is not None:
+            top.plot(coordinate, exact[:, k], color="0.7", linewidth=3.2, label="reference")
         top.plot(coordinate, predicted[:, k], color=COLORS[0], linewidth=1.0, label="network")
         top.set_ylabel(f"${component}({problem.coords})$")
+        bottom.set_xlabel(f"${problem.coords}$")
+        bottom.set_xlim(*problem.domain.bounds(problem.coords))
+        if exact is None:
+            continue
         top.legend(loc="best", ncols=2)
         error = np.abs(predicted - exact)[:, k]
         bottom.semilogy(coordinate, _floored(error), color=COLORS[1], linewidth=0.9)
         bottom.set_ylim(_error_floor(error), 2 * error.max() or 1)
         bottom.set_ylabel("absolute error")
-        bottom.set_xlabel(f"${problem.coords}$")
-        bottom.set_xlim(*problem.domain.bounds(problem.coords))
     axes[0, 0].set_title(f"{problem.title}: {_error_text(entry)}")
     return figure
 
 
-def _solution_maps(entry: "Entry") -> "Figure":
+def _solution_maps(entry: Drawable) -> "Figure":
     problem = entry.problem
     horizontal, vertical = problem.coords[-2:]
-    shape = (301, 301)
+    shape = (MAP_POINTS, MAP_POINTS)
     points, where = _map_points(problem, shape)
-    exact, predicted = problem.reference(points), entry.predict(points)
+    exact, predicted = _reference(problem, points), np.asarray(entry.predict(points))
     extent = (*problem.domain.bounds(horizontal), *problem.domain.bounds(vertical))
+    if exact is None:
+        figure, grid = _network_maps(problem, predicted, shape, extent)
+    else:
+        figure, grid = _error_maps(problem, exact, predicted, shape, extent)
+    for axes in grid[-1]:
+        axes.set_xlabel(f"${horizontal}$")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"${vertical}$")
+    figure.suptitle(f"{problem.title}{where}: {_error_text(entry)}", fontsize=10)
+    return figure
+
+
+def _network_maps(
+    problem: Any, predicted: np.ndarray, shape: tuple[int, int], extent: Any
+) -> tuple["Figure", Any]:
+    """A map per component, side by side."""
+    figure = new_figure(2.6, min(WIDTH, 3.4 * problem.m))
+    grid = figure.subplots(1, problem.m, sharex=True, sharey=True, squeeze=False)
+    for k, component in enumerate(problem.components):
+        values = predicted[:, k]
+        image = _map(grid[0, k], values, shape, extent, **_color_limits(values))
+        grid[0, k].set_title(f"${component}$, network")
+        _colorbar(figure, image, [grid[0, k]])
+    return figure, grid
+
+
+def _error_maps(
+    problem: Any, exact: np.ndarray, predicted: np.ndarray, shape: tuple[int, int], extent: Any
+) -> tuple["Figure", Any]:
+    """A row per component: reference, network and absolute error."""
     figure = new_figure(2.35 * problem.m + 0.15)
     rows = figure.subplots(problem.m, 3, sharex=True, sharey=True, squeeze=False)
     for k, component in enumerate(problem.components):
@@ -179,11 +262,7 @@ def _solution_maps(entry: "Entry") -> "Figure":
         )
         right.set_title("absolute error")
         _colorbar(figure, image, [right])
-        left.set_ylabel(f"${vertical}$")
-    for axes in rows[-1]:
-        axes.set_xlabel(f"${horizontal}$")
-    figure.suptitle(f"{problem.title}{where}: {_error_text(entry)}", fontsize=10)
-    return figure
+    return figure, rows
 
 
 def _map_points(problem: Any, shape: tuple[int, int]) -> tuple[Float[np.ndarray, "n d"], str]:
@@ -216,7 +295,9 @@ def _colorbar(figure: "Figure", image: Any, axes: Sequence["Axes"], **style: Any
     return bar
 
 
-def _error_text(entry: "Entry") -> str:
+def _error_text(entry: Drawable) -> str:
+    if "relative_l2_error" not in entry.metrics:
+        return f"no reference, loss {_scientific(entry.metrics['loss'])}"
     return f"relative $L^2$ error {_scientific(entry.metrics['relative_l2_error'])}"
 
 
@@ -244,11 +325,19 @@ def _log_norm(error: np.ndarray) -> Any:
     return LogNorm(_error_floor(error), float(error.max()) or 1.0)
 
 
+HISTORY = (
+    ("loss", COLORS[0], r"loss $|r|^2 / 2$"),
+    ("relative_l2_error", COLORS[1], "relative $L^2$ error"),
+)
+"""Column, color and label of each curve of a history."""
+
+
 @styled
-def history(entry: "Entry") -> "Figure":
+def history(entry: Drawable) -> "Figure":
     """Loss and error against the step, each phase of training on a step axis of its own.
 
-    More phases than have room share one, with a line where each begins.
+    More phases than have room share one, with a line where each begins. Where no error is on
+    record, as of a problem without a reference, the loss is shown alone.
     """
     record = {key: np.asarray(values, dtype=float) for key, values in entry.history.items()}
     spans = _phase_spans(entry, record["step"])
@@ -257,11 +346,14 @@ def history(entry: "Entry") -> "Figure":
         begins = [start for _, start, _ in spans[1:]]
         names = " + ".join(dict.fromkeys(name for name, *_ in spans))
         spans = [(f"{names}, {len(spans)} phases", spans[0][1], spans[-1][2])]
-    figure = new_figure(3.6)
-    axes = figure.subplots(2, len(spans), sharex="col", sharey="row", squeeze=False)
+    rows = [
+        row for row in HISTORY if row[0] == "loss" or np.isfinite(record.get(row[0], np.nan)).any()
+    ]
+    figure = new_figure(0.6 + 1.4 * len(rows))
+    axes = figure.subplots(len(rows), len(spans), sharex="col", sharey="row", squeeze=False)
     for k, (name, start, stop) in enumerate(spans):
         inside = (record["step"] >= start) & (record["step"] <= stop)
-        for row, (key, color) in enumerate((("loss", COLORS[0]), ("relative_l2_error", COLORS[1]))):
+        for row, (key, color, _) in enumerate(rows):
             keep = inside & np.isfinite(record[key])
             style: dict[str, Any] = {"color": color}
             if keep.sum() <= 12:
@@ -270,16 +362,16 @@ def history(entry: "Entry") -> "Figure":
             for step in begins:
                 axes[row, k].axvline(step, color="0.8", linewidth=0.6, zorder=0)
         axes[0, k].set_title(name)
-        axes[1, k].set_xlabel("step")
-        axes[1, k].set_xlim(start, stop)
-        axes[1, k].locator_params(axis="x", nbins=6 - len(spans), integer=True)
-    axes[0, 0].set_ylabel(r"loss $|r|^2 / 2$")
-    axes[1, 0].set_ylabel("relative $L^2$ error")
+        axes[-1, k].set_xlabel("step")
+        axes[-1, k].set_xlim(start, stop)
+        axes[-1, k].locator_params(axis="x", nbins=6 - len(spans), integer=True)
+    for row, (_, _, label) in enumerate(rows):
+        axes[row, 0].set_ylabel(label)
     figure.align_ylabels(axes[:, 0])
     return figure
 
 
-def _phase_spans(entry: "Entry", steps: np.ndarray) -> list[tuple[str, int, int]]:
+def _phase_spans(entry: Drawable, steps: np.ndarray) -> list[tuple[str, int, int]]:
     """Optimizer, first and last step of each phase that left a record."""
     last = int(steps.max()) if len(steps) else 0
     stops = np.minimum(list(itertools.accumulate(p.steps for p in entry.recipe.phases)), last)
@@ -297,7 +389,7 @@ def _phase_spans(entry: "Entry", steps: np.ndarray) -> list[tuple[str, int, int]
 
 
 @styled
-def ntk(entry: "Entry") -> "Figure":
+def ntk(entry: Drawable) -> "Figure":
     """The kernel at up to four snapshots, terms marked, points of a term in order of coordinates.
 
     Entries are divided by √(K(z, z) K(z', z')): what is shown is the cosine between the parameter
@@ -370,7 +462,7 @@ def _thousands(number: int) -> str:
 
 
 @styled
-def eigenvalues(entry: "Entry") -> "Figure":
+def eigenvalues(entry: Drawable) -> "Figure":
     """Eigenvalues of the whole kernel and of each term's block, one curve per snapshot."""
     import matplotlib as mpl
 
@@ -385,7 +477,7 @@ def eigenvalues(entry: "Entry") -> "Figure":
             zip(snapshots.eigenvalues(name), colors, strict=True)
         ):
             label = _thousands(snapshots.steps[k]) if k in labeled else None
-            shown = np.where(spectrum > SMALLEST_EIGENVALUE * spectrum[0], spectrum, np.nan)
+            shown = _above_rounding(spectrum)
             axes.plot(np.arange(1, 1 + len(shown)), shown, color=color, label=label)
         axes.set_xscale("log")
         axes.set_title(_label(name or "all"))
@@ -397,22 +489,95 @@ def eigenvalues(entry: "Entry") -> "Figure":
     return figure
 
 
+@styled
+def kernel(entry: Drawable) -> "Figure":
+    """The essence of `ntk`, `eigenvalues` and `drift`: what a card has room for.
+
+    Above, the kernel at the first and the last snapshot, scaled to unit diagonal; below, the
+    eigenvalues of the whole kernel, a curve per snapshot, and its drift, whole and by term.
+    """
+    import matplotlib as mpl
+
+    snapshots = entry.ntk
+    steps = np.asarray(snapshots.steps)
+    figure = new_figure(4.3)
+    above, below = np.ravel(np.asarray(figure.subfigures(2, 1, squeeze=False))).tolist()
+    order = _row_order(snapshots.terms)
+    ends = _spread(len(steps), 2)
+    row = above.subplots(1, len(ends), squeeze=False)[0]
+    for axes, k in zip(row, ends, strict=True):
+        values = np.asarray(snapshots.kernels[k], dtype=float)[np.ix_(order, order)]
+        image = axes.imshow(_cosines(values), cmap=_colormap(DIVERGING), vmin=-1, vmax=1)
+        axes.set_title(f"kernel at step {_thousands(steps[k])}")
+        axes.set_xlabel("row $j$")
+        _mark_blocks(axes, snapshots.blocks, names=axes is row[0])
+    bar = _colorbar(above, image, list(row))
+    bar.set_label(r"$K_{ij} \, / \, \sqrt{K_{ii} K_{jj}}$")
+    left, right = below.subplots(1, 2)
+    colors = mpl.colormaps[SEQUENTIAL](np.linspace(0, 0.92, len(steps)))
+    labeled = _spread(len(steps), 4)
+    for k, (spectrum, color) in enumerate(zip(snapshots.eigenvalues(), colors, strict=True)):
+        label = f"step {_thousands(steps[k])}" if k in labeled else None
+        left.plot(
+            np.arange(1, 1 + len(spectrum)), _above_rounding(spectrum), color=color, label=label
+        )
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_xlabel("index $i$")
+    left.set_ylabel(r"eigenvalue $\lambda_i(K)$")
+    left.legend(loc="lower left", handlelength=1.2)
+    _draw_drifts(right, snapshots, [None, *snapshots.blocks][:MOST_DRIFTS])
+    right.legend(loc="best", handlelength=1.6)
+    return figure
+
+
+MOST_DRIFTS = 6
+"""Curves of drift on a card; the whole kernel and the first terms."""
+
+
+def _draw_drifts(axes: "Axes", snapshots: Any, names: Sequence[str | None]) -> None:
+    """Drift of the named blocks, None for the whole kernel, against the step."""
+    steps = np.asarray(snapshots.steps)
+    moved = False
+    for name, style in zip(names, _looks(), strict=False):
+        values = np.asarray(snapshots.drift(block=name))
+        moved |= bool((values > 0).any())
+        axes.plot(steps[1:], _positive(values[1:]), label=_label(name or "all"), **style)
+    axes.set_xscale("log" if len(steps) > 1 else "linear")
+    axes.set_yscale("log" if moved else "linear")
+    axes.set_xlabel("step $t$")
+    # The whole formula is longer than the axis.
+    axes.set_ylabel("relative drift of $K(t)$")
+
+
+DRIFT_LABEL = r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$"
+
+
+def _looks() -> Iterator[dict[str, Any]]:
+    """Looks of curves that can be told apart: the first one is black and solid."""
+    looks = [("-", "black"), *itertools.product(("-", "--", "-.", ":"), COLORS)]
+    for dashes, color in itertools.cycle(looks):
+        yield {"linestyle": dashes, "color": color, "marker": "o", "markersize": 2.2}
+
+
+def _above_rounding(spectrum: np.ndarray) -> np.ndarray:
+    """Eigenvalues, falling, with gaps where they are rounding."""
+    return np.where(spectrum > SMALLEST_EIGENVALUE * spectrum[0], spectrum, np.nan)
+
+
 def _size(block: slice) -> int:
     return block.stop - block.start
 
 
 @styled
-def drift(entry: "Entry") -> "Figure":
+def drift(entry: Drawable) -> "Figure":
     """Relative distance of the kernel from its initial value, and its effective rank."""
     snapshots = entry.ntk
     steps = np.asarray(snapshots.steps)
     names = [None, *snapshots.blocks]
     figure = new_figure(2.5 + 0.2 * math.ceil(len(names) / LEGEND_COLUMNS))
     left, right = figure.subplots(1, 2)
-    looks = [("-", "black"), *itertools.product(("-", "--", "-.", ":"), COLORS)]
-    for name, (dashes, color) in zip(names, itertools.cycle(looks), strict=False):
-        style: dict[str, Any] = {"linestyle": dashes, "color": color}
-        style |= {"marker": "o", "markersize": 2.2}
+    for name, style in zip(names, _looks(), strict=False):
         values = np.asarray(snapshots.drift(block=name))
         left.plot(steps[1:], _positive(values[1:]), **style)
         rank = np.asarray(snapshots.effective_rank(block=name))
@@ -427,7 +592,7 @@ def drift(entry: "Entry") -> "Figure":
     )
     left.set_xscale("log" if len(steps) > 1 else "linear")
     left.set_yscale("log" if (frobenius > 0).any() else "linear")
-    left.set_ylabel(r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$")
+    left.set_ylabel(DRIFT_LABEL)
     left.legend(loc="best")
     right.set_xscale("symlog", linthresh=1)
     right.set_xlim(0, None)
@@ -445,7 +610,7 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 
 @styled
-def comparison(entries: Sequence["Entry"]) -> "Figure":
+def comparison(entries: Sequence[Drawable]) -> "Figure":
     """Error and kernel drift of several entries against the step, and their Hessians' magnitude."""
     lines = math.ceil(len(entries) / 2)
     figure = new_figure(2.6 + 0.2 * lines)
@@ -464,7 +629,7 @@ def comparison(entries: Sequence["Entry"]) -> "Figure":
         ends = [magnitudes[when]["mean"] for when in ("initial", "final")]
         right.plot([0, 1], _positive(np.array(ends)), marker="o", markersize=2.2, **style)
     left.set_ylabel("relative $L^2$ error")
-    middle.set_ylabel(r"NTK drift $\|K(t) - K(0)\| \, / \, \|K(0)\|$")
+    middle.set_ylabel(DRIFT_LABEL)
     right.set_ylabel(r"mean $\|H_r\|$")
     right.set_xticks([0, 1], ["initial", "final"])
     right.set_xlim(-0.2, 1.2)
@@ -481,31 +646,44 @@ def comparison(entries: Sequence["Entry"]) -> "Figure":
 PLOTS: dict[str, Plot] = {
     "solution": solution,
     "history": history,
+    "kernel": kernel,
     "ntk": ntk,
     "eigenvalues": eigenvalues,
     "drift": drift,
 }
 
 
+_OF_KERNEL = ("kernel", "ntk", "eigenvalues", "drift")
+
+
 def check_names(names: Iterable[str]) -> list[str]:
-    """`names`, or all plots where none is given.
+    """`names`, if there are such plots.
 
     Raises:
         UnknownNameError: There is no such plot.
     """
-    names = list(names) or list(PLOTS)
+    names = list(names)
     for name in names:
         if name not in PLOTS:
             raise UnknownNameError.of("plot", name, PLOTS)
     return names
 
 
-def save(figure: "Figure", path: Path) -> Path:
+def card_plots(entry: Drawable) -> list[str]:
+    """The plots of an entry's card: the solution, the training, and the kernel if it is stored."""
+    return ["solution", "history", *(["kernel"] if "ntk" in entry.metrics else [])]
+
+
+def save(
+    figure: "Figure", path: Path, *, dpi: int | None = None, colors: int = MOST_COLORS
+) -> Path:
     """Write a figure as a PNG that holds no date and no program version.
 
     Args:
         figure: What to write.
         path: Where to; missing folders are made.
+        dpi: Pixels per inch, those of `STYLE` by default.
+        colors: Colors of its palette.
 
     Returns:
         `path`.
@@ -516,15 +694,15 @@ def save(figure: "Figure", path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     with mpl.rc_context(_settings()):
-        figure.savefig(buffer, format="png")
-    # 256 colors look the same in print and take a third of the space; metadata stays behind.
+        figure.savefig(buffer, format="png", dpi=dpi or STYLE["savefig.dpi"])
+    # A palette looks the same in print and takes a third of the space; metadata stays behind.
     with Image.open(buffer) as image:
-        palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        palette = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
     palette.save(path, format="PNG", optimize=True)
     return path
 
 
-def save_comparison(entries: Sequence["Entry"], folder: str | Path) -> list[Path]:
+def save_comparison(entries: Sequence[Drawable], folder: str | Path) -> list[Path]:
     """Write the picture of several entries as `<folder>/comparison.png`.
 
     Args:
@@ -537,18 +715,35 @@ def save_comparison(entries: Sequence["Entry"], folder: str | Path) -> list[Path
     return [save(comparison(entries), Path(folder) / "comparison.png")]
 
 
-def save_plots(entry: "Entry", folder: str | Path, names: Iterable[str] = ()) -> list[Path]:
+def save_plots(entry: Drawable, folder: str | Path, names: Iterable[str] = ()) -> list[Path]:
     """Write pictures of an entry as `<folder>/<name>.png`.
 
     Args:
         entry: What to draw.
         folder: Where to write; it is made if it does not exist.
-        names: Names of `PLOTS`; all of them by default.
+        names: Names of `PLOTS`; those of `card_plots` by default.
 
     Returns:
         The files, in the order of `names`.
 
     Raises:
         UnknownNameError: There is no such plot.
+        EntryError: A plot of kernels was asked for, and the entry has none.
     """
-    return [save(PLOTS[name](entry), Path(folder) / f"{name}.png") for name in check_names(names)]
+    names = check_names(names) or card_plots(entry)
+    without = [name for name in names if name in _OF_KERNEL and "ntk" not in entry.metrics]
+    if without:
+        raise EntryError(
+            f"the plot {without[0]!r} of {entry.name} was asked for, which has no kernels on "
+            f"record: draw {', '.join(card_plots(entry))}, or record kernels with "
+            "`pinnzoo diagnose`."
+        )
+    return [
+        save(
+            PLOTS[name](entry),
+            Path(folder) / f"{name}.png",
+            dpi=DPI,
+            colors=FEW_COLORS.get(name, OF_CURVES),
+        )
+        for name in names
+    ]

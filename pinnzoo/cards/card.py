@@ -1,0 +1,286 @@
+"""An entry's card: `templates/entry.md.j2`, filled with the figures of the entry's files."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinnzoo.cards.metadata import front_matter
+from pinnzoo.cards.statements import problem_description
+from pinnzoo.cards.summary import Summary
+from pinnzoo.cards.tables import markdown_table
+from pinnzoo.cards.words import cell, counted, duration, figure, phases_in_words, title
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.storage.metrics import BLOCKS, blocks, unknown_blocks
+
+if TYPE_CHECKING:
+    from pinnzoo.pdes import Problem
+
+PLOT_CAPTIONS = {
+    "solution": "Reference, network and absolute error",
+    "history": "Loss and relative L2 error during training",
+    "kernel": "Neural tangent kernel during training: the kernel scaled to unit diagonal, its "
+    "eigenvalues, its drift",
+    "ntk": "Neural tangent kernel during training, scaled to unit diagonal",
+    "eigenvalues": "Eigenvalues of the neural tangent kernel during training",
+    "drift": "Drift and effective rank of the neural tangent kernel",
+}
+"""What each picture shows, by the name of its file. A card shows those that its entry has."""
+
+WITHOUT_REFERENCE = {
+    "solution": "What the network says",
+    "history": "Loss during training",
+}
+"""Captions of pictures that show less where the problem has no reference."""
+
+
+def entry_card(
+    summary: Summary,
+    problem: "Problem",
+    address: str = "",
+    *,
+    diagnostics: Mapping[str, Any] | None = None,
+    factories: Mapping[str, Callable[..., Any]] | None = None,
+) -> str:
+    """The README.md of an entry.
+
+    Args:
+        summary: The entry's recipe, metrics and pictures.
+        problem: The problem of the recipe.
+        address: What `pinnzoo.load` takes, where that is not the entry's name.
+        diagnostics: Diagnostics by name, whose `version`, `title` and `rows(block)` tell blocks
+            of the metrics that the package itself does not know.
+        factories: Factories of problems by name; see `problem_description`.
+    """
+    recipe, metrics = summary.recipe, summary.metrics
+    error = summary.error
+    ntk = _known(metrics, "ntk")
+    registered = _registered(metrics, diagnostics or {})
+    pictures = _Pictures(summary)
+    bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
+    text = _template().render(
+        head=front_matter(summary, problem.title),
+        name=summary.name,
+        problem_title=problem.title,
+        architecture=title(recipe.architecture),
+        parameters=counted(metrics["parameters"], "parameter"),
+        dtype=metrics["dtype"],
+        phases=phases_in_words((phase.optimizer, phase.steps) for phase in recipe.phases),
+        base=recipe.base,
+        error=error is not None and f"{error:.2e}",
+        reference_error=error is not None and f"{metrics['reference_error']:.1e}",
+        estimate="estimated_error" in metrics and f"{metrics['estimated_error']:.1e}",
+        loss=f"{metrics['loss']:.2e}",
+        description=problem_description(problem, factories),
+        address=address or summary.name,
+        point=", ".join(f"{low + 0.25 * (high - low):g}" for low, high in bounds),
+        coords=", ".join(problem.coords),
+        accuracy=_accuracy(metrics),
+        phase_table=_phases(recipe),
+        setting_table=_settings(recipe, metrics),
+        ntk=ntk and _kernel(ntk),
+        hessians=_hessians(metrics),
+        hessian_points=(_known(metrics, "residual_hessian") or {}).get("points"),
+        diagnostics=[
+            {"title": diagnostic.title, "table": _rows(diagnostic.rows, block)}
+            for diagnostic, block in registered
+        ],
+        unknown=_unknown(metrics, [diagnostic for diagnostic, _ in registered]),
+        pictures=pictures,
+        others=pictures.rest(),
+        source=problem.citation and _link(problem.citation),
+    )
+    # Parts that are left out leave their blank lines behind.
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+@functools.cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        autoescape=False,  # Markdown, not HTML
+    )
+    return environment.get_template("entry.md.j2")
+
+
+class _Pictures:
+    """Links to the pictures that an entry has, each of them once."""
+
+    def __init__(self, summary: Summary):
+        """Take note of the files and of whether there is a reference."""
+        self.left = [*summary.plots]
+        self.captions = PLOT_CAPTIONS | (WITHOUT_REFERENCE if summary.error is None else {})
+
+    def __call__(self, *names: str) -> str:
+        """The named ones, as far as they are there, in the order of the names."""
+        found = [name for name in names if name in self.left]
+        self.left = [name for name in self.left if name not in found]
+        return "\n\n".join(
+            f"![{self.captions.get(name, title(name))}](plots/{name}.png)" for name in found
+        )
+
+    def rest(self) -> str:
+        """Those that no section of the card is about."""
+        return self(*(name for name in self.left if name not in PLOT_CAPTIONS))
+
+
+def _known(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """A block of the package's own, where it is there in a version that is known."""
+    block = blocks(metrics).get(name)
+    return block if block and (name, block.get("version")) in BLOCKS else None
+
+
+def _registered(
+    metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]
+) -> list[tuple[Any, dict[str, Any]]]:
+    """Blocks that a registered diagnostic can tell, with it."""
+    return [
+        (diagnostics[name], block)
+        for name, block in blocks(metrics).items()
+        if _known(metrics, name) is None
+        and name in diagnostics
+        and diagnostics[name].version == block.get("version")
+    ]
+
+
+def _unknown(metrics: Mapping[str, Any], told: list[Any]) -> str:
+    known = [(diagnostic.name, diagnostic.version) for diagnostic in told]
+    return ", ".join(f"`{name}`" for name in unknown_blocks(metrics, known))
+
+
+def _rows(rows: Callable[[Mapping[str, Any]], Any] | None, block: Mapping[str, Any]) -> str:
+    """What a diagnostic says about its block: a label and one or more figures per row."""
+    if rows is None:
+        told = [(title(key), value) for key, value in block.items() if key != "version"]
+    else:
+        told = list(rows(block))
+    width = max((len(row) for row in told), default=2)
+    header = ("Figure", "Value") if width == 2 else ("Figure", *[""] * (width - 1))
+    cells = ([*map(cell, row), *[""] * (width - len(row))] for row in told)
+    return markdown_table(header, cells, "l" + "r" * (width - 1))
+
+
+def _link(citation: str) -> str:
+    """`arXiv:2109.01050` or `doi:10.1016/...` as a link; anything else as it is."""
+    kind, _, number = citation.partition(":")
+    hosts = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+    return f"[{citation}]({hosts[kind]}{number})" if kind in hosts else citation
+
+
+def _accuracy(metrics: Mapping[str, Any]) -> str:
+    """The error group, or the loss where there is no reference; the estimate in either case."""
+    rows: list[tuple[str, str]] = []
+    if "relative_l2_error" in metrics:
+        grid = " × ".join(map(str, metrics["evaluation_shape"]))
+        rows = [
+            ("Relative L2 error", f"{metrics['relative_l2_error']:.3e}"),
+            ("Maximum absolute error", f"{metrics['max_error']:.3e}"),
+            ("Relative L2 error of the reference itself", f"{metrics['reference_error']:.1e}"),
+            ("Reference", metrics["reference_method"]),
+            ("Evaluation grid", f"{grid}, uniform, bounds included"),
+        ]
+    else:
+        rows = [("Reference", "none"), ("Final loss", f"{metrics['loss']:.3e}")]
+    if "estimated_error" in metrics:
+        label = "Estimate of the relative L2 error without a reference"
+        rows.append((label, f"{metrics['estimated_error']:.1e}"))
+    return markdown_table(("Figure", "Value"), rows)
+
+
+def _phases(recipe: Recipe) -> str:
+    rows = [
+        (
+            str(k),
+            title(phase.optimizer),
+            "all" if phase.part is None else f"part {phase.part}",
+            f"{phase.steps:,}",
+            _arguments(phase.arguments),
+            _resampling(phase),
+        )
+        for k, phase in enumerate(recipe.phases, start=1)
+    ]
+    header = ("Phase", "Optimizer", "Trains", "Steps", "Arguments", "Points")
+    return markdown_table(header, rows, "rllrll")
+
+
+def _settings(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    points = ", ".join(f"{name} {count:,}" for name, count in recipe.points.items())
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in recipe.weights.items())
+    rows = [
+        ("Network", f"{title(recipe.architecture)}; {_arguments(recipe.architecture_arguments)}"),
+        ("Points", f"{points} ({recipe.sampler})"),
+        ("Loss weights", weights or "1 for every term"),
+        ("Seed", str(recipe.seed)),
+        ("Final loss of the last phase", f"{metrics['loss']:.3e}"),
+        ("Steps", f"{metrics['steps']:,}"),
+        ("Training time", f"{duration(metrics['training_seconds'])} on {metrics['hardware']}"),
+    ]
+    if "wall_time_seconds" in metrics:
+        label = "Wall time, with compilation and diagnostics"
+        rows.append((label, duration(metrics["wall_time_seconds"])))
+    return markdown_table(("Setting", "Value"), rows)
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{k}={v!r}`" for k, v in arguments.items()) or "default arguments"
+
+
+def _resampling(phase: Phase) -> str:
+    own = ", ".join(f"{name} {count:,}" for name, count in phase.points.items())
+    before = f"{own}; " if own else ""
+    if not phase.resample_every:
+        return before + "kept"
+    how = "by residual" if phase.adaptive else "evenly"
+    return f"{before}drawn again every {counted(phase.resample_every, 'step')}, {how}"
+
+
+def _kernel(ntk: Mapping[str, Any]) -> dict[str, str]:
+    drift = [
+        ("whole kernel" if name == "all" else name, figure(d["spectral"]), figure(d["frobenius"]))
+        for name, d in ntk["drift"].items()
+    ]
+    initial, final = ntk["initial"], ntk["final"]
+    pairs = list(zip(initial["eigenvalues"], final["eigenvalues"], strict=True))
+    spectrum = [
+        ("Largest eigenvalue", figure(initial["norm"]), figure(final["norm"])),
+        ("Effective rank", figure(initial["effective_rank"]), figure(final["effective_rank"])),
+        *(
+            (f"Eigenvalue {k}", figure(before), figure(after))
+            for k, (before, after) in enumerate(pairs[1:4], start=2)
+        ),
+    ]
+    return {
+        "points": ", ".join(f"{name} {count}" for name, count in ntk["points"].items()),
+        "drift": markdown_table(("Drift of", "Spectral norm", "Frobenius norm"), drift, "lrr"),
+        "spectrum": markdown_table(("Spectrum", "Initial", "Final"), spectrum, "lrr"),
+    }
+
+
+HESSIANS = {
+    "residual_hessian": {
+        "mean": "Residual, mean over points of the spectral norm",
+        "max": "Residual, maximum over points",
+        "sparsity": "Residual, sparsity",
+    },
+    "loss_hessian": {
+        "largest": "Loss, largest eigenvalue",
+        "smallest": "Loss, smallest eigenvalue",
+        "trace": "Loss, trace",
+    },
+}
+"""Rows of a card's table of Hessians, by block and figure."""
+
+
+def _hessians(metrics: Mapping[str, Any]) -> str:
+    rows = [
+        (label, figure(block["initial"][key]), figure(block["final"][key]))
+        for name, labels in HESSIANS.items()
+        if (block := _known(metrics, name)) is not None
+        for key, label in labels.items()
+    ]
+    return markdown_table(("Hessian of", "Initial", "Final"), rows, "lrr") if rows else ""

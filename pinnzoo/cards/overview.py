@@ -1,0 +1,304 @@
+"""The pages about all entries: MODEL_CARDS.md, and the tables and the claim of the README."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pinnzoo.cards.statements import problem_name
+from pinnzoo.cards.summary import Summary
+from pinnzoo.cards.tables import markdown_table
+from pinnzoo.cards.words import change, duration, figure, reach
+from pinnzoo.catalog.experiments import NETWORK
+from pinnzoo.catalog.published import PUBLISHED, Published, best_match
+
+FOLDER = "checkpoints"
+"""Where the entries lie, relative to the page."""
+
+
+class Listed(NamedTuple):
+    """An entry, and what its problem says about itself.
+
+    Attributes:
+        summary: The entry's recipe, metrics and pictures.
+        title: Title of its problem.
+        description: Statement of its problem, or empty.
+    """
+
+    summary: Summary
+    title: str
+    description: str = ""
+
+
+class Reached(NamedTuple):
+    """A published benchmark and the most accurate entry that solves it.
+
+    Attributes:
+        published: The benchmark.
+        title: Title of the problem.
+        name: Name of the entry.
+        error: Its relative L2 error.
+    """
+
+    published: Published
+    title: str
+    name: str
+    error: float
+
+
+def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
+    """MODEL_CARDS.md: one table per problem, best entry first and those without an error last."""
+    entries = list(entries)
+    groups: dict[tuple[str, str], list[Listed]] = {}
+    for entry in entries:
+        groups.setdefault((entry.summary.recipe.problem, entry.title), []).append(entry)
+    sections = [
+        "# Model cards",
+        "Printed by `pinnzoo cards` from the entries' files. Errors are over a uniform grid, "
+        "against a reference whose own error is stated; the time is that of the training, without "
+        "compilation and diagnostics; NTK drift is `‖K(T) − K(0)‖ / ‖K(0)‖` of "
+        "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
+        "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
+    ]
+    sections += ["## Reached and published", *_published_section(entries, folder)]
+    for key in sorted(groups, key=lambda key: (key[0], reading_order(key[1]))):
+        summaries = sorted((entry.summary for entry in groups[key]), key=_accuracy_order)
+        sections += [
+            f"## {key[1]}",
+            groups[key][0].description,
+            _problem_table(summaries, folder),
+            _references(summaries),
+        ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def reading_order(text: str) -> list[str | float]:
+    """Sorts titles as they are read: β = 20 comes before β = 100."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _accuracy_order(summary: Summary) -> tuple[bool, float, str]:
+    """Errors first; then entries without one, by their loss."""
+    error = summary.error
+    return (error is None, summary.metrics["loss"] if error is None else error, summary.name)
+
+
+# --- beside what is published
+
+
+def reached(entries: Iterable[Listed]) -> Iterator[Reached]:
+    """Each published benchmark with an entry that states an error."""
+    candidates = [
+        ((entry.title, entry.summary.name), entry.summary.recipe, entry.summary.error)
+        for entry in entries
+        if entry.summary.error is not None
+    ]
+    for published in PUBLISHED:
+        best = best_match(published, candidates)
+        if best is not None:
+            (title, name), error = best
+            yield Reached(published, title, name, error)
+
+
+def claim(entries: Iterable[Listed]) -> str:
+    """How many records are below the published ones, as a sentence with its counts."""
+    rows = [row for row in reached(entries) if row.published.error is not None]
+    double = [row for row in rows if not row.published.single]
+    if not rows:
+        return "No benchmark here has a published figure to compare with."
+    return (
+        f"On {_share(rows)} benchmarks with a published figure, the most accurate entry has a "
+        f"smaller error than the most accurate published PINN that was found, and so it does on "
+        f"{_share(double)} whose figure is in double precision."
+    )
+
+
+def _share(rows: Sequence[Reached]) -> str:
+    below = sum(row.error < (row.published.error or 0) for row in rows)
+    return f"{below} of the {len(rows)}" if below < len(rows) else f"all {len(rows)}"
+
+
+def records_table(entries: Iterable[Listed], folder: str = FOLDER) -> str:
+    """The most accurate entries beside the most accurate published networks, with footnotes.
+
+    A dagger marks figures in single precision; a footnote says what was compared with what.
+    """
+    rows, footnotes = [], []
+    for published, title, name, error in reached(entries):
+        mark = ""
+        if published.remarks:
+            mark = f" [{len(footnotes) + 1}]"
+            footnotes.append(f"{title}: {'; '.join(published.remarks)}.")
+        rows.append(
+            (
+                title,
+                f"[{error:.1e}]({folder}/{name}/README.md)",
+                _published_figure(published) + mark,
+                published.method or "–",
+            )
+        )
+    table = markdown_table(("Problem", "Here", "Published", "by"), rows, "lrrl")
+    notes = [f"{k}. {text}" for k, text in enumerate(footnotes, start=1)]
+    return "\n\n".join([table, *(["\n".join(notes)] if notes else [])])
+
+
+def _published_figure(published: Published) -> str:
+    if published.error is None:
+        return "no figure" if published.method else "none found"
+    return f"{published.error:.1e}" + (" †" if published.single else "")
+
+
+def _published_section(entries: Sequence[Listed], folder: str) -> tuple[str, str]:
+    rows = list(reached(entries))
+    cells = [
+        (
+            title,
+            f"[{error:.2e}]({folder}/{name}/README.md)",
+            "none found" if published.error is None else f"{published.error:.2e}",
+            "" if published.error is None else _factor(published.error / error),
+            f"{published.goal:.0e}",
+            "yes" if error <= published.goal else "no",
+            _published_by(published),
+        )
+        for published, title, name, error in rows
+    ]
+    with_entry = {id(row.published) for row in rows}
+    missing = sorted({problem_name(p.problem) for p in PUBLISHED if id(p) not in with_entry})
+    rest = f" Without an entry yet: {', '.join(missing)}." if missing else ""
+    header = ("Problem", "Reached", "Published", "Factor", "Goal", "Goal reached", "Published by")
+    return (
+        f"{claim(entries)} Errors are relative L2 errors. The factor is published over reached: "
+        f"above one, the entry here is more accurate. The goal was set before the training.{rest}",
+        markdown_table(header, cells, "lrrrrrl"),
+    )
+
+
+def _published_by(published: Published) -> str:
+    parts = (
+        published.method,
+        f"arXiv:{published.source}" if published.source else "",
+        "float32" if published.single else "",
+        *published.remarks,
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:.0e}" if ratio >= 1e4 else f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+# --- all entries of a problem
+
+
+class Column(NamedTuple):
+    """A column of a problem's table.
+
+    Attributes:
+        heading: What stands above it.
+        align: `l` or `r`.
+        key: The key of the metrics that it tells; the column is there if an entry has it.
+        cell: What an entry says.
+    """
+
+    heading: str
+    align: str
+    key: str
+    cell: Callable[[Mapping], str]
+
+
+_FIGURES = (
+    Column(
+        "Relative L2 error", "r", "relative_l2_error", lambda m: f"{m['relative_l2_error']:.2e}"
+    ),
+    Column("Max error", "r", "max_error", lambda m: f"{m['max_error']:.2e}"),
+    Column("Estimated error", "r", "estimated_error", lambda m: f"{m['estimated_error']:.1e}"),
+    Column("Parameters", "r", "parameters", lambda m: f"{m['parameters']:,}"),
+    Column("Steps", "r", "steps", lambda m: f"{m['steps']:,}"),
+    Column("Training time", "r", "training_seconds", lambda m: duration(m["training_seconds"])),
+    Column("NTK drift", "r", "ntk", lambda m: figure(m["ntk"]["drift"]["all"]["spectral"])),
+    Column("Hessian", "r", "residual_hessian", lambda m: change(m["residual_hessian"], "mean")),
+)
+_LOSS = Column("Loss", "r", "loss", lambda m: f"{m['loss']:.2e}")
+_LINKED = {"solution": "solution", "kernel": "NTK", "ntk": "NTK"}
+"""Pictures that a table links to, with the word for each."""
+
+
+def _problem_table(summaries: Sequence[Summary], folder: str) -> str:
+    with_loss = any(summary.error is None for summary in summaries)
+    columns = [
+        column
+        for column in (*([_LOSS] if with_loss else []), *_FIGURES)
+        if any(_tells(summary, column) for summary in summaries)
+    ]
+    pictures = [_pictures(summary, folder) for summary in summaries]
+    rows = [
+        (
+            f"[{summary.name}]({folder}/{summary.name}/README.md)",
+            summary.optimizers,
+            *(c.cell(summary.metrics) if _tells(summary, c) else "–" for c in columns),
+            *([links or "–"] if any(pictures) else []),
+        )
+        for summary, links in zip(summaries, pictures, strict=True)
+    ]
+    header = ("Entry", "Optimizer", *(column.heading for column in columns))
+    align = "ll" + "".join(column.align for column in columns)
+    if any(pictures):
+        header, align = (*header, "Plots"), align + "l"
+    return markdown_table(header, rows, align)
+
+
+def _tells(summary: Summary, column: Column) -> bool:
+    """Whether an entry has what the column tells; a block of a version that is not known is not."""
+    value = summary.metrics.get(column.key)
+    return value is not None and (not isinstance(value, Mapping) or value.get("version") == 1)
+
+
+def _pictures(summary: Summary, folder: str) -> str:
+    links = {
+        word: f"[{word}]({folder}/{summary.name}/plots/{name}.png)"
+        for name, word in reversed(_LINKED.items())
+        if name in summary.plots
+    }
+    return ", ".join(reversed(links.values()))
+
+
+def _references(summaries: Sequence[Summary]) -> str:
+    """The reference and its certified error; more than one line if entries disagree."""
+    lines = {
+        f"Reference: {s.metrics['reference_method']}; its own relative L2 error is "
+        f"{s.metrics['reference_error']:.1e}."
+        for s in summaries
+        if s.error is not None
+    }
+    return "\n".join(sorted(lines))
+
+
+def optimizers_table(entries: Iterable[Listed], folder: str = FOLDER) -> str:
+    """The best relative L2 errors of each optimizer, where several trained the paper's network.
+
+    Optimizers that followed each other have a column of their own.
+    """
+    best: dict[str, dict[str, Summary]] = {}
+    for summary, title, _ in entries:
+        recipe = summary.recipe
+        if (recipe.architecture, dict(recipe.architecture_arguments)) != ("mlp", NETWORK):
+            continue
+        if summary.error is None:
+            continue
+        row = best.setdefault(title, {})
+        row[summary.optimizers] = min(
+            summary, row.get(summary.optimizers, summary), key=_accuracy_order
+        )
+    best = {key: row for key, row in best.items() if len(row) > 1}
+    columns = sorted({optimizer for row in best.values() for optimizer in row})
+
+    def cell(summary: Summary | None) -> str:
+        if summary is None:
+            return "–"
+        return f"[{reach(summary.error, '.1e')}]({folder}/{summary.name}/README.md)"
+
+    rows = [
+        (problem, *(cell(row.get(optimizer)) for optimizer in columns))
+        for problem, row in sorted(best.items(), key=lambda item: reading_order(item[0]))
+    ]
+    return markdown_table(("Problem", *columns), rows, "l" + "r" * len(columns))

@@ -1,0 +1,107 @@
+"""How names, times, numbers and phases are written in prose. Imports nothing of the package."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+TITLES = {
+    "adam": "Adam",
+    "fourier_mlp": "MLP with Fourier features",
+    "gauss_newton": "Gauss-Newton",
+    "gradient_descent": "gradient descent",
+    "lbfgs": "L-BFGS",
+    "levenberg_marquardt": "Levenberg-Marquardt",
+    "levenberg_marquardt_lsmr": "Levenberg-Marquardt by LSMR",
+    "loss_hessian": "Hessian of the loss",
+    "mlp": "MLP",
+    "modified_mlp": "modified MLP",
+    "newton_cg": "NysNewton-CG",
+    "ntk": "neural tangent kernel",
+    "residual_hessian": "Hessian of the residual",
+    "siren": "SIREN",
+    "sketched_gauss_newton": "sketched Gauss-Newton",
+    "soap": "SOAP",
+    "spinn": "separable network",
+    "spring": "SPRING",
+    "ssbfgs": "SSBFGS",
+    "ssbroyden": "SSBroyden",
+    "tangent_mlp": "MLP with its tangent",
+}
+"""How names are written where replacing underscores is not enough. Registration may add to it."""
+
+
+def title(name: str) -> str:
+    """A name of a table in prose.
+
+    Example:
+        >>> title("levenberg_marquardt"), title("my_network")
+        ('Levenberg-Marquardt', 'my network')
+    """
+    return TITLES.get(name, name.replace("_", " "))
+
+
+def join_titles(optimizers: Iterable[str]) -> str:
+    """Each optimizer once, in the order of its first phase: "Adam + L-BFGS"."""
+    return " + ".join(dict.fromkeys(map(title, optimizers)))
+
+
+def phases_in_words(phases: Iterable[tuple[str, int]]) -> str:
+    """Optimizers and steps, phases of one optimizer that follow each other counted together."""
+    runs = (
+        (optimizer, [steps for _, steps in run])
+        for optimizer, run in itertools.groupby(phases, lambda phase: phase[0])
+    )
+    return ", then ".join(
+        f"{counted(sum(steps), 'step')} of {title(optimizer)}"
+        + (f" in {len(steps)} phases" if len(steps) > 1 else "")
+        for optimizer, steps in runs
+    )
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, which ends in s unless there is one: "1 step", "2,000 steps"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """A time in words: "41 s", "12 min 05 s", "3 h 20 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def user_duration(figures: Mapping[str, Any]) -> str:
+    """The time that the user waited, in words; the training alone where no more is stated."""
+    return duration(figures.get("wall_time_seconds", figures.get("training_seconds", math.nan)))
+
+
+def figure(value: float | None) -> str:
+    """A measured number with three digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    # With "#" trailing zeros stay, so that the figures of a column look alike.
+    return f"{value:#.3g}".rstrip(".") if 0.01 <= abs(value) < 1e3 else f"{value:.2e}"
+
+
+def cell(value: Any) -> str:
+    """A figure, or whatever else a diagnostic reports, as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else figure(value)
+
+
+def reach(error: float | None, spelling: str = ".2e") -> str:
+    """An error as a table shows it; a dash where there is no reference."""
+    return "–" if error is None else format(error, spelling)
+
+
+def change(part: Mapping[str, Any], key: str) -> str:
+    """A figure of a diagnostic at initialisation and at the end: "20.0 → 40.0"."""
+    return f"{figure(part['initial'][key])} → {figure(part['final'][key])}"
