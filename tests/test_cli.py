@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pinnzoo import evaluation, zoo
-from pinnzoo.cli import app, verbs
+from pinnzoo import evaluation, training, zoo
+from pinnzoo.cli import app, options
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.output import plain
 from pinnzoo.errors import TrainingError
 from pinnzoo.recipes import Phase
-from pinnzoo.training import training
 from tests.tiny_entries import STEPS, tiny_entry, tiny_metrics, tiny_recipe, write_folder
 
 NAME = "heat-mlp-levenberg_marquardt"
@@ -52,7 +51,7 @@ def entry(tmp_path, monkeypatch):
     entry = tiny_entry()
     entry.saved = []
     entry.save = lambda folder, **options: entry.saved.append((Path(folder), options))
-    monkeypatch.setattr(verbs, "_load", lambda _: entry)
+    monkeypatch.setattr(options, "load", lambda _: entry)
     monkeypatch.chdir(tmp_path)
     return entry
 
@@ -219,11 +218,9 @@ def test_analyze_shows_each_snapshot_and_writes_every_plot(entry, tmp_path):
     rows = [line.split() for line in text.splitlines()]
     assert [row[0] for row in rows if row and row[0].isdigit()] == [str(s) for s in STEPS]
     assert "residual, mean spectral norm" in text
-    assert sorted(p.name for p in (tmp_path / NAME).iterdir()) == [
-        "drift.png",
-        "eigenvalues.png",
+    assert sorted(p.name for p in (tmp_path / f"{NAME}-plots").iterdir()) == [
         "history.png",
-        "ntk.png",
+        "kernel.png",
         "solution.png",
     ]
 
@@ -258,8 +255,8 @@ def test_analyze_compares_several_entries_in_one_table_and_one_plot(entry, tmp_p
 
 
 def test_analyze_takes_patterns(checkpoints):
-    assert verbs._matching(["heat*", NAME]) == ["heat-mlp-adam", NAME]
-    assert verbs._matching(["some/folder"]) == ["some/folder"]
+    assert options.matching(["heat*", NAME]) == ["heat-mlp-adam", NAME]
+    assert options.matching(["some/folder"]) == ["some/folder"]
     assert "no entry matches 'wave*'" in run("analyze", "wave*", code=1).stderr
 
 
@@ -269,7 +266,7 @@ def test_plot_draws_the_chosen_plots_only(entry, tmp_path):
 
 
 def test_unknown_plot_is_refused_before_the_entry_is_loaded(monkeypatch):
-    monkeypatch.setattr(verbs, "_load", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(options, "load", lambda _: pytest.fail("loaded"))
     assert "did you mean 'history'" in run("plot", NAME, "histry", code=1).stderr
 
 
@@ -292,7 +289,7 @@ def test_finetune_passes_its_options_on_and_reports_both_errors(entry, monkeypat
     assert (seen["optimizer"], seen["steps"], seen["progress"]) == ("lm", 7, True)
     assert (seen["damping"], seen["rule"], seen["part"]) == (1e-3, "paper", 2)
     ((folder, options),) = entry.saved
-    assert folder == Path("tuned")
+    assert folder == Path("tuned").absolute()
     assert options["command"] == (
         f"pinnzoo finetune {NAME} --optimizer lm --steps 7 --set damping=1e-3 --set rule=paper"
         " --part 2"
@@ -317,9 +314,14 @@ def test_train_takes_a_recipe_file_or_the_recipe_of_an_entry(
     Path("mine.json").write_text(recipe.to_json(), encoding="utf-8")
     run("train", "mine.json", "--workdir", "work", "--no-resume")
     run("train", "burgers-mlp-adam", "--out", "again")
-    assert seen[0] == (recipe, {"progress": True, "workdir": Path("work"), "resume": False})
+    assert seen[0][0] == recipe
+    given = {"progress": True, "workdir": Path("work"), "resume": False, "seconds": None}
+    assert seen[0][1] == given | {"diagnostics": True}
     assert seen[1][0] == tiny_recipe("burgers", "adam")
-    assert [folder for folder, _ in entry.saved] == [Path("wave-mlp-adam"), Path("again")]
+    assert [folder for folder, _ in entry.saved] == [
+        Path("wave-mlp-adam").absolute(),
+        Path("again").absolute(),
+    ]
 
 
 @pytest.mark.parametrize("verb", [("train", "heat-mlp-lm"), ("finetune", "heat-mlp-lm")])
@@ -351,8 +353,8 @@ def test_cards_are_printed_checked_and_their_plots_drawn(entry, checkpoints):
     run("cards", "--root", root, "--no-plots")
     assert "all 4 cards are up to date" in run("cards", "--check", "--root", root).stdout
     files = run_json("cards", "heat-mlp-lm", "--root", root)["files"]
-    assert len(files) == 2 + 5
-    assert (checkpoints / NAME / "plots" / "ntk.png").is_file()
+    assert len(files) == 2 + 3
+    assert (checkpoints / NAME / "plots" / "kernel.png").is_file()
     (checkpoints / NAME / "README.md").write_text("old")
     result = run("cards", "--check", "--root", root, code=1)
     assert result.stdout.count("stale:") == 1

@@ -38,7 +38,7 @@ def evaluation(entry: "Entry") -> dict[str, Any]:
 
 def analysis(entry: "Entry") -> dict[str, Any]:
     """Kernel figures at every snapshot, and the entry's metrics."""
-    from pinnzoo.cards.cards import problem_title
+    from pinnzoo.cards import problem_title
 
     ntk = entry.ntk
     errors = _errors_by_step(entry)
@@ -77,7 +77,7 @@ def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
             {
                 "name": entry.name,
                 "steps": int(entry.metrics["steps"]),
-                "relative_l2_error": float(entry.metrics["relative_l2_error"]),
+                "relative_l2_error": entry.metrics.get("relative_l2_error"),
                 "drift_spectral": float(entry.ntk.drift()[-1]),
                 "effective_rank": [float(rank) for rank in entry.ntk.effective_rank()[[0, -1]]],
                 "residual_hessian": [
@@ -100,4 +100,5 @@ def _errors_by_step(entry: "Entry") -> dict[int, float]:
         for step, error in zip(steps, errors, strict=True)
         if np.isfinite(error)
     }
-    return known | {int(entry.metrics["steps"]): float(entry.metrics["relative_l2_error"])}
+    stated = entry.metrics.get("relative_l2_error")
+    return known if stated is None else known | {int(entry.metrics["steps"]): float(stated)}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,19 @@ class Verbs(TyperGroup):
         raise typer.Exit(FAILED)
 
 
+def tolerant_streams() -> None:
+    """Let both streams print any text: what a code page lacks becomes a question mark.
+
+    A process without a stream (a daemon, `>&-`) gets one that goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def complain(sentence: str) -> None:
     """Print an error to stderr, in red where that is a terminal."""
     from rich.console import Console
@@ -63,7 +77,9 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
 def emit(data: Any, as_json: bool, screen: Callable[[Any, Any], None]) -> None:
     """Print data as JSON, or with `screen(console, data)`."""
     if as_json:
-        print(json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False))
+        # JSON keeps every letter: as an escape where the stream's code page may lack it.
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(plain(data), indent=2, ensure_ascii=not unicode, allow_nan=False))
     else:
         screen(console(), data)
 

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pinnzoo.cards.cards import (
-    Summary,
-    entry_card,
-    model_cards,
-    overview,
-    records,
-    summarize,
-    with_tables,
-)
+from pinnzoo.cards.card import entry_card
+from pinnzoo.cards.overview import Listed, claim, model_cards, optimizers_table, records_table
+from pinnzoo.cards.statements import problem_description
+from pinnzoo.cards.summary import Summary, summarize
+from pinnzoo.cards.tables import with_tables
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.recipes import resolve_entry_name
 from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
@@ -42,7 +38,8 @@ def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
 
 def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
     """What every card should say: the named entries' (or all), MODEL_CARDS.md and the README."""
-    from pinnzoo.pdes import make_problem
+    from pinnzoo import diagnostics
+    from pinnzoo.pdes import PROBLEMS, make_problem
     from pinnzoo.precision import enable_x64
 
     enable_x64()
@@ -53,18 +50,25 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
         folder: make_problem(summary.recipe.problem, summary.recipe.problem_arguments)
         for folder, summary in summaries.items()
     }
+    registered = getattr(diagnostics, "DIAGNOSTICS", {})
     cards = {
-        folder / CARD: entry_card(summaries[folder], problems[folder])
+        folder / CARD: entry_card(
+            summaries[folder], problems[folder], diagnostics=registered, factories=PROBLEMS
+        )
         for folder in entry_folders(root, names)
     }
-    titled = [(summary, problems[folder].title) for folder, summary in summaries.items()]
-    cards[root / MODEL_CARDS] = model_cards(titled, CHECKPOINTS)
+    listed = [
+        Listed(summary, problems[folder].title, problem_description(problems[folder], PROBLEMS))
+        for folder, summary in summaries.items()
+    ]
+    cards[root / MODEL_CARDS] = model_cards(listed, CHECKPOINTS)
     readme = root / README
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
         tables = {
-            "entries": overview(titled, CHECKPOINTS),
-            "records": records(titled, CHECKPOINTS),
+            "claim": claim(listed),
+            "entries": optimizers_table(listed, CHECKPOINTS),
+            "records": records_table(listed, CHECKPOINTS),
         }
         cards[readme] = with_tables(text, tables)
     return cards
@@ -74,7 +78,7 @@ def print_cards(root: Path, names: Sequence[str] = ()) -> list[Path]:
     """Write every card; returns the files."""
     cards = expected_cards(root, names)
     for path, text in cards.items():
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     return list(cards)
 
 

@@ -1,61 +1,178 @@
-"""How each verb's data looks on a terminal. Every function takes a rich console and plain data."""
+"""How each verb's data looks on a terminal. Every function takes a rich console and plain data.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+A table shows what fits: where a terminal is too narrow, columns are left out by importance and
+long names go on in the next line, but no number is ever cut. Figures that an entry does not state,
+such as the error of a problem without a reference, have no row, and in a table of several entries a
+dash.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from pinnzoo.cards.cards import duration, figure, join_titles, phases_in_words, title
-
-NARROW = 110
-"""Columns of a terminal below which columns that say little are left out."""
+from pinnzoo.cards.words import (
+    change,
+    duration,
+    figure,
+    join_titles,
+    phases_in_words,
+    reach,
+    title,
+    user_duration,
+)
 
 FEW = 3
 """Phases of a training that are told one by one."""
 
+GAP, EDGES = 3, 2
+"""What a table takes between two columns, and at its two sides together."""
 
-def _table(columns: Sequence[tuple[str, str]]) -> Table:
-    """An empty table from (heading, justification); numbers and first columns never fold."""
+ALWAYS = 0
+"""Importance of columns that are never left out."""
+
+ASCII = {
+    "λ": "lambda",
+    "→": "->",
+    "–": "-",
+    "−": "-",
+    "×": "x",
+    "…": "...",
+    "‖": "||",
+    "∞": "inf",
+    "·": "*",
+}
+"""What stands for characters that a terminal does not have."""
+
+
+class Shown(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        heading: What stands above it; its lines are short.
+        importance: `ALWAYS`, or the larger the sooner it is left out.
+        right: Whether it holds numbers, aligned to the right.
+    """
+
+    heading: str
+    importance: int = ALWAYS
+    right: bool = True
+
+
+def spoken(text: str, encoding: str) -> str:
+    """`text` with other words for the characters that an encoding does not have.
+
+    Example:
+        >>> spoken("λ1 → 3", "cp1252")
+        'lambda1 -> 3'
+    """
+    return "".join(_spoken(character, encoding) for character in text)
+
+
+def _spoken(character: str, encoding: str) -> str:
+    try:
+        character.encode(encoding)
+        return character
+    except (UnicodeEncodeError, LookupError):
+        pass
+    if character in ASCII:
+        return ASCII[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("GREEK "):
+        return name.rpartition(" ")[2].lower()
+    simple = unicodedata.normalize("NFKD", character)
+    return simple if simple.isascii() else "?"
+
+
+def _say(console: Any, text: str, **options: Any) -> None:
+    """Print a line."""
+    console.print(spoken(text, console.encoding), **options)
+
+
+def _width(cell: str) -> int:
+    """Columns of the longest line of a cell."""
+    return max(len(line) for line in Text.from_markup(cell).plain.split("\n"))
+
+
+def _show(console: Any, columns: Sequence[Shown], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of what fits; the first column holds names. Cells are console markup."""
+    columns = [c._replace(heading=spoken(c.heading, console.encoding)) for c in columns]
+    rows = [[spoken(cell, console.encoding) for cell in row] for row in rows]
+    widths = [
+        max(map(_width, (column.heading, *(row[k] for row in rows))))
+        for k, column in enumerate(columns)
+    ]
+    # Names may take half of a line before columns give way to them; they can go on in the next.
+    room = console.width - EDGES
+    name = min(widths[0], max(room // 2, 1))
+    kept = list(range(len(columns)))
+    while name + sum(widths[k] + GAP for k in kept[1:]) > room:
+        least = max(kept[1:], key=lambda k: (columns[k].importance, k), default=0)
+        if columns[least].importance == ALWAYS:
+            break
+        kept.remove(least)
+    left = room - sum(widths[k] + GAP for k in kept[1:])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for k, (heading, justify) in enumerate(columns):
-        table.add_column(heading, justify=justify, no_wrap=k == 0 or justify == "right")  # pyright: ignore
-    return table
+    for k in kept:
+        width = max(1, min(widths[0], left)) if k == 0 else widths[k]
+        justify = "right" if columns[k].right else "left"
+        table.add_column(
+            columns[k].heading,
+            justify=justify,
+            no_wrap=k > 0,
+            overflow="fold",
+            min_width=width,
+            max_width=width,
+        )
+    for row in rows:
+        table.add_row(*(row[k] for k in kept))
+    console.print(table)
 
 
 def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """The table of `pinnzoo list`."""
     if not rows:
-        console.print("no entry matches.", style="dim")
+        _say(console, "no entry matches.", style="dim")
         return
-    named = [("Problem", "left"), ("Optimizer", "left")] if console.width >= NARROW else []
-    figures = ("Rel. L2\nerror", "Param-\neters", "Steps", "Wall time")
-    table = _table([("Entry", "left"), *named, *((heading, "right") for heading in figures)])
-    for row in rows:
-        names = [row["problem_title"], join_titles(row["optimizers"])]
-        table.add_row(
-            row["name"],
-            *names[: len(named)],
-            f"[bold]{row['relative_l2_error']:.2e}[/]",
+    columns = [
+        Shown("Entry", right=False),
+        Shown("Problem", 5, right=False),
+        Shown("Optimizer", 4, right=False),
+        Shown("Rel. L2\nerror"),
+        Shown("Param-\neters", 3),
+        Shown("Steps", 2),
+        Shown("Time", 1),
+    ]
+    cells = [
+        (
+            escape(row["name"]),
+            escape(row["problem_title"]),
+            escape(join_titles(row["optimizers"])),
+            f"[bold]{reach(row.get('relative_l2_error'))}[/]",
             f"{row['parameters']:,}",
             f"{row['steps']:,}",
-            duration(row["wall_time_seconds"]),
+            user_duration({k: v for k, v in row.items() if v is not None}),
         )
-    console.print(table)
+        for row in rows
+    ]
+    _show(console, columns, cells)
 
 
 def info(console: Any, data: Mapping[str, Any]) -> None:
     """Recipe and figures of one entry."""
     recipe, metrics = data["recipe"], data["metrics"]
-    console.print(f"[bold]{data['name']}[/]  {data['problem_title']}")
+    _say(console, f"[bold]{escape(data['name'])}[/]  {escape(data['problem_title'])}")
     if data["statement"]:
-        console.print(data["statement"], style="dim", markup=False)
+        _say(console, data["statement"], style="dim", markup=False)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
-    table.add_column()
-    for label, value in _info_rows(recipe, metrics):
-        table.add_row(label, value)
-    table.add_row("Folder", str(data["folder"]))
+    table.add_column(overflow="fold")
+    for label, value in (*_info_rows(recipe, metrics), ("Folder", str(data["folder"]))):
+        table.add_row(label, Text(spoken(value, console.encoding)))
     console.print(table)
 
 
@@ -74,72 +191,104 @@ def _training(phases: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "relative_l2_error" in metrics:
+        yield "Relative L2 error", f"{metrics['relative_l2_error']:.3e}"
+        yield "Max error", f"{metrics['max_error']:.3e}"
+        yield "Reference", f"{metrics['reference_method']}, error {metrics['reference_error']:.1e}"
+    else:
+        yield "Reference", "none, so the error is not known"
+    if "estimated_error" in metrics:
+        yield "Estimated error", f"{metrics['estimated_error']:.1e}"
+    yield "Final loss", f"{metrics['loss']:.3e}"
     network = _settings(recipe["architecture_arguments"])
-    drift = metrics["ntk"]["drift"]["all"]
-    residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
-    rows = [
-        ("Relative L2 error", f"[bold]{metrics['relative_l2_error']:.3e}[/]"),
-        ("Max error", f"{metrics['max_error']:.3e}"),
-        ("Reference", f"{metrics['reference_method']}, error {metrics['reference_error']:.1e}"),
-        ("Network", f"{title(recipe['architecture'])}" + (f" ({network})" if network else "")),
-        ("Parameters", f"{metrics['parameters']:,} {metrics['dtype']}"),
-        ("Training", _training(recipe["phases"])),
-        ("Points", ", ".join(f"{name} {n:,}" for name, n in recipe["points"].items())),
-        ("Wall time", f"{duration(metrics['wall_time_seconds'])} on {metrics['hardware']}"),
-        (
+    yield "Network", title(recipe["architecture"]) + (f" ({network})" if network else "")
+    yield "Parameters", f"{metrics['parameters']:,} {metrics['dtype']}"
+    if recipe.get("base"):
+        yield "Fine-tuned from", recipe["base"]
+    yield "Training", _training(recipe["phases"])
+    yield "Points", ", ".join(f"{name} {n:,}" for name, n in recipe["points"].items())
+    if "training_seconds" in metrics:
+        yield "Training time", f"{duration(metrics['training_seconds'])} on {metrics['hardware']}"
+    if "wall_time_seconds" in metrics:
+        yield "Wall time", f"{duration(metrics['wall_time_seconds'])}, all that was waited for"
+    if _block(metrics, "ntk"):
+        drift = metrics["ntk"]["drift"]["all"]
+        yield (
             "NTK drift",
             f"{figure(drift['spectral'])} spectral, {figure(drift['frobenius'])} Frobenius",
-        ),
-        ("Residual Hessian", f"mean {_change(residual, 'mean')}, max {_change(residual, 'max')}"),
-        ("Loss Hessian", f"largest eigenvalue {_change(loss, 'largest')}"),
-    ]
-    if recipe["base"]:
-        rows.insert(5, ("Fine-tuned from", recipe["base"]))
-    return rows
+        )
+    if residual := _block(metrics, "residual_hessian"):
+        yield "Residual Hessian", f"mean {change(residual, 'mean')}, max {change(residual, 'max')}"
+    if loss := _block(metrics, "loss_hessian"):
+        yield "Loss Hessian", f"largest eigenvalue {change(loss, 'largest')}"
+    others = [name for name, value in metrics.items() if isinstance(value, Mapping)]
+    if others := [name for name in others if not _block(metrics, name)]:
+        yield "Other records", ", ".join(others)
 
 
-def _change(part: Mapping[str, Any], key: str) -> str:
-    return f"{figure(part['initial'][key])} → {figure(part['final'][key])}"
+KNOWN = ("ntk", "residual_hessian", "loss_hessian")
+"""Blocks of the metrics that are told here, each in version 1."""
+
+
+def _block(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A block that is known; empty where it is not there, or in another version."""
+    block = metrics.get(name, {})
+    return block if name in KNOWN and block.get("version", 1) == 1 else {}
 
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Stored and recomputed errors, and whether they agree."""
     if not rows:
-        console.print("there are no entries.", style="dim")
+        _say(console, "there are no entries.", style="dim")
         return
-    wide = console.width >= NARROW
-    headings = ["Rel. L2\nerror", "\nstored", "Max\nerror", "\nstored", "Reference\nerror"]
-    shown = headings if wide else headings[:4]
-    table = _table([("Entry", "left"), *((heading, "right") for heading in shown), ("", "left")])
+    columns = [
+        Shown("Entry", right=False),
+        Shown("Rel. L2\nerror"),
+        Shown("\nstored", 1),
+        Shown("Max\nerror", 2),
+        Shown("\nstored", 3),
+        Shown("Reference\nerror", 4),
+        Shown("", right=False),
+    ]
+    cells = []
     for row in rows:
-        figures = [
-            f"[bold]{row['computed']['relative_l2_error']:.4e}[/]",
-            f"{row['stored']['relative_l2_error']:.4e}",
-            f"{row['computed']['max_error']:.4e}",
-            f"{row['stored']['max_error']:.4e}",
-            f"{row['computed']['reference_error']:.1e}",
-        ]
+        computed, stored = row["computed"], row["stored"]
         verdict = "[green]matches[/]" if row["matches"] else "[red]differs[/]"
-        table.add_row(row["name"], *figures[: len(shown)], verdict)
-    console.print(table)
+        cells.append(
+            (
+                escape(row["name"]),
+                f"[bold]{reach(computed.get('relative_l2_error'), '.4e')}[/]",
+                reach(stored.get("relative_l2_error"), ".4e"),
+                reach(computed.get("max_error"), ".4e"),
+                reach(stored.get("max_error"), ".4e"),
+                reach(computed.get("reference_error"), ".1e"),
+                verdict,
+            )
+        )
+    _show(console, columns, cells)
 
 
 def trained(console: Any, data: Mapping[str, Any]) -> None:
     """What a training made."""
-    if data.get("before") is not None:
-        before, after = data["before"], data["after"]
-        console.print(
-            f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
-            f"({_ratio(before, after)}) in {data['steps']:,} steps, "
-            f"{duration(data['wall_time_seconds'])}"
-        )
+    before, after = data.get("before"), data.get("after")
+    effort = f"{data['steps']:,} steps, {user_duration(data)}"
+    if after is None:
+        loss = f"loss [bold]{data['loss']:.3e}[/]" if data.get("loss") is not None else "trained"
+        _say(console, f"{loss} after {effort}; there is no reference to measure an error against")
+    elif before is None:
+        _say(console, f"relative L2 error [bold]{after:.3e}[/] after {effort}")
     else:
-        console.print(
-            f"relative L2 error [bold]{data['after']:.3e}[/] after {data['steps']:,} steps, "
-            f"{duration(data['wall_time_seconds'])}"
+        _say(
+            console,
+            f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
+            f"({_ratio(before, after)}) in {effort}",
         )
-    console.print(f"saved [bold]{data['name']}[/] in {data['folder']}", soft_wrap=True)
+    _say(
+        console,
+        f"saved [bold]{escape(data['name'])}[/] in {escape(str(data['folder']))}",
+        soft_wrap=True,
+    )
 
 
 def _ratio(before: float, after: float) -> str:
@@ -152,80 +301,119 @@ def _ratio(before: float, after: float) -> str:
 def analysis(console: Any, data: Mapping[str, Any]) -> None:
     """Kernel over training, Hessians at both ends, and the pictures that were written."""
     metrics = data["metrics"]
-    console.print(
-        f"[bold]{data['name']}[/]  {data['problem_title']}, "
-        f"relative L2 error [bold]{metrics['relative_l2_error']:.3e}[/]"
+    error = metrics.get("relative_l2_error")
+    judged = (
+        f"loss [bold]{metrics['loss']:.3e}[/], no reference"
+        if error is None
+        else f"relative L2 error [bold]{error:.3e}[/]"
     )
-    points = ", ".join(f"{n} {name}" for name, n in data["points"].items())
-    console.print(f"\n[bold]Neural tangent kernel[/] on {points} points")
-    headings = ("Step", "Drift,\nspectral", "Drift,\nFrobenius", "Effective\nrank")
-    headings += ("λ1", "λ2", "λ3", "Rel. L2\nerror")
-    table = _table([(heading, "right") for heading in headings])
-    for row in data["snapshots"]:
-        table.add_row(
+    _say(console, f"[bold]{escape(data['name'])}[/]  {escape(data['problem_title'])}, {judged}")
+    if data.get("snapshots"):
+        points = ", ".join(f"{n} {name}" for name, n in data["points"].items())
+        _say(console, f"\n[bold]Neural tangent kernel[/] on {points} points")
+        _snapshots(console, data["snapshots"])
+    if _block(metrics, "ntk"):
+        _say(console, "[bold]Drift[/] over the whole training, by term")
+        _drifts(console, metrics["ntk"]["drift"])
+    if residual := _block(metrics, "residual_hessian"):
+        n = residual["points"]
+        _say(console, f"[bold]Hessian magnitude[/], of the residual at {n} points")
+    _hessians(console, metrics)
+    _written(console, data["plots"])
+
+
+def _snapshots(console: Any, snapshots: Sequence[Mapping[str, Any]]) -> None:
+    judged = any(row.get("relative_l2_error") is not None for row in snapshots)
+    columns = [
+        Shown("Step"),
+        Shown("Drift,\nspectral"),
+        Shown("Drift,\nFrobenius", 3),
+        Shown("Effective\nrank", 1),
+        Shown("λ1", 4),
+        Shown("λ2", 5),
+        Shown("λ3", 6),
+        *([Shown("Rel. L2\nerror", 2)] if judged else []),
+    ]
+    cells = [
+        (
             f"{row['step']:,}",
             figure(row["drift_spectral"]),
             figure(row["drift_frobenius"]),
             f"{row['effective_rank']:.2f}",
             *(figure(value) for value in (row["eigenvalues"] + [None] * 3)[:3]),
-            "" if row["relative_l2_error"] is None else f"{row['relative_l2_error']:.2e}",
+            *([reach(row.get("relative_l2_error"))] if judged else []),
         )
-    console.print(table)
-    console.print("[bold]Drift[/] over the whole training, by term")
-    console.print(_drift_table(metrics["ntk"]["drift"]))
-    n = metrics["residual_hessian"]["points"]
-    console.print(f"[bold]Hessian magnitude[/], of the residual at {n} points")
-    console.print(_hessian_table(metrics))
-    for path in data["plots"]:
-        console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
+        for row in snapshots
+    ]
+    _show(console, columns, cells)
 
 
 def comparison(console: Any, data: Mapping[str, Any]) -> None:
     """Error, drift, rank and Hessian of several entries, one line each."""
-    headings = ("Rel. L2\nerror", "NTK drift,\nspectral", "Effective\nrank", "Mean |H_r|")
-    table = _table([("Entry", "left"), *((heading, "right") for heading in headings)])
+    columns = [
+        Shown("Entry", right=False),
+        Shown("Rel. L2\nerror"),
+        Shown("NTK drift,\nspectral", 1),
+        Shown("Effective\nrank", 2),
+        Shown("Mean |H_r|", 3),
+    ]
+    cells = []
     for row in data["entries"]:
-        first, last = row["effective_rank"]
-        before, after = row["residual_hessian"]
-        table.add_row(
-            row["name"],
-            f"{row['relative_l2_error']:.2e}",
-            figure(row["drift_spectral"]),
-            f"{first:.1f} → {last:.1f}",
-            f"{figure(before)} → {figure(after)}",
+        rank = row.get("effective_rank") or (None, None)
+        hessian = row.get("residual_hessian") or (None, None)
+        cells.append(
+            (
+                escape(row["name"]),
+                reach(row.get("relative_l2_error")),
+                figure(row.get("drift_spectral")),
+                " → ".join("–" if value is None else f"{value:.1f}" for value in rank),
+                " → ".join(map(figure, hessian)),
+            )
         )
-    console.print(table)
-    for path in data["plots"]:
-        console.print(f"wrote {path}", style="dim", soft_wrap=True, markup=False)
+    _show(console, columns, cells)
+    _written(console, data["plots"])
 
 
-def _drift_table(drift: Mapping[str, Mapping[str, float]]) -> Table:
-    table = _table([("Drift of", "left"), ("spectral", "right"), ("Frobenius", "right")])
-    for name, norms in drift.items():
-        label = "whole kernel" if name == "all" else name
-        table.add_row(label, figure(norms["spectral"]), figure(norms["frobenius"]))
-    return table
+def _drifts(console: Any, drift: Mapping[str, Mapping[str, float]]) -> None:
+    columns = [Shown("Drift of", right=False), Shown("spectral"), Shown("Frobenius", 1)]
+    cells = [
+        (
+            "whole kernel" if name == "all" else escape(name),
+            figure(norms["spectral"]),
+            figure(norms["frobenius"]),
+        )
+        for name, norms in drift.items()
+    ]
+    _show(console, columns, cells)
 
 
-def _hessian_table(metrics: Mapping[str, Any]) -> Table:
-    residual, loss = metrics["residual_hessian"], metrics["loss_hessian"]
-    table = _table([("Hessian of", "left"), ("initial", "right"), ("final", "right")])
-    for part, key, label in (
-        (residual, "mean", "residual, mean spectral norm"),
-        (residual, "max", "residual, max spectral norm"),
-        (residual, "sparsity", "residual, sparsity"),
-        (loss, "largest", "loss, largest eigenvalue"),
-        (loss, "smallest", "loss, smallest eigenvalue"),
-        (loss, "trace", "loss, trace"),
-    ):
-        table.add_row(label, figure(part["initial"][key]), figure(part["final"][key]))
-    return table
+def _hessians(console: Any, metrics: Mapping[str, Any]) -> None:
+    cells = [
+        (label, figure(block["initial"][key]), figure(block["final"][key]))
+        for name, key, label in (
+            ("residual_hessian", "mean", "residual, mean spectral norm"),
+            ("residual_hessian", "max", "residual, max spectral norm"),
+            ("residual_hessian", "sparsity", "residual, sparsity"),
+            ("loss_hessian", "largest", "loss, largest eigenvalue"),
+            ("loss_hessian", "smallest", "loss, smallest eigenvalue"),
+            ("loss_hessian", "trace", "loss, trace"),
+        )
+        if (block := _block(metrics, name))
+    ]
+    if cells:
+        columns = [Shown("Hessian of", right=False), Shown("initial"), Shown("final")]
+        _show(console, columns, cells)
+
+
+def _written(console: Any, paths: Sequence[Any]) -> None:
+    for path in paths:
+        _say(console, f"wrote {path}", style="dim", soft_wrap=True, markup=False)
 
 
 def files(console: Any, data: Mapping[str, Any]) -> None:
     """Files that were written."""
     for path in data["files"]:
-        console.print(f"wrote {path}", soft_wrap=True, markup=False)
+        _say(console, f"wrote {path}", soft_wrap=True, markup=False)
 
 
 def publication(console: Any, data: Mapping[str, Mapping[str, int]]) -> None:
@@ -248,15 +436,15 @@ def publication(console: Any, data: Mapping[str, Mapping[str, int]]) -> None:
 def published(console: Any, data: Mapping[str, Any]) -> None:
     """What was published, and where it is pinned."""
     for name, where in data["pins"].items():
-        console.print(f"{name}: {where}", soft_wrap=True, markup=False, highlight=False)
-    console.print(f"wrote {data['registry']}", soft_wrap=True, markup=False)
+        _say(console, f"{name}: {where}", soft_wrap=True, markup=False, highlight=False)
+    _say(console, f"wrote {data['registry']}", soft_wrap=True, markup=False)
 
 
 def stale(console: Any, data: Mapping[str, Any]) -> None:
     """Cards that differ from what would be printed."""
     if not data["stale"]:
-        console.print(f"all {data['checked']} cards are up to date.", style="green")
+        _say(console, f"all {data['checked']} cards are up to date.", style="green")
         return
     for path in data["stale"]:
-        console.print(f"stale: {path}", style="red", soft_wrap=True, markup=False)
-    console.print("run `pinnzoo cards` and commit the result.")
+        _say(console, f"stale: {path}", style="red", soft_wrap=True, markup=False)
+    _say(console, "run `pinnzoo cards` and commit the result.")

@@ -1,0 +1,294 @@
+"""Verbs that make entries: train, finetune, diagnose."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnzoo.cli import options
+from pinnzoo.cli.options import (
+    AsJson,
+    Diagnostics,
+    Factory,
+    Imports,
+    Name,
+    Overwrite,
+    Workdir,
+    app,
+)
+from pinnzoo.cli.output import emit, stdout_for_json
+
+if TYPE_CHECKING:
+    from pinnzoo.entry import Entry
+    from pinnzoo.recipes import Recipe
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the optimizer."),
+]
+Physical = Annotated[
+    list[str] | None,
+    typer.Option("--problem-set", metavar="NAME=VALUE", help="A physical argument of the problem."),
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--points", metavar="TERM=N", help="Number of collocation points of a term."),
+]
+Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
+Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
+
+
+@app.command()
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A recipe's JSON file, an entry to retrain, a problem's name, or FILE.py:factory.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder of the entry; ./<its name>.")] = None,
+    architecture: Annotated[
+        str, typer.Option(help="Of a problem: name of the network, or FILE.py:Class.")
+    ] = "mlp",
+    optimizer: Annotated[
+        str, typer.Option(help="Of a problem: name of the optimizer, or FILE.py:factory.")
+    ] = "levenberg_marquardt",
+    steps: Annotated[int, typer.Option(min=0, help="Of a problem: number of steps.")] = 200,
+    physical: Physical = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option("--network-set", metavar="NAME=VALUE", help="An argument of the network."),
+    ] = None,
+    settings: Settings = None,
+    points: Points = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of a problem: seed.")] = 0,
+    tag: Annotated[str, typer.Option(help="Of a problem: tag of the entry's name.")] = "",
+    seconds: Seconds = None,
+    workdir: Workdir = None,
+    resume: Resume = True,
+    overwrite: Overwrite = False,
+    diagnostics: Diagnostics = True,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe, or a problem with chosen settings, and save the entry."""
+    from pinnzoo.precision import enable_x64
+
+    enable_x64()
+    options.bring_in(imports, problem)
+    chosen = _choices(architecture, optimizer, steps, physical, network, settings, points)
+    recipe = _recipe(source, chosen | {"seed": seed, "tag": tag})
+    folder = options.check_free(out or Path(recipe.name), overwrite)
+    place = workdir or _beside(folder)
+
+    from pinnzoo import training
+
+    with stdout_for_json(as_json):
+        entry = training.train(
+            recipe,
+            progress=True,
+            workdir=place,
+            resume=resume,
+            seconds=seconds,
+            diagnostics=diagnostics,
+        )
+        _save(entry, folder, place, overwrite=overwrite, keep=workdir is not None)
+    emit(_outcome(entry, folder), as_json, _screen)
+
+
+def _choices(
+    architecture: str,
+    optimizer: str,
+    steps: int,
+    physical: list[str] | None,
+    network: list[str] | None,
+    settings: list[str] | None,
+    points: list[str] | None,
+) -> dict[str, Any]:
+    return {
+        "architecture": architecture,
+        "optimizer": optimizer,
+        "steps": steps,
+        "problem_arguments": options.settings(physical),
+        "architecture_arguments": options.settings(network),
+        "arguments": options.settings(settings),
+        "points": options.settings(points),
+    }
+
+
+def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
+    """The recipe of a file or of an entry, or that of a problem with what was chosen for it."""
+    from pinnzoo.pdes import PROBLEMS
+    from pinnzoo.recipes import Phase, Recipe
+
+    if source.endswith(".json"):
+        # Bytes, so that whatever encoding JSON allows is read on every platform.
+        return Recipe.from_json(Path(source).expanduser().read_bytes())
+    if not options.is_factory(source) and source not in PROBLEMS:
+        return options.summary(source)[0].recipe
+    name = options.named("problem", source)
+    phase = Phase(
+        options.named("optimizer", chosen["optimizer"]), chosen["steps"], chosen["arguments"]
+    )
+    return Recipe(
+        name,
+        options.named("architecture", chosen["architecture"]),
+        (phase,),
+        problem_arguments=chosen["problem_arguments"],
+        architecture_arguments=chosen["architecture_arguments"],
+        points={"equation": 2000, "conditions": 200} | chosen["points"],
+        seed=chosen["seed"],
+        tag=chosen["tag"],
+    )
+
+
+def _beside(folder: Path) -> Path:
+    """Where the state of a run is kept while its entry is not there yet."""
+    return folder.parent / f".{folder.name}.run"
+
+
+def _save(
+    entry: "Entry",
+    folder: Path,
+    workdir: Path,
+    *,
+    overwrite: bool,
+    keep: bool,
+    command: str | None = None,
+) -> None:
+    """Write the entry, then give up the state of the run, unless its folder was chosen."""
+    entry.save(folder, overwrite=overwrite, command=command)
+    if not keep:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+@app.command()
+def finetune(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
+    optimizer: Annotated[
+        str, typer.Option(help="Name or alias of the optimizer, or FILE.py:factory.")
+    ] = "levenberg_marquardt",
+    steps: Annotated[int, typer.Option(min=0, help="Number of steps.")] = 50,
+    settings: Settings = None,
+    physical: Physical = None,
+    points: Points = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(help='Parameters that stay, such as "hidden.0".')
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help='Part of a composed network, or "all"; by default the one that was trained last.'
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the points.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Tag of the new entry's name.")] = None,
+    seconds: Seconds = None,
+    workdir: Workdir = None,
+    resume: Resume = True,
+    overwrite: Overwrite = False,
+    diagnostics: Diagnostics = True,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on training an entry, also for other coefficients, and save the new entry."""
+    options.bring_in(imports, problem)
+    arguments = options.settings(settings)
+    folder = options.check_free(out, overwrite)
+    place = workdir or _beside(folder)
+    entry = options.load(name)
+
+    from pinnzoo import training
+
+    with stdout_for_json(as_json):
+        tuned = training.finetune(
+            entry,
+            options.named("optimizer", optimizer),
+            steps,
+            progress=True,
+            problem_arguments=options.settings(physical) or None,
+            points=_counts(entry, options.settings(points)),
+            freeze=tuple(freeze or ()),
+            part=int(part) if part is not None and part.isdigit() else part,
+            seed=seed,
+            tag=tag,
+            seconds=seconds,
+            workdir=place,
+            resume=resume,
+            diagnostics=diagnostics,
+            **arguments,
+        )
+        given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
+        command = ["pinnzoo finetune", entry.name, f"--optimizer {optimizer} --steps {steps}"]
+        command += [f"--{key} {value}" for key, values in given.items() for value in values or []]
+        command += [] if part is None else [f"--part {part}"]
+        _save(
+            tuned,
+            folder,
+            place,
+            overwrite=overwrite,
+            keep=workdir is not None,
+            command=" ".join(command),
+        )
+    before = entry.metrics.get("relative_l2_error")
+    emit(_outcome(tuned, folder) | {"before": before}, as_json, _screen)
+
+
+def _counts(entry: "Entry", points: dict[str, Any]) -> dict[str, int] | None:
+    recipe = entry.recipe
+    return {**recipe.points, **recipe.phases[-1].points, **points} if points else None
+
+
+@app.command()
+def diagnose(
+    name: Name,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIAGNOSTIC]...", help="Such as ntk; all by default."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new entry; in place by default.")
+    ] = None,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute kernels, Hessians and diagnostics of your own from stored parameters."""
+    from pinnzoo.cli import screens
+
+    options.bring_in(imports, problem)
+    entry = options.load(name)
+    folder = out or entry.folder
+    assert folder is not None
+    place = folder if out is None else options.check_free(out, overwrite=False)
+
+    from pinnzoo import training
+
+    with stdout_for_json(as_json):
+        done = training.diagnose(entry, names or None, progress=True)
+        done.save(place, overwrite=out is None)
+    emit({"files": [place], "metrics": done.metrics}, as_json, screens.files)
+
+
+def _screen(console: Any, data: Any) -> None:
+    from pinnzoo.cli import screens
+
+    screens.trained(console, data)
+
+
+def _outcome(entry: "Entry", folder: Path) -> dict[str, Any]:
+    metrics = entry.metrics
+    return {
+        "name": entry.name,
+        "folder": folder,
+        "before": None,
+        "after": metrics.get("relative_l2_error"),
+        "loss": metrics["loss"],
+        "steps": metrics["steps"],
+        "wall_time_seconds": metrics.get("wall_time_seconds", metrics["training_seconds"]),
+    }

@@ -1,0 +1,180 @@
+"""The command's options, and what several verbs do before they begin."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnzoo.cli.output import Verbs
+from pinnzoo.errors import EntryError
+
+if TYPE_CHECKING:
+    from pinnzoo.cards import Summary
+    from pinnzoo.entry import Entry
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="An entry's name, alias, folder, or hf-hub:org/name."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Workdir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for the state of the run, so that it can go on after a kill; a hidden one "
+        "beside the entry's by default."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+Factory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:NAME",
+        help="A problem that the package does not know.",
+    ),
+]
+Imports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import", metavar="FILE.py", help="Execute a file first, which registers what it defines."
+    ),
+]
+Diagnostics = Annotated[
+    bool, typer.Option("--diagnostics/--no-diagnostics", help="Compute kernels and Hessians.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("pinnzoo"))
+        raise typer.Exit
+
+
+@app.callback()
+def _pinnzoo(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Pretrained physics-informed neural networks: list, fine-tune, analyze."""
+    del version
+
+
+def summary(name: str) -> "tuple[Summary, Path]":
+    """Recipe and metrics of an entry, and its folder, without JAX."""
+    from pinnzoo.cards import summarize
+    from pinnzoo.zoo import open_entry
+
+    folder = open_entry(name)
+    return summarize(folder), folder.path
+
+
+def load(name: str) -> "Entry":
+    """An entry, with JAX in double precision."""
+    from pinnzoo import zoo
+    from pinnzoo.precision import enable_x64
+
+    enable_x64()
+    return zoo.load(name)
+
+
+def bring_in(files: Sequence[Path] | None, problem: str | None = None) -> str | None:
+    """Execute the user's own files and register the problem that they define.
+
+    Returns:
+        The name under which the problem is known now.
+    """
+    from pinnzoo.registry import execute
+
+    for file in files or ():
+        execute(file)
+    return None if problem is None else register_from_file("problem", problem)
+
+
+def register_from_file(kind: str, text: str) -> str:
+    """The name of what `FILE.py:NAME` defines, once it is registered."""
+    from pinnzoo.architectures import register_architecture, snake_case
+    from pinnzoo.optimizers import register_optimizer
+    from pinnzoo.pdes import register_problem
+    from pinnzoo.registry import from_file
+
+    registering = {
+        "problem": register_problem,
+        "architecture": register_architecture,
+        "optimizer": register_optimizer,
+    }
+    factory = from_file(text)
+    registering[kind](factory)
+    name = factory.__name__
+    return snake_case(name) if kind == "architecture" else name
+
+
+def is_factory(text: str) -> bool:
+    """Whether a text is meant as `FILE.py:NAME`."""
+    return ".py:" in text
+
+
+def named(kind: str, text: str) -> str:
+    """A name, or that of what `FILE.py:NAME` defines."""
+    return register_from_file(kind, text) if is_factory(text) else text
+
+
+def check_free(folder: Path, overwrite: bool) -> Path:
+    """The folder, where an entry can be written to it once hours of training are over.
+
+    Raises:
+        EntryError: It cannot, or it is there already.
+    """
+    from pinnzoo.storage.store import check_writable
+
+    if folder.exists() and not overwrite:
+        raise EntryError(
+            f"the folder {str(folder)!r} exists already: give another with --out, or --overwrite."
+        )
+    return check_writable(folder, overwrite=overwrite)
+
+
+def settings(texts: Sequence[str] | None) -> dict[str, Any]:
+    """`damping=1e-3` and its like as names and values; what is not JSON is a word."""
+    found = {}
+    for text in texts or ():
+        name, separator, value = text.partition("=")
+        if not (name.isidentifier() and separator):
+            raise typer.BadParameter(f"{text!r} was given: write NAME=VALUE.")
+        if name in found:
+            raise typer.BadParameter(f"{name!r} was given twice: give it once.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def matching(names: Sequence[str]) -> list[str]:
+    """The entries that names and patterns stand for, each once.
+
+    Raises:
+        EntryError: A pattern matches none.
+    """
+    from pinnzoo.zoo import list_entries
+
+    found: list[str] = []
+    for name in names:
+        matches = list_entries(name) if any(c in name for c in "*?[") else [name]
+        if not matches:
+            raise EntryError(f"no entry matches {name!r}: `pinnzoo list` shows all names.")
+        found += matches
+    return list(dict.fromkeys(found))

@@ -1,0 +1,174 @@
+"""Verbs that show what is there: list, info, evaluate, analyze, plot."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnzoo.cli import options
+from pinnzoo.cli.options import AsJson, Factory, Imports, Name, app
+from pinnzoo.cli.output import FAILED, complain, emit, stdout_for_json
+from pinnzoo.errors import PinnzooError
+
+if TYPE_CHECKING:
+    from pinnzoo.recipes import Recipe
+
+
+@app.command("list")
+def list_(
+    pattern: Annotated[str, typer.Argument(help='Names to show, such as "burgers*".')] = "*",
+    as_json: AsJson = False,
+) -> None:
+    """List entries with their errors."""
+    from pinnzoo import zoo
+    from pinnzoo.cli import screens
+
+    rows, damaged = [], False
+    for name in zoo.list_entries(pattern):
+        try:
+            rows.append(_published_row(name) if zoo.find(name) is None else _local_row(name))
+        except PinnzooError as error:
+            # One damaged folder must not hide all others.
+            complain(str(error))
+            damaged = True
+    emit(rows, as_json, screens.entries)
+    if damaged:
+        raise typer.Exit(FAILED)
+
+
+def _local_row(name: str) -> dict[str, Any]:
+    summary, _ = options.summary(name)
+    return _row(summary.recipe, summary.metrics)
+
+
+def _published_row(name: str) -> dict[str, Any]:
+    """What the registry tells of an entry that was not downloaded yet."""
+    from pinnzoo.hub.remote import read_registry
+    from pinnzoo.recipes import Recipe
+
+    pin = read_registry()["entries"][name]
+    return _row(Recipe.from_json(pin["recipe"]), pin["figures"])
+
+
+def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
+    from pinnzoo.cards import problem_title
+
+    return {
+        "name": recipe.name,
+        "problem": recipe.problem,
+        "problem_title": problem_title(recipe),
+        "architecture": recipe.architecture,
+        "optimizers": [phase.optimizer for phase in recipe.phases],
+        "relative_l2_error": figures.get("relative_l2_error"),
+        "parameters": int(figures["parameters"]),
+        "steps": int(figures["steps"]),
+        "training_seconds": figures.get("training_seconds"),
+    }
+
+
+@app.command()
+def info(name: Name, as_json: AsJson = False) -> None:
+    """Show recipe and figures of an entry."""
+    from pinnzoo.cards import problem_statement, problem_title
+    from pinnzoo.cli import screens
+
+    summary, folder = options.summary(name)
+    data = {
+        "name": summary.name,
+        "problem_title": problem_title(summary.recipe),
+        "statement": problem_statement(summary.recipe.problem),
+        "folder": folder,
+        "recipe": summary.recipe.to_dict(),
+        "metrics": summary.metrics,
+    }
+    emit(data, as_json, screens.info)
+
+
+@app.command()
+def evaluate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Entries to evaluate.")
+    ] = None,
+    all_entries: Annotated[bool, typer.Option("--all", help="Evaluate every entry.")] = False,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute errors and compare them with the stored ones; exit with 1 if they differ."""
+    from pinnzoo import zoo
+    from pinnzoo.cli import screens
+    from pinnzoo.cli.analysis import evaluation
+
+    options.bring_in(imports, problem)
+    if bool(names) == all_entries:
+        raise typer.BadParameter("give names of entries, or --all.")
+    with stdout_for_json(as_json):
+        rows = [evaluation(options.load(name)) for name in names or zoo.list_entries("*")]
+    emit(rows, as_json, screens.evaluations)
+    if not all(row["matches"] for row in rows):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def analyze(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help='Names, aliases, folders, or "burgers*" for many.'),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the plots; ./<entry>-plots, or ./comparison.")
+    ] = None,
+    plots: Annotated[bool, typer.Option(help="Draw plots.")] = True,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the neural tangent kernel and the Hessians changed, of one entry or of several."""
+    from pinnzoo.cli import screens
+    from pinnzoo.cli.analysis import analysis, comparison
+
+    options.bring_in(imports, problem)
+    found = options.matching(names)
+    with stdout_for_json(as_json):
+        entries = [options.load(name) for name in found]
+        data = analysis(entries[0]) if len(entries) == 1 else comparison(entries)
+        if plots:
+            from pinnzoo.plots import save_comparison, save_plots
+
+            if len(entries) == 1:
+                data["plots"] = save_plots(entries[0], out or _plots_folder(entries[0].name))
+            else:
+                data["plots"] = save_comparison(entries, out or Path("comparison"))
+    emit(data, as_json, screens.analysis if len(entries) == 1 else screens.comparison)
+
+
+def _plots_folder(name: str) -> Path:
+    # Not the folder in which `train` puts the entry of that name.
+    return Path(f"{name}-plots")
+
+
+@app.command()
+def plot(
+    name: Name,
+    plots: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PLOT]...", help="Such as history or ntk; those of the card by default."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the plots; ./<entry>-plots.")] = None,
+    problem: Factory = None,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw chosen plots of an entry."""
+    from pinnzoo.cli import screens
+    from pinnzoo.plots import check_names, save_plots
+
+    options.bring_in(imports, problem)
+    chosen = check_names(plots or [])
+    with stdout_for_json(as_json):
+        entry = options.load(name)
+        paths = save_plots(entry, out or _plots_folder(entry.name), chosen)
+    emit({"name": entry.name, "files": paths}, as_json, screens.files)
