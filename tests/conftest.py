@@ -1,19 +1,60 @@
 """Settings for all tests: double precision, and nothing promoted without being asked."""
 
+import atexit
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
 
-from pinnzoo.training import training
+CHECKED = ("derivatives", "domains", "linalg")
+
+# Types and shapes are checked at every call, in the modules that do the mathematics. A whole number
+# is a real number, as it is for pyright.
+jaxtyping.install_import_hook(
+    [f"pinnzoo.{name}" for name in CHECKED],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
+
+import pinnzoo  # noqa: E402
+from pinnzoo.diagnostics import points  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def share_compiled_programs():
+    """Let all processes of one test run compile each program once, in a folder of this run alone.
+
+    Most of the time of the tests is compilation, and the same small networks are trained over and
+    over. pytest-xdist's workers and the commands that tests start inherit the environment, so this
+    process makes the folder and removes it at its end.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="pinnzoo-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    # JAX has read the environment of this process already.
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+share_compiled_programs()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,15 +70,31 @@ def forget_compiled_programs():
 
 def patch_diagnostics(patch):
     """A few points are enough to see that the diagnostics are there."""
-    patch.setattr(training, "NTK_POINTS", {"equation": 4, "conditions": 2})
-    patch.setattr(training, "HESSIAN_POINTS", 2)
-    patch.setattr(training, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
+    patch.setattr(points, "NTK_POINTS", {"equation": 4, "conditions": 2})
+    patch.setattr(points, "HESSIAN_POINTS", 2)
+    patch.setattr(points, "LOSS_HESSIAN_POINTS", {"equation": 8, "conditions": 2})
 
 
 @pytest.fixture
 def small_diagnostics(monkeypatch):
     """For a test that trains."""
     patch_diagnostics(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """`trained(recipe)`: its entry with few diagnostics, trained once per process.
+
+    Who changes an entry trains an own one.
+    """
+
+    @cache
+    def by_text(text):
+        with pytest.MonkeyPatch.context() as patch:
+            patch_diagnostics(patch)
+            return pinnzoo.train(pinnzoo.Recipe.from_json(text))
+
+    return lambda recipe: by_text(recipe.to_json())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pinnzoo import _HOMES as HOMES
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.optimizers import OPTIMIZERS
 from pinnzoo.pdes import PROBLEMS
@@ -19,13 +20,16 @@ FLOORS: list[list[set[str]]] = [
     [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
     [{"references"}],
     [{"pdes"}, {"architectures"}],
-    [{"objective", "weighting"}],
-    [{"sharding"}],
+    [{"objective", "weighting"}, {"casting"}],
+    [{"collocation"}, {"sharding"}, {"evaluation"}],
     [{"optimizers"}, {"diagnostics"}],
-    [
-        {"storage", "entry", "hub", "zoo", "cards", "plots"},
-    ],
-    [{"evaluation", "training"}],
+    [{"measure"}],
+    [{"storage"}],
+    [{"cards"}, {"hub"}],
+    [{"plots"}],
+    [{"entry"}],
+    [{"zoo"}],
+    [{"training"}],
     [{"paper"}],
     [{"cli", "__main__"}],
     [{"__init__"}],
@@ -49,7 +53,7 @@ WITHOUT_JAX = [
     "pinnzoo.hub.remote",
 ]
 
-BLOCKS = {"layers", "problem"}
+BLOCKS = {"layers", "problem", "conditions", "constraints", "points", "reference"}
 """What the files of a table's folder are built from."""
 
 PLACE = {
@@ -93,7 +97,9 @@ def imports(name: str, *, types: bool = True) -> set[str]:
             targets = [f"{node.module}.{alias.name}" for alias in node.names]
         for target in targets:
             if target.split(".")[0] == "pinnzoo":
-                found.add(nearest_module(target.removeprefix("pinnzoo").removeprefix(".")))
+                inner = target.removeprefix("pinnzoo").removeprefix(".")
+                # `from pinnzoo import Problem` loads the module that `Problem` lives in.
+                found.add(nearest_module(HOMES.get(inner, inner)))
     return found - {name}
 
 

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pinnzoo.errors import PointsError, RecipeError
-from pinnzoo.objective import assemble, flatten_model, regions
+from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
+from pinnzoo.objective import (
+    assemble,
+    check_counts,
+    check_network,
+    describe_nonfinite,
+    flatten_model,
+    regions,
+)
 from pinnzoo.pdes import PROBLEMS, make_problem
 from tests.oracles import residual_rows, small_assembly, small_network, small_points
 
@@ -235,8 +242,100 @@ def test_points_and_weights_that_do_not_fit_are_refused():
     ):
         with pytest.raises(PointsError, match=r"heat|left"):
             make(wrong)
-    with pytest.raises(PointsError, match="weights for the terms"):
-        make(points, {"top": 1.0})
+    with pytest.raises(PointsError, match="did you mean 'left'"):
+        make(points, {"lef": 1.0})
+    numbers: tuple = (np.float32(2), np.int64(2), np.array(2.0))
+    for number in numbers:
+        assert make(points, {"left": number}).objective.terms[2].scale == np.sqrt(2 / 6)
     for weight in (-1.0, float("nan"), float("inf")):
         with pytest.raises(RecipeError, match="weight"):
             make(points, {"left": weight})
+
+
+def test_misspelt_names_of_terms_get_the_nearest_ones():
+    problem = make_problem("heat", {})
+    network, points = small_network(problem), small_points(problem)
+    with pytest.raises(PointsError, match="did you mean 'initial'"):
+        assemble(problem, network, points | {"intial": points["initial"]})
+    check_counts(problem, {"equation": 40, "conditions": 5, "left": 3})
+    for wrong, right in (
+        ("boundry", "conditions"),
+        ("initail", "initial"),
+        ("Equation", "equation"),
+    ):
+        with pytest.raises(RecipeError, match=f"{wrong!r}.*{right!r}"):
+            check_counts(problem, {"equation": 40, wrong: 10})
+
+
+def test_terms_that_are_not_finite_are_named():
+    heat = make_problem("heat", {})
+    root = lambda u, z: jnp.sqrt(z[1] - 0.5) + 0 * u(z, "u")[0]  # noqa: E731
+    problem = dataclasses.replace(heat, equation=root)
+    points = small_points(problem)
+    points["equation"] = np.array([[0.1, 0.9], [0.2, 0.25], [0.3, 0.1]])
+    theta, objective, _ = assemble(problem, small_network(problem), points)
+    words = describe_nonfinite(objective, theta)
+    assert words == (
+        "'equation' is NaN or infinite at 2 of its 3 points, the first of which is [0.2, 0.25]"
+    )
+    sound = objective.with_points({"equation": points["equation"][:1]})
+    assert describe_nonfinite(sound, theta) is None
+    assert len(describe_nonfinite(objective, theta * np.nan).split("; ")) == 4  # pyright: ignore
+
+
+class Network(nnx.Module):
+    """A user's network, which does what `call` says."""
+
+    def __init__(self, call, params=True):
+        rngs = nnx.Rngs(0)
+        self.linear = nnx.Linear(2, 1, rngs=rngs, param_dtype=float) if params else None
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.call = call
+
+    def __call__(self, z):
+        return self.call(self, z)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda self, z: self.linear(z)[0], r"returns shape \(\): .*\(2,\).*\(1,\)"),
+        (lambda self, z: jnp.tile(self.linear(z), 3), r"returns shape \(3,\)"),
+        (lambda self, z: self.linear(z) > 0, "returns bool"),
+        (lambda self, z: (self.linear(z),), "returns a tuple"),
+        (lambda self, z: self.linear(z[:, :2]), "needs a batch axis"),
+        (lambda self, z: self.linear(self.dropout(z)), "its own state"),
+        (lambda self, z: self.linear(z[:1]), "fails on one point"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused_in_a_sentence(call, words):
+    problem = make_problem("heat", {})
+    with pytest.raises(RecipeError, match=words) as caught:
+        assemble(problem, Network(call), small_points(problem))
+    assert "\n" not in str(caught.value)
+
+
+def test_networks_of_a_user_that_fit_are_taken():
+    problem = make_problem("heat", {})
+    network = Network(lambda self, z: self.linear(self.dropout(z)))
+    network.eval()
+    assert assemble(problem, network, small_points(problem)).theta.size == 3
+    with pytest.raises(RecipeError, match=r"no nnx\.Param"):
+        check_network(problem, Network(lambda _, z: z[:1], params=False))
+    with pytest.raises(RecipeError, match=r"nnx\.Module"):
+        check_network(problem, lambda z: z[:1])  # pyright: ignore
+
+
+def test_equations_that_do_not_fit_are_refused_when_they_are_assembled():
+    heat = make_problem("heat", {})
+    for equation, error, words in (
+        (lambda u, z: u(z, "u_z")[0], UnknownNameError, "'equation' of heat: .*'u_z'"),
+        (lambda u, z: u(z, "w")[0], UnknownNameError, "'w'"),
+        (lambda u, z: u(z, "u_t"), RecipeError, "returns a tuple"),
+        (lambda u, z: u(z, "u_t")[0] * z, RecipeError, r"shape \(2,\)"),
+        (lambda u, z: u(z, "u_t")[1], RecipeError, "IndexError"),
+    ):
+        problem = dataclasses.replace(heat, equation=equation)
+        with pytest.raises(error, match=words) as caught:
+            assemble(problem, small_network(heat), small_points(heat))
+        assert "\n" not in str(caught.value)

@@ -11,11 +11,14 @@ import pytest
 
 import pinnzoo
 from pinnzoo import Phase, Recipe
+from pinnzoo.collocation import draw_points
 from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.evaluation import require_reference
 from pinnzoo.objective import assemble
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import make_problem
-from pinnzoo.training import training
+from pinnzoo.storage.blueprint import build
+from pinnzoo.training import loop
 from pinnzoo.weighting import make_weighting
 from pinnzoo.weighting.causal import _update as causal_update
 from tests.oracles import residual_rows, small_network, small_points
@@ -169,7 +172,7 @@ def test_every_optimizer_steps_with_factors_of_terms_and_of_points():
 
 def test_weights_are_those_of_the_parameters_at_the_last_update(monkeypatch):
     seen = []
-    made = training.make_weighting
+    made = loop.make_weighting
 
     def watched(*args):
         update = made(*args)
@@ -181,7 +184,7 @@ def test_weights_are_those_of_the_parameters_at_the_last_update(monkeypatch):
 
         return noted
 
-    monkeypatch.setattr(training, "make_weighting", watched)
+    monkeypatch.setattr(loop, "make_weighting", watched)
     pinnzoo.train(weighted(weighting="gradient_norm", reweigh_every=10, resample_every=15))
     # At the start, after 10, 15 and 20 steps; not at the end, where nothing follows.
     assert len(seen) == 4
@@ -200,8 +203,8 @@ def test_loss_that_is_trained_carries_weights_and_factors():
         weighted(weighting="ntk_trace", reweigh_every=1000), weights={"initial": 7.0}
     )
     entry = pinnzoo.train(recipe)
-    problem, model = pinnzoo.entry.build(recipe)
-    points = training.draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
+    problem, model = build(recipe)
+    points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     plain = assemble(problem, model, points)
     update = make_weighting("ntk_trace", {}, problem)
     factors = update(plain.objective, plain.theta, {})
@@ -222,7 +225,7 @@ def test_weighted_run_that_was_killed_arrives_at_the_same_numbers(tmp_path):
 
     calls = 0
 
-    def kill(run, recipe, workdir, save=training.save_run):
+    def kill(run, recipe, workdir, save=loop.save_run):
         nonlocal calls
         save(run, recipe, workdir)
         calls += 1
@@ -230,7 +233,7 @@ def test_weighted_run_that_was_killed_arrives_at_the_same_numbers(tmp_path):
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "save_run", kill)
+        patch.setattr(loop, "save_run", kill)
         with pytest.raises(Killed):
             pinnzoo.train(recipe, workdir=tmp_path, save_every=0)
     resumed = pinnzoo.train(recipe, workdir=tmp_path)
@@ -284,8 +287,8 @@ def test_curriculum_in_the_only_phase_trains_on_that_problem():
     entry = pinnzoo.train(recipe)
     easier = make_problem("convection", {"beta": 0.5})
     grid = easier.evaluation_points(8)
-    error = np.linalg.norm(entry.predict(grid) - easier.reference(grid))
-    assert error < 0.02 * np.linalg.norm(easier.reference(grid))
+    error = np.linalg.norm(entry.predict(grid) - require_reference(easier)(grid))
+    assert error < 0.02 * np.linalg.norm(require_reference(easier)(grid))
     assert entry.metrics["relative_l2_error"] > 0.1
 
 

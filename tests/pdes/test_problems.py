@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pinnzoo import evaluate_function
+from pinnzoo.collocation import draw_points
 from pinnzoo.derivatives import Field
+from pinnzoo.diagnostics.points import ntk_counts
 from pinnzoo.domains import Surface, sample
 from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
+from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import PROBLEMS, make_problem
-from pinnzoo.pdes.problem import evaluate_function
 from pinnzoo.references import cole_hopf
-from pinnzoo.training.training import draw_points, ntk_counts
 from tests.oracles import burgers_bessel, burgers_integral, small_network
 
 HARD = [name for name in PROBLEMS if "constraints" in inspect.signature(PROBLEMS[name]).parameters]
@@ -75,7 +77,7 @@ class TestProblem:
     def test_reference_solves_equation_and_a_perturbed_one_does_not(self, name):
         problem = make_problem(name, {})
         points = interior(problem)
-        solution = problem.reference.function
+        solution = require_reference(problem).function
         for equation in (problem.equation, *(term.residual for term in problem.system)):
             value, terms = magnitudes(problem, solution, equation, points)
             assert terms > 0.1
@@ -87,7 +89,7 @@ class TestProblem:
         problem = make_problem(name, {})
         for condition in problem.conditions:
             points = sample(condition.region, 40, "uniform", np.random.default_rng(0))
-            solution = problem.reference.function
+            solution = require_reference(problem).function
             value, _ = magnitudes(problem, solution, condition.residual, points)
             assert value < tolerances(name)[1], condition.name
             value, _ = magnitudes(problem, perturbed(solution), condition.residual, points)
@@ -111,13 +113,13 @@ class TestProblem:
 
     def test_certified_error_of_the_reference_is_far_below_any_network(self, name):
         problem = make_problem(name, {})
-        error = problem.reference.certified_error(problem.evaluation_points(10))
+        error = require_reference(problem).certified_error(problem.evaluation_points(10))
         assert 0 < error < tolerances(name)[2]
 
     def test_field_of_the_reference_has_the_components_of_the_problem(self, name):
         problem = make_problem(name, {})
         points = interior(problem)
-        values = problem.reference(points)
+        values = require_reference(problem)(points)
         assert values.shape == (len(points), problem.m)
         assert values.dtype == np.float64
         assert np.isfinite(values).all()
@@ -149,7 +151,9 @@ class TestProblem:
         assert again.title == problem.title
         assert set(problem.arguments) == set(inspect.signature(PROBLEMS[name]).parameters)
         points = interior(problem, 5)
-        np.testing.assert_array_equal(again.reference(points), problem.reference(points))
+        np.testing.assert_array_equal(
+            require_reference(again)(points), require_reference(problem)(points)
+        )
 
     def test_card_texts_are_there(self, name):
         problem = make_problem(name, {})
@@ -202,7 +206,7 @@ def test_symmetric_network_has_the_symmetry_of_the_solution_and_no_more(name, co
     sign = -1.0 if constraints == "odd" else 1.0
     u = problem.constrain(small_network(problem, seed=1))  # pyright: ignore
     plain = make_problem(name, {"constraints": "hard"}).constrain(small_network(problem, seed=1))  # pyright: ignore
-    for function in (u, problem.reference.function):
+    for function in (u, require_reference(problem).function):
         here, there = (evaluate_function(function, z) for z in (points, mirrored))
         np.testing.assert_allclose(there, sign * here, atol=1e-9)
     here, there = (evaluate_function(plain, z) for z in (points, mirrored))
@@ -212,7 +216,7 @@ def test_symmetric_network_has_the_symmetry_of_the_solution_and_no_more(name, co
 @pytest.mark.parametrize(("first", "last"), [(0.0, 0.4), (0.4, 0.7), (0.4, 1.0)])
 def test_a_window_of_time_keeps_what_holds_there_and_joins_what_was_before(first, last):
     problem = make_problem("burgers", {})
-    before = problem.reference.function if first else None
+    before = require_reference(problem).function if first else None
     window = problem.between(first, last, before)
     assert window.domain.bounds("t") == (first, last)
     assert window.domain.bounds("x") == problem.domain.bounds("x")
@@ -226,7 +230,10 @@ def test_a_window_of_time_keeps_what_holds_there_and_joins_what_was_before(first
         (join,) = [c for c in window.conditions if c.name == "join_u"]
         points = sample(join.region, 20, "uniform", np.random.default_rng(0))
         assert np.all(points[:, 0] == first)
-        for function, wrong in ((problem.reference.function, False), (lambda z: z[:1], True)):
+        for function, wrong in (
+            (require_reference(problem).function, False),
+            (lambda z: z[:1], True),
+        ):
             value, _ = magnitudes(problem, function, join.residual, points)
             assert (value > 0.1) == wrong
 
@@ -245,7 +252,7 @@ def test_order_in_time_is_that_of_the_initial_conditions(name):
 @pytest.mark.parametrize("constraints", ["soft", "hard"])
 def test_windows_of_an_equation_of_second_order_in_time_join_velocities_too(constraints):
     problem = make_problem("wave", {"constraints": constraints})
-    solution = problem.reference.function
+    solution = require_reference(problem).function
     window = problem.between(0.3, 1.0, solution)
     joins = {c.name: c for c in window.conditions if c.name.startswith("join")}
     assert set(joins) == {"join_u", "join_u_t"}
@@ -265,7 +272,7 @@ def test_windows_of_an_equation_of_second_order_in_time_join_velocities_too(cons
 
 def test_equations_of_a_system_follow_into_the_window():
     problem = make_problem("taylor_green", {})
-    window = problem.between(0.2, 0.5, problem.reference.function)
+    window = problem.between(0.2, 0.5, require_reference(problem).function)
     assert [term.name for term in window.system] == [term.name for term in problem.system]
     assert all(term.region == window.domain for term in window.system)
     assert {"join_u", "join_v", "join_p"} <= set(window.terms)
@@ -303,7 +310,9 @@ class TestHardConstraints:
         network = small_network(soft)
         values = [magnitudes(p, network, p.equation, points) for p in (soft, hard)]
         assert values[0] == values[1]
-        np.testing.assert_array_equal(soft.reference(points), hard.reference(points))
+        np.testing.assert_array_equal(
+            require_reference(soft)(points), require_reference(hard)(points)
+        )
 
     def test_other_words_for_constraints_are_refused(self, name, constraints):
         for wrong in ("Hard", "", None, 1):
@@ -333,7 +342,7 @@ def test_poisson_with_other_modes_is_refused():
 
 
 def test_large_reaction_rates_overflow_nowhere():
-    reference = make_problem("reaction", {"rho": 1e4}).reference
+    reference = require_reference(make_problem("reaction", {"rho": 1e4}))
     np.testing.assert_allclose(reference(np.array([[1.0, 0.0], [1.0, 3.0]])), 1.0)
 
 
@@ -358,7 +367,7 @@ def test_large_reaction_rates_overflow_nowhere():
 def test_reference_follows_the_physical_arguments(name, arguments):
     changed, default = make_problem(name, arguments), make_problem(name, {})
     points = interior(changed)
-    solution = changed.reference.function
+    solution = require_reference(changed).function
     value, terms = magnitudes(changed, solution, changed.equation, points)
     assert value < 1e-10 * terms
     rng = np.random.default_rng(0)
@@ -374,13 +383,13 @@ def test_reference_is_refused_in_single_precision():
     problem = make_problem("heat", {})
     points = problem.evaluation_points(50)
     with pytest.raises(PrecisionError):
-        problem.reference(points)
+        require_reference(problem)(points)
     with pytest.raises(PrecisionError):
-        problem.reference.certified_error(points)
+        require_reference(problem).certified_error(points)
 
 
 def test_certified_error_reports_a_bad_refinement():
-    reference = make_problem("heat", {}).reference
+    reference = require_reference(make_problem("heat", {}))
     points = make_problem("heat", {}).evaluation_points(20)
     worse = dataclasses.replace(reference, refined=lambda z: reference.function(z) * 1.001)
     np.testing.assert_allclose(worse.certified_error(points), 1e-3, rtol=1e-6)
@@ -460,7 +469,9 @@ def test_two_solitons_are_those_of_hirota():
     points = interior(problem, 200)
     expected = 2 * jax.jit(jax.vmap(jax.hessian(log_f)))(points)[:, 1, 1]
     assert expected.max() > 2
-    np.testing.assert_allclose(problem.reference(points)[:, 0], expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        require_reference(problem)(points)[:, 0], expected, rtol=0, atol=1e-12
+    )
 
 
 def test_two_solitons_have_all_digits_in_their_tails():
@@ -474,7 +485,7 @@ def test_two_solitons_have_all_digits_in_their_tails():
     below = (k1 - k2) * np.cosh(a + b) + (k1 + k2) * np.cosh(a - b)
     expected = (8 * above / below**2).astype(float)
     assert 0 < expected.min() < 1e-100
-    np.testing.assert_allclose(problem.reference(points)[:, 0], expected, rtol=1e-12)
+    np.testing.assert_allclose(require_reference(problem)(points)[:, 0], expected, rtol=1e-12)
 
 
 def test_solitons_of_one_speed_are_refused():
