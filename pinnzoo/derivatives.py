@@ -48,13 +48,8 @@ class Field:
         return tuple(_lookup(towers, path)[component] for component, path in requests)
 
     def _parse(self, name: str) -> tuple[int, str]:
+        check_names(name, self.components, self.coords)
         component, _, letters = name.partition("_")
-        if component not in self.components or not set(letters) <= set(self.coords):
-            raise UnknownNameError(
-                f"unknown derivative {name!r}: components are {self.components}, coordinates are "
-                f"{tuple(self.coords)}, so write for example "
-                f"'{self.components[0]}_{self.coords[-1]}'."
-            )
         return self.components.index(component), "".join(sorted(letters))
 
     def _direction(self, z: Point, path: str) -> Point:
@@ -66,6 +61,36 @@ class Field:
         for letter in path:
             function = functools.partial(_directional, function, self._direction(z, letter))
         return function(z)
+
+
+def check_names(names: str, components: tuple[str, ...], coords: str) -> None:
+    """Raise unless every one of `names`, such as "u u_x", is a value or a derivative.
+
+    Raises:
+        UnknownNameError: A component or a coordinate does not exist.
+    """
+    for name in names.split():
+        component, underscore, letters = name.partition("_")
+        known = component in components and set(letters) <= set(coords)
+        if not known or (underscore and not letters):
+            raise UnknownNameError(
+                f"unknown derivative {name!r}: components are {components}, coordinates are "
+                f"{tuple(coords)}, so write for example '{components[0]}_{coords[-1]}'."
+            )
+
+
+def check_letters(name: str, coords: str) -> None:
+    """Raise unless `name` is one value, or one derivative along some of `coords`.
+
+    Raises:
+        UnknownNameError: It has another coordinate, or is not one name.
+    """
+    if len(name.split()) != 1:
+        raise UnknownNameError(
+            f"the component {name!r} was given: give one name, such as 'u', or 'u_x' for a "
+            "derivative."
+        )
+    check_names(name, (name.partition("_")[0],), coords)
 
 
 def _directional(function: Callable, direction: Point, z: Point) -> jax.Array:

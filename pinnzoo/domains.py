@@ -30,6 +30,19 @@ class Box:
                 f"a box with coordinates {self.coords!r} was given {len(self.lower)} lower and "
                 f"{len(self.upper)} upper bounds: give one of each per coordinate."
             )
+        letters = isinstance(self.coords, str) and self.coords.isalpha()
+        if not letters or len(set(self.coords)) < len(self.coords):
+            raise PointsError(
+                f"a box with coordinates {self.coords!r} was given: give one different letter per "
+                'axis in one string, such as "tx".'
+            )
+        # Bounds are Python numbers, whatever kind of number was given.
+        object.__setattr__(self, "lower", tuple(map(float, self.lower)))
+        object.__setattr__(self, "upper", tuple(map(float, self.upper)))
+        if not np.isfinite((self.lower, self.upper)).all():
+            raise PointsError(
+                f"a box from {self.lower} to {self.upper} was given: every bound must be finite."
+            )
         if any(low > high for low, high in zip(self.lower, self.upper, strict=True)):
             raise PointsError(
                 f"a box from {self.lower} to {self.upper} was given: "

@@ -1,17 +1,36 @@
-"""How far a network is from the reference solution of its problem."""
+"""Error figures of a network against the reference, and its derivatives and residuals."""
 
-from typing import TYPE_CHECKING, Any
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from flax import nnx
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from pinnzoo._typing import PointFunction
+from pinnzoo._typing import Point, PointFunction
+from pinnzoo.errors import PinnzooError, PointsError
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes.problem import evaluate_function
+from pinnzoo.pdes.reference import Reference, evaluate_function
+from pinnzoo.precision import require_x64
 
-if TYPE_CHECKING:
-    from pinnzoo.entry import Entry
+
+class Evaluable(Protocol):
+    """What `evaluate` needs of an entry."""
+
+    @property
+    def problem(self) -> Problem:
+        """What the network solves."""
+        ...
+
+    @property
+    def model(self) -> nnx.Module:
+        """The network."""
+        ...
 
 
 def error_figures(
@@ -25,15 +44,48 @@ def error_figures(
         values: The network u.
         reference: The solution û.
         weights: Weight of each point in both norms; equal by default.
+
+    Returns:
+        "relative_l2_error" and "max_error"; the second alone where the solution is zero at all
+        points, since nothing is relative to it.
     """
     difference = values - reference
     root = np.ones((len(values), 1)) if weights is None else np.sqrt(weights)[:, None]
-    return {
-        "relative_l2_error": float(
-            np.linalg.norm(root * difference) / np.linalg.norm(root * reference)
-        ),
-        "max_error": float(np.abs(difference).max()),
-    }
+    norm = np.linalg.norm(root * reference)
+    relative = (
+        {"relative_l2_error": float(np.linalg.norm(root * difference) / norm)} if norm else {}
+    )
+    return {**relative, "max_error": float(np.abs(difference).max())}
+
+
+def require_reference(problem: Problem) -> Reference:
+    """The reference of a problem.
+
+    Raises:
+        PinnzooError: It has none.
+    """
+    if problem.reference is None:
+        raise PinnzooError(
+            f"problem {problem.name!r} has no reference solution to measure errors against: give "
+            "its Problem a Reference, or look at the loss and at `entry.residual(points)`, which "
+            "need none."
+        )
+    return problem.reference
+
+
+@functools.lru_cache(maxsize=16)
+def _on_the_grid(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluation points and the reference there, kept because the reference can be expensive."""
+    points = problem.evaluation_points()
+    values = require_reference(problem)(points)
+    points.flags.writeable = values.flags.writeable = False
+    return points, values
+
+
+@functools.lru_cache(maxsize=64)
+def _certified_on_the_grid(problem: Problem) -> float:
+    points, values = _on_the_grid(problem)
+    return require_reference(problem).certified_error(points, values)
 
 
 def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
@@ -41,38 +93,178 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
 
     The norms are integrals over the domain, by the trapezoidal rule: with equal weights a grid
     counts the boundary, where errors are largest, for more than its part.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+        PointsError: The reference is zero on the whole grid.
+        PrecisionError: JAX would silently compute the reference in float32.
     """
-    points = problem.evaluation_points()
+    reference = require_reference(problem)
+    require_x64("a reference solution")
+    points, exact = _on_the_grid(problem)
+    certified = _certified_on_the_grid(problem)
     weights = problem.domain.grid_weights(problem.evaluation_shape)
-    values, reference = evaluate_function(function, points), problem.reference(points)
-    figures: dict[str, Any] = dict(error_figures(values, reference, weights))
+    figures: dict[str, Any] = dict(
+        error_figures(evaluate_function(function, points), exact, weights)
+    )
     return figures | {
-        "reference_error": problem.reference.certified_error(points),
-        "reference_method": problem.reference.method,
+        "reference_error": certified,
+        "reference_method": reference.method,
         "evaluation_shape": list(problem.evaluation_shape),
     }
 
 
-def evaluate(entry: "Entry", points: ArrayLike | None = None) -> dict[str, Any]:
+def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
+    """The network with the problem's ansatz around it, as a function of one point.
+
+    It is a pytree whose leaves are the network's arrays: what is compiled for one network of this
+    structure serves all others.
+
+    Example:
+        >>> u = field_of(problem, model)
+        >>> jax.grad(lambda z: u(z)[0])(jnp.array([0.5, 0.1]))
+    """
+    graph, state = nnx.split(model)
+    try:
+        return jax.tree_util.Partial(_field(problem, graph), state)
+    except TypeError:  # a network with an attribute that cannot be hashed
+        return problem.constrain(model)  # pyright: ignore[reportArgumentType]
+
+
+@functools.lru_cache(maxsize=256)
+def _field(problem: Problem, graph: Any) -> Callable[[nnx.State, Point], Array]:
+    def function(state: nnx.State, z: Point) -> Array:
+        return problem.constrain(nnx.merge(graph, state))(z)  # pyright: ignore
+
+    return function
+
+
+def evaluate(entry: Evaluable, points: ArrayLike | None = None) -> dict[str, Any]:
     """Compute the error figures of an entry anew.
 
     Args:
         entry: What to evaluate.
-        points: Where, `(n, d)`; by default the problem's evaluation grid, on which the stated
-            figures were computed.
+        points: Where, `(n, d)`, or named columns; by default the problem's evaluation grid, on
+            which the stated figures were computed.
 
     Returns:
         "relative_l2_error", "max_error" and "reference_error", and on the default grid also
-        "reference_method" and "evaluation_shape".
+        "reference_method" and "evaluation_shape". Where the reference is zero at all of the given
+        points, a warning says so and only "max_error" is there.
 
     Raises:
-        PointsError: The points have the wrong shape or are not finite.
+        PinnzooError: The problem has no reference.
+        PointsError: The points have the wrong shape, are not finite, or lie outside of the
+            domain, where the reference is not the solution.
+
+    Example:
+        >>> evaluate(pinnzoo.load("heat-mlp-lm"))["relative_l2_error"]
     """
     problem = entry.problem
+    reference = require_reference(problem)
+    function = field_of(problem, entry.model)
     if points is None:
-        return evaluate_field(problem, problem.constrain(entry.model))  # pyright: ignore
-    checked = problem.check_points(points)
-    figures: dict[str, Any] = dict(
-        error_figures(entry.predict(checked), problem.reference(checked))
-    )
-    return figures | {"reference_error": problem.reference.certified_error(checked)}
+        return evaluate_field(problem, function)
+    checked = problem.check_points(points, inside=True)
+    exact = reference(checked)
+    figures: dict[str, Any] = dict(error_figures(evaluate_function(function, checked), exact))
+    if "relative_l2_error" not in figures:
+        warnings.warn(
+            f"the reference of {problem.name} is zero at all {len(checked)} points, so there is "
+            "no relative error.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return figures
+    return figures | {"reference_error": reference.certified_error(checked, exact)}
+
+
+def derivatives(
+    problem: Problem,
+    function: PointFunction,
+    points: ArrayLike,
+    names: str,
+    *,
+    extrapolate: bool = False,
+) -> Float[np.ndarray, "n k"]:
+    """Values and derivatives of a function of one point, at many points.
+
+    It is compiled once per problem and names where `function` is one object, or a
+    `jax.tree_util.Partial` as `field_of` makes it.
+
+    Args:
+        problem: Gives components and coordinates their names.
+        function: Maps a point `(d,)` to the components `(m,)`.
+        points: Where, `(n, d)`, or named columns.
+        names: What to compute, such as "u u_t u_xx".
+        extrapolate: Allow points outside of the domain.
+
+    Returns:
+        One column per name, in float64.
+
+    Raises:
+        UnknownNameError: A component or a coordinate that the problem does not have.
+        PointsError: See `Problem.check_points`.
+
+    Example:
+        >>> derivatives(problem, field_of(problem, model), [[0.5, 0.1]], "u u_x")
+    """
+    plain = " ".join(names.split()) if isinstance(names, str) else " ".join(names)
+    if not plain:
+        raise PointsError("no names of derivatives were given: give some, such as 'u u_x'.")
+    checked = problem.check_points(points, inside=not extrapolate)
+    return evaluate_function(_through(_derivatives(problem, plain), function), checked)
+
+
+def residual(
+    problem: Problem, function: PointFunction, points: ArrayLike, *, extrapolate: bool = False
+) -> Float[np.ndarray, "n equations"]:
+    """What the equations leave of a function of one point, at many points; zero for a solution.
+
+    Args:
+        problem: Its equations.
+        function: Maps a point `(d,)` to the components `(m,)`.
+        points: Where, `(n, d)`, or named columns.
+        extrapolate: Allow points outside of the domain.
+
+    Returns:
+        One column per equation, the first one first, then those of `problem.system`.
+
+    Raises:
+        PointsError: See `Problem.check_points`.
+
+    Example:
+        >>> abs(residual(problem, field_of(problem, model), points)).max()
+    """
+    checked = problem.check_points(points, inside=not extrapolate)
+    return evaluate_function(_through(_residual(problem), function), checked)
+
+
+@functools.lru_cache(maxsize=256)
+def _derivatives(problem: Problem, names: str) -> Callable[[PointFunction, Point], Array]:
+    return lambda function, z: jnp.stack(problem.field(function)(z, names))
+
+
+@functools.lru_cache(maxsize=256)
+def _residual(problem: Problem) -> Callable[[PointFunction, Point], Array]:
+    equations = (problem.equation, *(term.residual for term in problem.system))
+
+    def at_point(function: PointFunction, z: Point) -> Array:
+        field = problem.field(function)
+        return jnp.stack([equation(field, z) for equation in equations])
+
+    return at_point
+
+
+def _through(
+    what: Callable[[PointFunction, Point], Array], function: PointFunction
+) -> PointFunction:
+    """`z -> what(function, z)`, the same object, or one of the same structure, at every call."""
+    if isinstance(function, jax.tree_util.Partial):
+        return jax.tree_util.Partial(what, function)
+    return _bound(what, function)
+
+
+@functools.lru_cache(maxsize=64)
+def _bound(what: Callable[[PointFunction, Point], Array], function: PointFunction) -> PointFunction:
+    return functools.partial(what, function)

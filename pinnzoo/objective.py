@@ -1,9 +1,10 @@
 """One weighted residual vector, from which loss, gradient, Jacobian, NTK and Hessians all come."""
 
 import dataclasses
+import difflib
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.errors import TraceContextError
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
+from pinnzoo.derivatives import Field, check_names
 from pinnzoo.domains import Region
-from pinnzoo.errors import PointsError, RecipeError
+from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import Problem
+
+CONDITIONS = "conditions"
+"""In a recipe's numbers of points: all terms that are not named."""
 
 TermResidual = Callable[[Theta, Point], Scalar]
 
@@ -145,7 +151,7 @@ class Objective:
                 parts.append(dataclasses.replace(self, terms=(rows_of,)))
         return parts
 
-    def with_points(self, points: Mapping[str, Float[np.ndarray, "n d"]]) -> "Objective":
+    def with_points(self, points: Mapping[str, np.ndarray]) -> "Objective":
         """The same objective on other points; terms that are not named keep theirs.
 
         Where the number of points changes, the scale follows, so that the weight stays.
@@ -171,7 +177,9 @@ class Objective:
             terms.append(term)
         return dataclasses.replace(self, terms=tuple(terms))
 
-    def with_scales(self, scales: Mapping[str, Float[Array, " *n"] | float]) -> "Objective":
+    def with_scales(
+        self, scales: Mapping[str, Float[Array | np.ndarray, " *n"] | float]
+    ) -> "Objective":
         """The same objective with other row scales, for adaptive and causal weights."""
         terms = (
             dataclasses.replace(term, scale=jnp.asarray(scales[term.name], term.points.dtype))
@@ -202,7 +210,7 @@ def part_slice(model: nnx.Module, index: int) -> slice:
         some = f"give 0 to {count - 1}, or " if count else ""
         raise RecipeError(
             f"part {index} of a network with {count} parts was asked for: {some}train all of it "
-            "with part=-1."
+            "with part=None."
         )
     params = nnx.state(model, nnx.Param)
     sizes = [
@@ -273,8 +281,16 @@ def assemble(
     Raises:
         PointsError: A term has no points or points of the wrong shape, or there are points or
             weights for a term that does not exist.
-        RecipeError: A weight is negative or not finite.
+        RecipeError: A weight is negative or not finite, the network is not one that takes a
+            point to the components, or a term is not one number.
+        UnknownNameError: An equation asks for a component or a derivative that does not exist.
+
+    Example:
+        >>> theta, objective, to_model = assemble(problem, model, points, {"initial_u": 10.0})
+        >>> slope = jax.grad(objective.loss)(theta)
     """
+    check_network(problem, model)
+    check_terms(problem)
     theta, to_model = flatten_model(model)
 
     def field(vector: Theta, z: Point) -> Array:
@@ -282,13 +298,14 @@ def assemble(
         return problem.constrain(network)(z)
 
     residuals = {name: term.residual for name, term in problem.terms.items()}
-    for given, kind in ((points, "points"), (weights or {}, "weights")):
-        unknown = set(given) - set(residuals)
-        if unknown or (kind == "points" and len(given) < len(residuals)):
-            raise PointsError(
-                f"{kind} for the terms {sorted(given)} were given: {problem.name} has the terms "
-                f"{sorted(residuals)}."
-            )
+    _check_names(problem, points, "points", PointsError)
+    _check_names(problem, weights or {}, "weights", PointsError)
+    missing = [name for name in residuals if name not in points]
+    if missing:
+        raise PointsError(
+            f"no points for {', '.join(map(repr, missing))} were given: {problem.name} takes "
+            f"points for {', '.join(map(repr, residuals))}."
+        )
 
     def term(name: str) -> Term:
         residual = residuals[name]
@@ -299,9 +316,7 @@ def assemble(
         drawn = problem.check_points(points[name])
         if len(drawn) == 0:
             raise PointsError(f"term {name!r} was given no points: give at least one.")
-        weight = (weights or {}).get(name, 1.0)
-        if not (math.isfinite(weight) and weight >= 0):
-            raise RecipeError(f"term {name!r} was given the weight {weight}: give zero or more.")
+        weight = _weight(name, (weights or {}).get(name, 1.0))
         scale = math.sqrt(weight / len(drawn))
         return Term(
             jnp.asarray(drawn, theta.dtype), jnp.asarray(scale, theta.dtype), name, at_point
@@ -310,3 +325,181 @@ def assemble(
     # The same order as in `flatten_model`.
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
     return Assembly(theta, Objective(tuple(map(term, residuals)), shapes), field, to_model)
+
+
+def _weight(name: str, weight: Any) -> float:
+    try:
+        number = float(weight)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise RecipeError(f"term {name!r} was given the weight {weight}: give zero or more.")
+    return number
+
+
+def _check_names(
+    problem: Problem,
+    names: Iterable[str],
+    kind: str,
+    error: type[PinnzooError],
+    more: tuple[str, ...] = (),
+) -> None:
+    """Raise unless all `names` are those of terms of the problem, or among `more`."""
+    allowed = [*problem.terms, *more]
+    for name in names:
+        if name not in allowed:
+            near = difflib.get_close_matches(str(name), allowed, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            raise error(
+                f"{kind} for {name!r} were given: {hint}{problem.name} takes {kind} for "
+                f"{', '.join(map(repr, allowed))}."
+            )
+
+
+def check_counts(problem: Problem, counts: Mapping[str, int]) -> None:
+    """Raise unless a recipe's numbers of points are for terms of the problem.
+
+    Args:
+        problem: What is solved.
+        counts: Number of points by "equation", "conditions" (for all that are not named), or the
+            name of a term.
+
+    Raises:
+        RecipeError: A name is none of these; the message has the nearest ones.
+
+    Example:
+        >>> check_counts(problem, {"equation": 1000, "conditions": 100})
+    """
+    _check_names(problem, counts, "points", RecipeError, (CONDITIONS,))
+
+
+def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
+    """Which terms are NaN or infinite at these parameters, in words, or None where none is.
+
+    Returns:
+        Such as "'equation' is NaN or infinite at 12 of its 40 points, the first of which is
+        [0.5, 0.1]"; several terms are joined by "; ".
+    """
+    found = []
+    rows = jax.jit(Term.rows)
+    for term in objective.terms:
+        broken = ~np.isfinite(np.asarray(rows(term, theta)))
+        if broken.any():
+            first = np.asarray(term.points)[int(np.argmax(broken))]
+            found.append(
+                f"{term.name!r} is NaN or infinite at {int(broken.sum())} of its {term.n} points, "
+                f"the first of which is [{', '.join(f'{x:g}' for x in first)}]"
+            )
+    return "; ".join(found) or None
+
+
+@functools.lru_cache(maxsize=256)
+def check_terms(problem: Problem) -> None:
+    """Raise unless every term asks for what exists and is one number; computes nothing.
+
+    Raises:
+        UnknownNameError: A term asks for a component or a derivative that does not exist.
+        RecipeError: A term's residual is not one number, or fails with an error of its own.
+    """
+    for name, term in problem.terms.items():
+
+        def at_point(z: Point, residual: Any = term.residual) -> Any:
+            stand_in = lambda z: jnp.broadcast_to(z.sum(), (problem.m,))  # noqa: E731
+            return residual(_Names(stand_in, problem.components, problem.coords), z)
+
+        try:
+            value = jax.eval_shape(at_point, jax.ShapeDtypeStruct((problem.d,), float))
+        except UnknownNameError as error:
+            raise UnknownNameError(f"term {name!r} of {problem.name}: {error}") from None
+        except PinnzooError:
+            raise
+        except Exception as error:
+            raise RecipeError(
+                f"the residual of {name!r} of {problem.name} fails on a point of shape "
+                f"({problem.d},): {_in_short(error)}."
+            ) from error
+        shape = getattr(value, "shape", None)
+        if shape != ():
+            given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
+            raise RecipeError(
+                f"the residual of {name!r} of {problem.name} returns {given}: return one number, "
+                f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`."
+            )
+
+
+class _Names(Field):
+    """A field that looks the names up and differentiates nothing: tracing it is fast."""
+
+    def __call__(self, z: Point, names: str) -> tuple[Scalar, ...]:
+        check_names(names, self.components, self.coords)
+        return tuple(jnp.zeros((), z.dtype) for _ in names.split())
+
+
+def check_network(problem: Problem, model: nnx.Module) -> None:
+    """Raise unless the network takes one point of the problem to its components.
+
+    Only shapes are computed, of the network at one point.
+
+    Args:
+        problem: Says how many coordinates and components there are.
+        model: `model(z)` takes one point `(d,)`, without a batch axis, to `(m,)`.
+
+    Raises:
+        RecipeError: It is not a module, has nothing to train, fails, or returns something else.
+    """
+    kind = type(model).__name__
+    wanted = (
+        f"for {problem.name} a network takes one point of shape ({problem.d},), without a batch "
+        f"axis, and returns shape ({problem.m},)"
+    )
+    if not isinstance(model, nnx.Module) or not callable(model):
+        raise RecipeError(f"a {kind} was given as the network: give an nnx.Module; {wanted}.")
+    leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
+    if not leaves:
+        raise RecipeError(f"the network {kind} has no nnx.Param, so there is nothing to train.")
+    dtype = leaves[0].dtype
+
+    def shape_for(shape: tuple[int, ...]) -> Any:
+        return jax.eval_shape(lambda z: model(z), jax.ShapeDtypeStruct(shape, dtype))
+
+    try:
+        value = shape_for((problem.d,))
+    except PinnzooError:
+        raise
+    except TraceContextError as error:
+        raise RecipeError(
+            f"the network {kind} changes its own state when it is called, as dropout and batch "
+            "normalization do: call its eval() first, or leave these layers out."
+        ) from error
+    except Exception as error:
+        if _maps_a_batch(shape_for, (problem.d, problem.m)):
+            raise RecipeError(
+                f"the network {kind} needs a batch axis: {wanted}; pinnzoo maps it over points "
+                "itself."
+            ) from error
+        raise RecipeError(
+            f"the network {kind} fails on one point: {wanted}. It says: {_in_short(error)}."
+        ) from error
+    shape: Any = getattr(value, "shape", None)
+    if shape != (problem.m,):
+        given = f"shape {shape}" if shape is not None else f"a {type(value).__name__}"
+        raise RecipeError(f"the network {kind} returns {given}: {wanted}.")
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise RecipeError(f"the network {kind} returns {value.dtype}: {wanted} of real numbers.")
+
+
+def _maps_a_batch(
+    shape_for: Callable[[tuple[int, ...]], Any], sizes: tuple[int, int], batch: int = 7
+) -> bool:
+    """Whether the network takes `(n, d)` to `(n, m)`."""
+    d, m = sizes
+    try:
+        return shape_for((batch, d)).shape == (batch, m)
+    except Exception:
+        return False
+
+
+def _in_short(error: Exception) -> str:
+    """Type and first words of somebody else's error, without a full stop."""
+    words = " ".join(str(error).split())[:200].rstrip(".")
+    return f"{type(error).__name__}, {words}" if words else type(error).__name__

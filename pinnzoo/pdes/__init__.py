@@ -1,6 +1,12 @@
 """The benchmark problems, one file each. `heat.py` is the template for a new one."""
 
+import dataclasses
+import functools
+import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 
 from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.beltrami import beltrami
@@ -16,9 +22,7 @@ from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.problem import EQUATION as EQUATION
-from pinnzoo.pdes.problem import Condition as Condition
 from pinnzoo.pdes.problem import Problem as Problem
-from pinnzoo.pdes.problem import Reference as Reference
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
 from pinnzoo.pdes.sine_gordon import sine_gordon
@@ -26,7 +30,7 @@ from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.toy_linear import toy_linear
 from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
-from pinnzoo.registry import make
+from pinnzoo.registry import find, make, register
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "allen_cahn": allen_cahn,
@@ -55,8 +59,58 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
     """The problem called `name`, with the given physical arguments.
 
+    The same factory with equal arguments gives the same object again, so that what was compiled
+    for it is shared. An edited factory is another object, and so is its problem.
+
     Raises:
         UnknownNameError: There is no such problem.
         RecipeError: The problem does not take one of the arguments, or not that value.
     """
-    return make("problem", PROBLEMS, name, arguments)
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in arguments.items()}
+    factory = find("problem", PROBLEMS, name)
+    try:
+        bound = inspect.signature(factory).bind(**plain)
+        bound.apply_defaults()
+        # 1 and True are equal to 1.0, and are other arguments.
+        key = tuple(sorted((k, type(v), v) for k, v in bound.arguments.items()))
+        hash(key)
+    except TypeError:
+        return _make(name, factory, plain)
+    return _cached(name, factory, key)
+
+
+@functools.lru_cache(maxsize=256)
+def _cached(
+    name: str, factory: Callable[..., Problem], key: tuple[tuple[str, type, Any], ...]
+) -> Problem:
+    return _make(name, factory, {argument: value for argument, _, value in key})
+
+
+def _make(name: str, factory: Callable[..., Problem], arguments: Mapping[str, Any]) -> Problem:
+    problem = make("problem", {name: factory}, name, arguments)
+    if not problem.arguments and arguments:
+        problem = dataclasses.replace(problem, arguments=dict(arguments))
+    return problem
+
+
+def register_problem(
+    factory: Callable[..., Problem], *, name: str | None = None, title: str | None = None
+) -> Callable[..., Problem]:
+    """Make a problem of your own known by name, to recipes, files and the loader; also a decorator.
+
+    Args:
+        factory: A function of physical arguments, all with defaults, that returns a `Problem`
+            which bears the same name and states these arguments.
+        name: The name that recipes use; by default that of the function.
+        title: How it is written in tables.
+
+    Raises:
+        RegistrationError: The name is taken.
+
+    Example:
+        ```python
+        pinnzoo.register_problem(fisher)
+        pinnzoo.train(pinnzoo.Recipe("fisher", "mlp", (pinnzoo.Phase("lm", 100),)))
+        ```
+    """
+    return register("problem", PROBLEMS, factory, name=name, title=title)

@@ -4,10 +4,17 @@ The Navier-Stokes equations `u_t + (u·∇)u + ∇p = ν Δu` and `∇·u = 0`, 
 along x, y and z are called u, v and w; there is no `u_t` where the coordinates have no t.
 """
 
-from pinnzoo._typing import Point, PointFunction, Scalar
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box, Region
-from pinnzoo.pdes.problem import Condition, Residual, prescribe
+from pinnzoo import (
+    Box,
+    Condition,
+    Field,
+    Point,
+    PointFunction,
+    Region,
+    Residual,
+    Scalar,
+    prescribe,
+)
 
 VELOCITIES = {"x": "u", "y": "v", "z": "w"}
 """The velocity along each coordinate of space."""

@@ -15,10 +15,20 @@ import functools
 import jax.numpy as jnp
 import jax.scipy.special
 
-from pinnzoo._typing import Point, PointFunction, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import Problem, Reference, check_constraints, initial, periodic
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
+    PointFunction,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    check_constraints,
+    constrained,
+    initial,
+    periodic,
+)
 from pinnzoo.references import stored
 
 DIFFUSION = 1e-4
@@ -78,7 +88,7 @@ def allen_cahn(constraints: str = "soft") -> Problem:
     Raises:
         RecipeError: An argument is out of range.
     """
-    hard = check_constraints(constraints, "even")
+    check_constraints(constraints, "even")
     even = constraints == "even"
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
 
@@ -93,14 +103,23 @@ def allen_cahn(constraints: str = "soft") -> Problem:
         t, x = z
         return x**2 * (1 + jnp.cos(jnp.pi * x)) + kink(t, x) + t * network
 
-    wraps = (periodic(domain, "u", "x"), periodic(domain, "u_x", "x", "periodic_x"))
+    start = initial(domain, "u", profile, name="initial")
+    wraps = (
+        periodic(domain, "u", "x", "periodic"),
+        periodic(domain, "u_x", "x", "periodic_x"),
+    )
     return Problem(
         name="allen_cahn",
         title="Allen-Cahn equation",
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=() if even else wraps if hard else (initial(domain, "u", profile), *wraps),
+        **constrained(
+            constraints,
+            ansatz,
+            met=(start, *wraps) if even else (start,),
+            kept=() if even else wraps,
+        ),
         reference=Reference(
             _solution(refined=False),
             "Fourier and ETDRK4, the kink in closed form",
@@ -109,6 +128,5 @@ def allen_cahn(constraints: str = "soft") -> Problem:
         evaluation_shape=(201, 1001),
         arguments={"constraints": constraints},
         citation="doi:10.1016/j.jcp.2018.10.045",
-        ansatz=ansatz if hard else None,
         symmetry=even_and_periodic if even else None,
     )

@@ -14,10 +14,18 @@ equations and four coordinates, so that points are few and derivatives many.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.domains import Box
+from pinnzoo import (
+    Box,
+    Point,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    check_constraints,
+    check_positive,
+    constrained,
+)
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes.problem import Problem, Reference, check_constraints, check_positive
 
 
 def beltrami(
@@ -37,7 +45,7 @@ def beltrami(
         RecipeError: An argument is out of range.
     """
     check_positive(a=a, d=d, reynolds=reynolds)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("txyz", (0.0, -1.0, -1.0, -1.0), (1.0, 1.0, 1.0, 1.0))
 
     def velocity(x: Scalar, y: Scalar, z: Scalar) -> Scalar:
@@ -62,7 +70,6 @@ def beltrami(
         return jnp.concatenate([start[:3] + t * network[:3], network[3:]])
 
     equation, system = navier_stokes(domain, 1 / reynolds)
-    start = prescribe_velocity(domain, domain.face("t", 0.0), solution, "initial")
     return Problem(
         name="beltrami",
         title=f"Beltrami flow in 3D, a = {a:g}, d = {d:g}, Re = {reynolds:g}",
@@ -70,14 +77,17 @@ def beltrami(
         components=("u", "v", "w", "p"),
         equation=equation,
         system=system,
-        conditions=(
-            *(() if hard else start),
-            *prescribe_velocity(domain, domain.boundary("xyz"), solution, "boundary"),
-            pin_pressure(domain, solution),
+        **constrained(
+            constraints,
+            ansatz,
+            met=prescribe_velocity(domain, domain.face("t", 0.0), solution, "initial"),
+            kept=[
+                *prescribe_velocity(domain, domain.boundary("xyz"), solution, "boundary"),
+                pin_pressure(domain, solution),
+            ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(9, 29, 29, 29),
         arguments={"a": a, "d": d, "reynolds": reynolds, "constraints": constraints},
         citation="doi:10.1002/fld.1650190502",
-        ansatz=ansatz if hard else None,
     )

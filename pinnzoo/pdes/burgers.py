@@ -12,14 +12,17 @@ import math
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     dirichlet,
     initial,
     odd_in,
@@ -49,7 +52,7 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
         RecipeError: An argument is out of range.
     """
     check_positive(viscosity=viscosity)
-    hard = check_constraints(constraints, "odd")
+    check_constraints(constraints, "odd")
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -69,12 +72,14 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=()
-        if hard
-        else (
-            initial(domain, "u", profile),
-            dirichlet(domain, "u", "x", "left"),
-            dirichlet(domain, "u", "x", "right"),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[
+                initial(domain, "u", profile, name="initial"),
+                dirichlet(domain, "u", "x", "left", name="left"),
+                dirichlet(domain, "u", "x", "right", name="right"),
+            ],
         ),
         reference=Reference(
             cole_hopf.burgers(viscosity, NODES),
@@ -84,6 +89,5 @@ def burgers(viscosity: float = 0.01 / math.pi, constraints: str = "soft") -> Pro
         evaluation_shape=(101, 2001),
         arguments={"viscosity": viscosity, "constraints": constraints},
         citation="doi:10.1016/j.jcp.2018.10.045",
-        ansatz=ansatz if hard else None,
         symmetry=odd_in(domain.axis("x")) if constraints == "odd" else None,
     )

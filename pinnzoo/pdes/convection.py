@@ -11,14 +11,17 @@ waves. Good values: 30 and 100.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     initial,
     periodic,
 )
@@ -38,7 +41,7 @@ def convection(beta: float = 30.0, horizon: float = 1.0, constraints: str = "sof
         RecipeError: An argument is out of range.
     """
     check_positive(beta=beta, horizon=horizon)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (horizon, 2 * jnp.pi))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -53,17 +56,20 @@ def convection(beta: float = 30.0, horizon: float = 1.0, constraints: str = "sof
         t, x = z
         return jnp.sin(x) + t * network
 
-    wrap = periodic(domain, "u", "x")
     return Problem(
         name="convection",
         title=f"Convection, β = {beta:g}" + (f", t ≤ {horizon:g}" if horizon != 1 else ""),
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=(wrap,) if hard else (initial(domain, "u", jnp.sin), wrap),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[initial(domain, "u", jnp.sin, name="initial")],
+            kept=[periodic(domain, "u", "x", name="periodic")],
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 201),
         arguments={"beta": beta, "horizon": horizon, "constraints": constraints},
         citation="arXiv:2109.01050",
-        ansatz=ansatz if hard else None,
     )

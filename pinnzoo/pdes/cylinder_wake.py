@@ -12,9 +12,13 @@ early times are carried on. The reference is not their data set but the limit cy
 finite elements of high order, see `scripts/make_cylinder_wake.py`.
 """
 
-from pinnzoo.domains import Box
+from pinnzoo import (
+    Box,
+    Problem,
+    Reference,
+    check_positive,
+)
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes.problem import Problem, Reference, check_positive
 from pinnzoo.references import limit_cycle
 
 REYNOLDS = 100.0

@@ -10,14 +10,17 @@ file: start from it to write your own.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     dirichlet,
     initial,
 )
@@ -35,7 +38,7 @@ def heat(diffusivity: float = 0.25, constraints: str = "soft") -> Problem:
         RecipeError: An argument is out of range.
     """
     check_positive(diffusivity=diffusivity)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -59,16 +62,17 @@ def heat(diffusivity: float = 0.25, constraints: str = "soft") -> Problem:
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=()
-        if hard
-        else (
-            initial(domain, "u", profile),
-            dirichlet(domain, "u", "x", "left"),
-            dirichlet(domain, "u", "x", "right"),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[
+                initial(domain, "u", profile, name="initial"),
+                dirichlet(domain, "u", "x", "left", name="left"),
+                dirichlet(domain, "u", "x", "right", name="right"),
+            ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(201, 201),
         arguments={"diffusivity": diffusivity, "constraints": constraints},
         citation="arXiv:2405.15603",
-        ansatz=ansatz if hard else None,
     )

@@ -11,17 +11,20 @@ is harder.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.errors import RecipeError
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     prescribe,
 )
+from pinnzoo.errors import RecipeError
 
 
 def helmholtz(
@@ -46,7 +49,7 @@ def helmholtz(
                 f"{name}={value!r} was given: it must be a whole number, since the solution does "
                 "not vanish on the boundary otherwise."
             )
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("xy", (-1.0, -1.0), (1.0, 1.0))
 
     def solution(z: Point) -> Values:
@@ -68,10 +71,11 @@ def helmholtz(
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=() if hard else (prescribe(domain.boundary("xy"), "u", 0.0, "boundary"),),
+        **constrained(
+            constraints, ansatz, met=[prescribe(domain.boundary("xy"), "u", 0.0, "boundary")]
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 401),
         arguments={"a1": a1, "a2": a2, "k": k, "constraints": constraints},
         citation="arXiv:2001.04536",
-        ansatz=ansatz if hard else None,
     )

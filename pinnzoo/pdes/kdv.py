@@ -11,10 +11,19 @@ The reference is stored for this δ alone, which is therefore no argument.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import Problem, Reference, check_constraints, initial, periodic
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    check_constraints,
+    constrained,
+    initial,
+    periodic,
+)
 from pinnzoo.references import stored
 
 DISPERSION = 0.022
@@ -31,7 +40,7 @@ def kdv(constraints: str = "soft") -> Problem:
     Raises:
         RecipeError: An argument is out of range.
     """
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -46,7 +55,7 @@ def kdv(constraints: str = "soft") -> Problem:
         return profile(x) + t * network
 
     wraps = (
-        periodic(domain, "u", "x"),
+        periodic(domain, "u", "x", "periodic"),
         periodic(domain, "u_x", "x", "periodic_x"),
         periodic(domain, "u_xx", "x", "periodic_xx"),
     )
@@ -56,7 +65,9 @@ def kdv(constraints: str = "soft") -> Problem:
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=wraps if hard else (initial(domain, "u", profile), *wraps),
+        **constrained(
+            constraints, ansatz, met=[initial(domain, "u", profile, name="initial")], kept=wraps
+        ),
         reference=Reference(
             stored.solution("kdv"),
             "Fourier and ETDRK4",
@@ -65,5 +76,4 @@ def kdv(constraints: str = "soft") -> Problem:
         evaluation_shape=(201, 1001),
         arguments={"constraints": constraints},
         citation="doi:10.1103/PhysRevLett.15.240",
-        ansatz=ansatz if hard else None,
     )

@@ -16,20 +16,23 @@ import math
 import jax
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.errors import RecipeError
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_finite,
     check_positive,
+    constrained,
     dirichlet,
     initial,
     prescribe,
 )
+from pinnzoo.errors import RecipeError
 
 
 def kdv_solitons(
@@ -54,7 +57,7 @@ def kdv_solitons(
         raise RecipeError(
             f"c1={c1!r} and c2={c2!r} were given: the first soliton must be the faster one."
         )
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (5.0, 20.0))
     slope = math.sqrt(c1), math.sqrt(c2)
 
@@ -97,8 +100,8 @@ def kdv_solitons(
         return profile(x) + t * network
 
     ends = (
-        dirichlet(domain, "u", "x", "left", value),
-        dirichlet(domain, "u", "x", "right", value),
+        dirichlet(domain, "u", "x", "left", value, name="left"),
+        dirichlet(domain, "u", "x", "right", value, name="right"),
         prescribe(domain.face("x", 20.0), "u_x", slope_at, "right_slope"),
     )
     return Problem(
@@ -107,10 +110,11 @@ def kdv_solitons(
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=ends if hard else (initial(domain, "u", profile), *ends),
+        **constrained(
+            constraints, ansatz, met=[initial(domain, "u", profile, name="initial")], kept=ends
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(251, 801),
         arguments={"c1": c1, "c2": c2, "x1": x1, "x2": x2, "constraints": constraints},
         citation="arXiv:2405.04230",
-        ansatz=ansatz if hard else None,
     )

@@ -11,13 +11,16 @@ gradient drowns those of the conditions.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
+    constrained,
     dirichlet,
     initial,
 )
@@ -34,7 +37,7 @@ def klein_gordon(constraints: str = "soft") -> Problem:
     Raises:
         RecipeError: An argument is out of range.
     """
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (1.0, 1.0))
     frequency = 5 * jnp.pi
 
@@ -56,25 +59,25 @@ def klein_gordon(constraints: str = "soft") -> Problem:
         t, x = z
         return x + t**2 * x * network
 
-    right = dirichlet(domain, "u", "x", "right", lambda z: solution(z)[0])
     return Problem(
         name="klein_gordon",
         title="Klein-Gordon equation",
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=(right,)
-        if hard
-        else (
-            initial(domain, "u", lambda x: x),
-            initial(domain, "u_t", jnp.zeros_like, name="velocity"),
-            dirichlet(domain, "u", "x", "left"),
-            right,
+        **constrained(
+            constraints,
+            ansatz,
+            met=[
+                initial(domain, "u", lambda x: x, name="initial"),
+                initial(domain, "u_t", jnp.zeros_like, name="velocity"),
+                dirichlet(domain, "u", "x", "left", name="left"),
+            ],
+            kept=[dirichlet(domain, "u", "x", "right", lambda z: solution(z)[0], name="right")],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 201),
         arguments={"constraints": constraints},
         citation="arXiv:2001.04536",
-        ansatz=ansatz if hard else None,
         time_order=2,
     )

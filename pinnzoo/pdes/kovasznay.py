@@ -14,10 +14,15 @@ import math
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Values
-from pinnzoo.domains import Box
+from pinnzoo import (
+    Box,
+    Point,
+    Problem,
+    Reference,
+    Values,
+    check_positive,
+)
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes.problem import Problem, Reference, check_positive
 
 
 def kovasznay(reynolds: float = 40.0) -> Problem:

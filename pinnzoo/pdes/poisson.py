@@ -10,17 +10,20 @@ spectral bias. Adam needs Fourier features here, second-order methods do not.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.errors import RecipeError
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     dirichlet,
 )
+from pinnzoo.errors import RecipeError
 
 
 def poisson(frequency: float = 50.0, amplitude: float = 0.1, constraints: str = "soft") -> Problem:
@@ -42,7 +45,7 @@ def poisson(frequency: float = 50.0, amplitude: float = 0.1, constraints: str = 
             f"frequency={frequency!r} was given: it must be a whole number, since the solution "
             "does not vanish at x = 1 otherwise."
         )
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("x", (0.0,), (1.0,))
     slow, fast = 2 * jnp.pi, frequency * jnp.pi
 
@@ -65,12 +68,13 @@ def poisson(frequency: float = 50.0, amplitude: float = 0.1, constraints: str = 
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=()
-        if hard
-        else (dirichlet(domain, "u", "x", "left"), dirichlet(domain, "u", "x", "right")),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[dirichlet(domain, "u", "x", side, name=side) for side in ("left", "right")],
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(20001,),
         arguments={"frequency": frequency, "amplitude": amplitude, "constraints": constraints},
         citation="arXiv:2402.03864",
-        ansatz=ansatz if hard else None,
     )

@@ -12,11 +12,19 @@ for the four scales, of which the slowest is a sixteenth of the fastest in f, an
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    check_constraints,
+    constrained,
+    prescribe,
+)
 from pinnzoo.errors import RecipeError
-from pinnzoo.pdes.problem import Problem, Reference, check_constraints, prescribe
 
 MODES = {"single": (1,), "multi": (4, 8, 12, 16)}
 """Half waves on the unit interval, slowest first; all modes have the same amplitude."""
@@ -35,7 +43,7 @@ def poisson_2d(modes: str = "single", constraints: str = "soft") -> Problem:
     """
     if modes not in MODES:
         raise RecipeError(f"modes={modes!r} was given: allowed are 'single' and 'multi'.")
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("xy", (0.0, 0.0), (1.0, 1.0))
     waves = [jnp.pi * mode for mode in MODES[modes]]
     amplitude = 1 / len(waves)
@@ -68,10 +76,11 @@ def poisson_2d(modes: str = "single", constraints: str = "soft") -> Problem:
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=() if hard else (prescribe(domain.boundary("xy"), "u", 0.0, "boundary"),),
+        **constrained(
+            constraints, ansatz, met=[prescribe(domain.boundary("xy"), "u", 0.0, "boundary")]
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 401),
         arguments={"modes": modes, "constraints": constraints},
         citation="arXiv:2302.13163" if modes == "single" else "arXiv:2607.02194",
-        ansatz=ansatz if hard else None,
     )

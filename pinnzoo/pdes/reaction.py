@@ -13,14 +13,17 @@ fits the equation before the initial condition settles there.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     initial,
     periodic,
 )
@@ -38,7 +41,7 @@ def reaction(rho: float = 5.0, constraints: str = "soft") -> Problem:
         RecipeError: An argument is out of range.
     """
     check_positive(rho=rho)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (1.0, 2 * jnp.pi))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -60,17 +63,20 @@ def reaction(rho: float = 5.0, constraints: str = "soft") -> Problem:
         t, x = z
         return profile(x) + t * network
 
-    wrap = periodic(domain, "u", "x")
     return Problem(
         name="reaction",
         title=f"Reaction equation, ρ = {rho:g}",
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=(wrap,) if hard else (initial(domain, "u", profile), wrap),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[initial(domain, "u", profile, name="initial")],
+            kept=[periodic(domain, "u", "x", name="periodic")],
+        ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(201, 401),
         arguments={"rho": rho, "constraints": constraints},
         citation="arXiv:2109.01050",
-        ansatz=ansatz if hard else None,
     )

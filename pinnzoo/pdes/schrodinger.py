@@ -16,14 +16,18 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from pinnzoo._typing import Point, PointFunction, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
     Condition,
+    Field,
+    Point,
+    PointFunction,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
+    constrained,
     initial,
     periodic,
 )
@@ -60,7 +64,7 @@ def schrodinger(constraints: str = "soft") -> Problem:
     Raises:
         RecipeError: An argument is out of range.
     """
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, -5.0), (np.pi / 2, 5.0))
 
     def equation(h: Field, z: Point) -> Scalar:
@@ -93,7 +97,7 @@ def schrodinger(constraints: str = "soft") -> Problem:
         components=("u", "v"),
         equation=equation,
         system=(Condition("equation_v", equation_v, domain),),
-        conditions=wraps if hard else (*starts, *wraps),
+        **constrained(constraints, ansatz, met=starts, kept=wraps),
         reference=Reference(
             _solution(refined=False),
             "Fourier and ETDRK4",
@@ -102,5 +106,4 @@ def schrodinger(constraints: str = "soft") -> Problem:
         evaluation_shape=(101, 401),
         arguments={"constraints": constraints},
         citation="doi:10.1016/j.jcp.2018.10.045",
-        ansatz=ansatz if hard else None,
     )

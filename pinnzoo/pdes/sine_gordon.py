@@ -14,18 +14,21 @@ import math
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.errors import RecipeError
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     dirichlet,
     initial,
 )
+from pinnzoo.errors import RecipeError
 
 REACH = 10.0
 
@@ -45,7 +48,7 @@ def sine_gordon(frequency: float = 0.5, constraints: str = "soft") -> Problem:
     check_positive(frequency=frequency)
     if frequency >= 1:
         raise RecipeError(f"frequency={frequency!r} was given: it must be below 1.")
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, -REACH), (2 * math.pi / frequency, REACH))
     decay = math.sqrt(1 - frequency**2)
 
@@ -76,18 +79,19 @@ def sine_gordon(frequency: float = 0.5, constraints: str = "soft") -> Problem:
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=()
-        if hard
-        else (
-            initial(domain, "u", profile),
-            initial(domain, "u_t", jnp.zeros_like, name="velocity"),
-            dirichlet(domain, "u", "x", "left", end),
-            dirichlet(domain, "u", "x", "right", end),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[
+                initial(domain, "u", profile, name="initial"),
+                initial(domain, "u_t", jnp.zeros_like, name="velocity"),
+                dirichlet(domain, "u", "x", "left", end, name="left"),
+                dirichlet(domain, "u", "x", "right", end, name="right"),
+            ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(401, 401),
         arguments={"frequency": frequency, "constraints": constraints},
         citation="doi:10.1103/PhysRevLett.30.1262",
-        ansatz=ansatz if hard else None,
         time_order=2,
     )

@@ -12,16 +12,18 @@ cancel exactly.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Values
-from pinnzoo.domains import Box
-from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Point,
     Problem,
     Reference,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     periodic,
 )
+from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
 
 
 def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
@@ -38,7 +40,7 @@ def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
         RecipeError: An argument is out of range.
     """
     check_positive(viscosity=viscosity)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("txy", (0.0, 0.0, 0.0), (1.0, 2 * jnp.pi, 2 * jnp.pi))
 
     def solution(z: Point) -> Values:
@@ -58,7 +60,6 @@ def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
         return jnp.stack([u + t * network[0], v + t * network[1], network[2]])
 
     equation, system = navier_stokes(domain, viscosity)
-    start = prescribe_velocity(domain, domain.face("t", 0.0), solution, "initial")
     return Problem(
         name="taylor_green",
         title=f"Taylor-Green vortex in 2D, ν = {viscosity:g}",
@@ -66,19 +67,22 @@ def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
         components=("u", "v", "p"),
         equation=equation,
         system=system,
-        conditions=(
-            *(() if hard else start),
-            *(periodic(domain, c, "xy", f"periodic_{c}") for c in ("u", "v", "p")),
-            *(
-                periodic(domain, f"{c}_{s}", s, f"periodic_{c}_{s}")
-                for c in ("u", "v")
-                for s in ("x", "y")
-            ),
-            pin_pressure(domain, solution),
+        **constrained(
+            constraints,
+            ansatz,
+            met=prescribe_velocity(domain, domain.face("t", 0.0), solution, "initial"),
+            kept=[
+                *(periodic(domain, c, "xy", f"periodic_{c}") for c in ("u", "v", "p")),
+                *(
+                    periodic(domain, f"{c}_{s}", s, f"periodic_{c}_{s}")
+                    for c in ("u", "v")
+                    for s in ("x", "y")
+                ),
+                pin_pressure(domain, solution),
+            ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(17, 121, 121),
         arguments={"viscosity": viscosity, "constraints": constraints},
         citation="doi:10.1098/rspa.1937.0036",
-        ansatz=ansatz if hard else None,
     )

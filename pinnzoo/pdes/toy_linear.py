@@ -8,10 +8,16 @@ of the closed form `u = -sin(4x/π)` at both ends.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import Problem, Reference, dirichlet
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    dirichlet,
+)
 
 RATE = 4 / jnp.pi
 
@@ -42,8 +48,8 @@ def toy_linear() -> Problem:
         components=("u",),
         equation=equation,
         conditions=(
-            dirichlet(domain, "u", "x", "left", value),
-            dirichlet(domain, "u", "x", "right", value),
+            dirichlet(domain, "u", "x", "left", value, name="left"),
+            dirichlet(domain, "u", "x", "right", value, name="right"),
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(2001,),

@@ -8,10 +8,16 @@ ends; `-u` meets the equation too.
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import Problem, Reference, dirichlet
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
+    Problem,
+    Reference,
+    Scalar,
+    Values,
+    dirichlet,
+)
 from pinnzoo.pdes.toy_linear import source
 
 
@@ -36,8 +42,8 @@ def toy_nonlinear() -> Problem:
         components=("u",),
         equation=equation,
         conditions=(
-            dirichlet(domain, "u", "x", "left", at_end),
-            dirichlet(domain, "u", "x", "right", at_end),
+            dirichlet(domain, "u", "x", "left", at_end, name="left"),
+            dirichlet(domain, "u", "x", "right", at_end, name="right"),
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(2001,),

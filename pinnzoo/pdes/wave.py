@@ -10,14 +10,17 @@ second derivatives of the slow one, and the initial velocity is a third conditio
 
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.derivatives import Field
-from pinnzoo.domains import Box
-from pinnzoo.pdes.problem import (
+from pinnzoo import (
+    Box,
+    Field,
+    Point,
     Problem,
     Reference,
+    Scalar,
+    Values,
     check_constraints,
     check_positive,
+    constrained,
     dirichlet,
     initial,
 )
@@ -35,7 +38,7 @@ def wave(speed: float = 2.0, constraints: str = "soft") -> Problem:
         RecipeError: An argument is out of range.
     """
     check_positive(speed=speed)
-    hard = check_constraints(constraints)
+    check_constraints(constraints)
     domain = Box("tx", (0.0, 0.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -61,18 +64,19 @@ def wave(speed: float = 2.0, constraints: str = "soft") -> Problem:
         domain=domain,
         components=("u",),
         equation=equation,
-        conditions=()
-        if hard
-        else (
-            initial(domain, "u", profile),
-            initial(domain, "u_t", jnp.zeros_like, name="velocity"),
-            dirichlet(domain, "u", "x", "left"),
-            dirichlet(domain, "u", "x", "right"),
+        **constrained(
+            constraints,
+            ansatz,
+            met=[
+                initial(domain, "u", profile, name="initial"),
+                initial(domain, "u_t", jnp.zeros_like, name="velocity"),
+                dirichlet(domain, "u", "x", "left", name="left"),
+                dirichlet(domain, "u", "x", "right", name="right"),
+            ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(201, 201),
         arguments={"speed": speed, "constraints": constraints},
         citation="arXiv:2007.14527",
-        ansatz=ansatz if hard else None,
         time_order=2,
     )

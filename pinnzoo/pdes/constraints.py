@@ -1,0 +1,65 @@
+"""Conditions that a network meets by construction: the ansatz and symmetries around it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from pinnzoo._typing import Point, PointFunction, Values
+from pinnzoo.errors import RecipeError
+from pinnzoo.pdes.conditions import Condition
+
+Ansatz: TypeAlias = Callable[[Point, Values], Values]
+"""`(z, network output) -> field values` that meet some conditions whatever the network says."""
+
+Symmetry: TypeAlias = Callable[[PointFunction], PointFunction]
+
+CONSTRAINTS = ("soft", "hard")
+
+
+def check_constraints(constraints: str, *more: str) -> bool:
+    """Whether `constraints` puts conditions into the ansatz: all words but "soft" do.
+
+    Args:
+        constraints: What was given.
+        more: What this problem offers besides "soft" and "hard".
+
+    Raises:
+        RecipeError: It is none of these.
+    """
+    allowed = (*CONSTRAINTS, *more)
+    if constraints not in allowed:
+        words = " and ".join(map(repr, allowed)) if not more else ", ".join(map(repr, allowed))
+        raise RecipeError(f"constraints={constraints!r} was given: allowed are {words}.")
+    return constraints != "soft"
+
+
+def constrained(
+    constraints: str, ansatz: Ansatz, *, met: Sequence[Condition], kept: Sequence[Condition] = ()
+) -> dict[str, Any]:
+    """The arguments "conditions" and "ansatz" of a `Problem` with soft or hard constraints.
+
+    Args:
+        constraints: "soft" makes all conditions residuals; any other word, checked with
+            `check_constraints` before, leaves those to the ansatz that it meets.
+        ansatz: Meets the conditions `met` whatever the network says.
+        met: Conditions that the ansatz meets.
+        kept: Conditions that stay residuals with the ansatz too; they come after `met`.
+
+    Example:
+        >>> Problem(..., **constrained("hard", ansatz, met=[start], kept=[wrap]))
+    """
+    if constraints == "soft":
+        return {"conditions": (*met, *kept)}
+    return {"conditions": tuple(kept), "ansatz": ansatz}
+
+
+def odd_in(axis: int) -> Symmetry:
+    """Makes a network odd in one coordinate about zero, by `½ (N(z) - N(z'))`.
+
+    Args:
+        axis: Index of the coordinate; `domain.axis("x")` gives it.
+    """
+
+    def symmetrize(network: PointFunction) -> PointFunction:
+        return lambda z: 0.5 * (network(z) - network(z.at[axis].multiply(-1.0)))
+
+    return symmetrize
