@@ -418,7 +418,9 @@ def test_stops_are_those_of_the_slow_enumeration_and_a_billion_steps_cost_nothin
 
 
 SCRIPT = """
-import sys, pinnzoo
+import signal, sys, pinnzoo
+# A shell starts its background jobs with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 pinnzoo.enable_x64()
 recipe = pinnzoo.Recipe.from_json(open(sys.argv[1]).read())
 entry = pinnzoo.train(recipe, workdir=sys.argv[2], report=lambda p: print(p.step, flush=True))

@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ SMALLER = (
 @pytest.fixture
 def own_tables():
     """What a page registers is forgotten when its samples have run."""
-    tables = (PROBLEMS, ARCHITECTURES, OPTIMIZERS, DIAGNOSTICS)
+    tables: tuple[Any, ...] = (PROBLEMS, ARCHITECTURES, OPTIMIZERS, DIAGNOSTICS)
     before = [dict(table) for table in tables]
     yield
     for table, kept in zip(tables, before, strict=True):
