@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pinnzoo.registry import registered_title
+
 TITLES = {
     "adam": "Adam",
     "fourier_mlp": "MLP with Fourier features",
@@ -38,7 +40,7 @@ def title(name: str) -> str:
         >>> title("levenberg_marquardt"), title("my_network")
         ('Levenberg-Marquardt', 'my network')
     """
-    return TITLES.get(name, name.replace("_", " "))
+    return registered_title(name) or TITLES.get(name, name.replace("_", " "))
 
 
 def join_titles(optimizers: Iterable[str]) -> str:

@@ -118,7 +118,8 @@ pinnzoo.enable_x64()
 pinnzoo.register_problem(fisher)
 entry = pinnzoo.load("./mine")
 assert type(entry.model).__name__ == "WaveNet"
-print(entry_card(summarize(EntryFolder.open("mine")), entry.problem))
+tables = {{"diagnostics": pinnzoo.diagnostics.DIAGNOSTICS, "factories": pinnzoo.PROBLEMS}}
+print(entry_card(summarize(EntryFolder.open("mine")), entry.problem, **tables))
 """
     card = run("-c", script, cwd=tmp_path)
     assert "Mean residual of the equation" in card
