@@ -551,7 +551,8 @@ class Entry:
             path = self.save(Path(scratch, self.name), command=command)
             folder = EntryFolder.open(path)
             # The card shows the pictures that are there.
-            save_plots(self, path / PLOTS)
+            # Drawn from what was written, so that who loads and pushes it again sends nothing.
+            save_plots(Entry.read(folder, problem=self.problem, model=self.model), path / PLOTS)
             card = entry_card(
                 summarize(folder),
                 self.problem,
