@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 Point: TypeAlias = Float[Array, " d"]
+HostPoint: TypeAlias = Float[np.ndarray, " d"]
 Points: TypeAlias = Float[Array, "n d"]
 Values: TypeAlias = Float[Array, " m"]
 Theta: TypeAlias = Float[Array, " p"]

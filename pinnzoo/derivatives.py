@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, PointFunction, Scalar
+from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar
 from pinnzoo.errors import UnknownNameError
 
 
@@ -30,13 +30,14 @@ class Field:
     components: tuple[str, ...]
     coords: str
 
-    def __call__(self, z: Point, names: str) -> tuple[Scalar, ...]:
+    def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
         """Values and derivatives at the point `z`, one scalar per name.
 
         Raises:
             UnknownNameError: A component or a coordinate that the problem does not have.
         """
         requests = [self._parse(name) for name in names.split()]
+        z = jnp.asarray(z)
         towers: dict[str, list[jax.Array]] = {}
         for path in sorted({path for _, path in requests}, key=len, reverse=True):
             if any(known.startswith(path) for known in towers if _is_pure(known)):

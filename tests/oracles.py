@@ -153,3 +153,10 @@ def burgers_integral(viscosity: float, t: float, x: float) -> float:
         return float(np.sum(pieces))
 
     return integral(lambda eta: (x - eta) / t) / integral(np.ones_like)
+
+
+def kernel_rounding(kernels: np.ndarray) -> np.ndarray:
+    """What `NTKSnapshots.to_arrays` states, with a little for the float64 on the way."""
+    diagonals = np.diagonal(kernels, axis1=1, axis2=2)
+    lengths = np.sqrt(diagonals[:, :, None] * diagonals[:, None, :])
+    return 1.001 * np.maximum(2.0**-11 * np.abs(kernels), 2.0**-25 * lengths)

@@ -18,6 +18,7 @@ from pinnzoo.errors import (
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import make_problem
 from tests.diagnostics.oracles import dense_jacobian, moved, network, points_of, small, toy
+from tests.oracles import kernel_rounding
 
 COUNTS = {"equation": 7, "initial": 4, "left": 2, "right": 3}
 
@@ -170,7 +171,7 @@ def test_arrays_survive_a_file_without_pickles(snapshots):
     for name in (None, *snapshots.terms):
         np.testing.assert_array_equal(back.eigenvalues(name), snapshots.eigenvalues(name))
     np.testing.assert_array_equal(back.points, snapshots.points)
-    assert (np.abs(back.kernels - snapshots.kernels) <= rounding(snapshots.kernels)).all()
+    assert (np.abs(back.kernels - snapshots.kernels) <= kernel_rounding(snapshots.kernels)).all()
     for kernel, wanted in zip(back.kernels, snapshots.kernels, strict=True):
         np.testing.assert_array_equal(np.diag(kernel), np.diag(wanted))
     np.testing.assert_array_equal(back.kernels, back.kernels.swapaxes(1, 2))
@@ -186,13 +187,6 @@ def test_only_kernels_are_rounded_in_arrays(snapshots):
     assert set(kinds.values()) == {np.dtype(np.float64)}
 
 
-def rounding(kernels):
-    """What `to_arrays` states, with a little for the float64 on the way."""
-    diagonals = np.diagonal(kernels, axis1=1, axis2=2)
-    lengths = np.sqrt(diagonals[:, :, None] * diagonals[:, None, :])
-    return 1.001 * np.maximum(2.0**-11 * np.abs(kernels), 2.0**-25 * lengths)
-
-
 @pytest.mark.parametrize("scale", [1e-160, 1.0, 1e160])
 def test_rounding_of_kernels_is_as_stated_for_entries_of_all_sizes(snapshots, scale):
     rng = np.random.default_rng(0)
@@ -203,7 +197,7 @@ def test_rounding_of_kernels_is_as_stated_for_entries_of_all_sizes(snapshots, sc
     given = dataclasses.replace(snapshots, kernels=kernels)
     back = NTKSnapshots.from_arrays(given.to_arrays()).kernels
     lengths = np.sqrt(np.diagonal(kernels, axis1=1, axis2=2))
-    close = np.abs(back - kernels) / scale <= rounding(kernels / scale)
+    close = np.abs(back - kernels) / scale <= kernel_rounding(kernels / scale)
     assert close.all()
     assert (back[:, 3] == 0).all()
     assert (lengths[:, 4] > 0).all()

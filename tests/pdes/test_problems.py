@@ -12,7 +12,7 @@ import pytest
 from pinnzoo import evaluate_function
 from pinnzoo.collocation import draw_points
 from pinnzoo.derivatives import Field
-from pinnzoo.diagnostics.points import ntk_counts
+from pinnzoo.diagnostics.points import NTK_ROWS, ntk_counts
 from pinnzoo.domains import Surface, sample
 from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import require_reference
@@ -137,12 +137,13 @@ class TestProblem:
         counts = ntk_counts(problem)
         points = draw_points(problem, counts, "sobol", 0, 0)
         assert {term: len(drawn) for term, drawn in points.items()} == counts
-        assert sum(counts.values()) <= 256
-        if len(problem.terms) <= 5:
-            assert counts["equation"] == 64
+        assert sum(counts.values()) <= NTK_ROWS
+        # Every term is seen, and the equation in at least as many points as any condition.
+        assert min(counts.values()) >= 1
+        assert counts["equation"] == max(counts.values()) >= 12
         for term, count in counts.items():
             region = problem.terms[term].region
-            assert count >= (1 if region.lower == region.upper else 12)
+            assert count == 1 if region.lower == region.upper else count >= 4
 
     def test_arguments_make_the_same_problem_again(self, name):
         problem = make_problem(name, {})
