@@ -37,6 +37,7 @@ from pinnzoo.storage.records import HISTORY, Records, check_history, check_recor
 from pinnzoo.storage.records import Snapshots as Snapshots
 
 if TYPE_CHECKING:
+    from pinnzoo.diagnostics import Study
     from pinnzoo.diagnostics.ntk import NTKSnapshots
 
 DEFAULT_POINTS = {"equation": 2000, "conditions": 200}
@@ -420,13 +421,18 @@ class Entry:
         return kernels_at(self.problem, self.model, steps, stacked, points)
 
     def diagnosed(
-        self, names: Sequence[str] | None = None, tick: Callable[[str], None] = lambda _: None
+        self,
+        names: Sequence[str] | None = None,
+        tick: Callable[[str], None] = lambda _: None,
+        *,
+        study: "Study | None" = None,
     ) -> "Entry":
         """The same entry with diagnostics computed from its stored parameters.
 
         Args:
             names: Names of `pinnzoo.diagnostics.DIAGNOSTICS`; all of them by default.
             tick: Called often, with what is being done.
+            study: What `pinnzoo.measure.study_of` made of these parameters already.
 
         Raises:
             UnknownNameError: There is no such diagnostic.
@@ -437,8 +443,9 @@ class Entry:
         from pinnzoo.measure import check_diagnostics, study_of
 
         chosen = check_diagnostics(names)
-        kept = self.snapshots
-        study = study_of(self.problem, self.model, self.recipe, kept.steps, kept.thetas, tick)
+        if study is None:
+            kept = self.snapshots
+            study = study_of(self.problem, self.model, self.recipe, kept.steps, kept.thetas, tick)
         blocks = compute_blocks(study, chosen)
         return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)
 

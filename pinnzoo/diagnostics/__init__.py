@@ -19,6 +19,7 @@ from pinnzoo.diagnostics.registry import DIAGNOSTICS as DIAGNOSTICS
 from pinnzoo.diagnostics.registry import Diagnostic as Diagnostic
 from pinnzoo.diagnostics.registry import DiagnosticError as DiagnosticError
 from pinnzoo.diagnostics.registry import Study as Study
+from pinnzoo.diagnostics.registry import begin_blocks as begin_blocks
 from pinnzoo.diagnostics.registry import compute_blocks as compute_blocks
 from pinnzoo.diagnostics.registry import register_diagnostic as register_diagnostic
 from pinnzoo.diagnostics.report import ntk_report as ntk_report

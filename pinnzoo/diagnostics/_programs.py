@@ -22,12 +22,60 @@ def silent(text: str) -> None:
     del text
 
 
+class _Compilation:
+    """A program that is being compiled in another thread."""
+
+    def __init__(self, lowered: Any):
+        self.failure: BaseException | None = None
+        self._lowered = lowered
+        self._thread = threading.Thread(target=self._work, name="pinnzoo-compile")
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._lowered.compile()
+        except BaseException as error:
+            self.failure = error
+
+    def wait(self, tick: Tick, text: str) -> None:
+        """Return when it is compiled, or raise what the compiler raised."""
+        try:
+            while self._thread.is_alive():
+                self._thread.join(POLL)
+                tick(text)
+        finally:
+            self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+
+_begun: dict[Any, _Compilation] = {}
+"""Compilations that nobody has waited for yet."""
+
+
+def _key(program: Any, arguments: tuple[Any, ...]) -> Any:
+    leaves, structure = jax.tree.flatten(arguments)
+    return program, structure, tuple(jax.typeof(leaf) for leaf in leaves)
+
+
+def begin_compiling(program: Any, *arguments: Any) -> None:
+    """Compile in another thread what `compile_for` is going to be asked for, and return at once.
+
+    The program is traced here, since switches like `jax.enable_x64` belong to one thread.
+
+    Args:
+        program: What `jax.jit` returned.
+        *arguments: What it will be called with.
+    """
+    if (key := _key(program, arguments)) not in _begun:
+        _begun[key] = _Compilation(program.trace(*arguments).lower())
+
+
 def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
     """Compile a function of `jax.jit` for these arguments, unless that was done before.
 
-    The compiler runs in another thread, so that the caller's `tick` can be called meanwhile. The
-    program is traced here, since switches like `jax.enable_x64` belong to one thread. After Ctrl-C
-    the compiler is waited for: a process that ends while it runs can crash.
+    The caller's `tick` is called while the compiler runs. After Ctrl-C the compiler is waited for:
+    a process that ends while it runs can crash.
 
     Args:
         program: What `jax.jit` returned.
@@ -36,28 +84,9 @@ def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
         text: What to tell it.
     """
     tick(text)
-    traced = program.trace(*arguments)
+    begin_compiling(program, *arguments)
     tick(text)
-    lowered = traced.lower()
-    tick(text)
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            lowered.compile()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work, name="pinnzoo-compile")
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(POLL)
-            tick(text)
-    finally:
-        thread.join()
-    if failures:
-        raise failures[0]
+    _begun.pop(_key(program, arguments)).wait(tick, text)
 
 
 def call(program: Any, *arguments: Any, tick: Tick, text: str) -> Any:

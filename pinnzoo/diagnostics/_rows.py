@@ -10,7 +10,14 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo._typing import Jacobian, Theta
-from pinnzoo.diagnostics._programs import QUICK_COMPILE, Tick, call, compile_for, silent
+from pinnzoo.diagnostics._programs import (
+    QUICK_COMPILE,
+    Tick,
+    begin_compiling,
+    call,
+    compile_for,
+    silent,
+)
 from pinnzoo.objective import Objective, Term
 
 CHUNK = 32
@@ -20,6 +27,20 @@ CHUNK = 32
 @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
 def _jacobian(term: Term, theta: Theta) -> Jacobian:
     return term.jacobian(theta)
+
+
+def _chunk(term: Term, size: int, start: int) -> Term:
+    """The term on `size` of its points, filled up with the last one, and without its scale."""
+    points = np.asarray(term.points)
+    chosen = np.minimum(np.arange(start, start + size), len(points) - 1)
+    bare = jnp.ones((), term.points.dtype)
+    return dataclasses.replace(term, points=jnp.asarray(points[chosen]), scale=bare)
+
+
+def begin_jacobian(objective: Objective, theta: Theta, *, chunk: int | None = None) -> None:
+    """Begin to compile what `jacobian_blocks` takes its rows by."""
+    for term in objective.terms:
+        begin_compiling(_jacobian, _chunk(term, chunk or CHUNK, 0), theta)
 
 
 def jacobian_blocks(
@@ -38,15 +59,13 @@ def jacobian_blocks(
     """
     size = chunk or CHUNK
     for term in objective.terms:
-        points = np.asarray(term.points)
-        scale = np.broadcast_to(np.asarray(term.scale), (len(points),))
-        bare = jnp.ones((), term.points.dtype)
+        n = len(term.points)
+        scale = np.broadcast_to(np.asarray(term.scale), (n,))
         text = f"Jacobian of {term.name!r}"
-        for start in range(0, len(points), size):
-            chosen = np.minimum(np.arange(start, start + size), len(points) - 1)
-            some = dataclasses.replace(term, points=jnp.asarray(points[chosen]), scale=bare)
+        for start in range(0, n, size):
+            some = _chunk(term, size, start)
             if start == 0:
                 compile_for(_jacobian, some, theta, tick=tick, text=text)
             rows = np.asarray(call(_jacobian, some, theta, tick=tick, text=text))
-            kept = min(size, len(points) - start)
+            kept = min(size, n - start)
             yield scale[start : start + kept, None] * rows[:kept]

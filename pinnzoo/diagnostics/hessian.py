@@ -19,7 +19,14 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.diagnostics._inputs import Vector, find_term, finite, in_float64, unscaled
-from pinnzoo.diagnostics._programs import QUICK_COMPILE, Tick, call, compile_for, silent
+from pinnzoo.diagnostics._programs import (
+    QUICK_COMPILE,
+    Tick,
+    begin_compiling,
+    call,
+    compile_for,
+    silent,
+)
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.diagnostics.spectrum import (
     Product,
@@ -84,10 +91,14 @@ def _row_products(term: Term, theta: Theta, vectors: Float[Array, "n p"]) -> Flo
 
 
 @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
-def _loss_products(objective: Objective, theta: Theta, vector: Theta) -> tuple[Theta, Theta]:
-    """`∇²L v` and its first part `Jᵀ J v`, in one program."""
-    whole = jax.jvp(jax.grad(objective.loss), (theta,), (vector,))[1]
-    return whole, objective.vjp(theta, objective.jvp(theta, vector))
+def _curvature_product(objective: Objective, theta: Theta, vector: Theta) -> Theta:
+    """`Σ_i r_i H_i v`, the part of `∇²L v` that `Jᵀ J v` leaves out."""
+
+    def along(at: Theta) -> Scalar:
+        value, change = jax.jvp(objective.residual, (at,), (vector,))
+        return jax.lax.stop_gradient(value) @ change
+
+    return jax.grad(along)(theta)
 
 
 @jax.jit
@@ -100,9 +111,17 @@ def _jacobian(objective: Objective, theta: Theta) -> Float[Array, "n p"]:
     return objective.jacobian(theta)
 
 
-def _gauss_newton_trace(objective: Objective, theta: Theta, tick: Tick) -> float:
-    """`tr Jᵀ J`, the trace of the weighted kernel too, without holding J."""
-    return sum(float(np.sum(rows**2)) for rows in jacobian_blocks(objective, theta, tick=tick))
+def _gauss_newton(objective: Objective, theta: Theta, tick: Tick) -> tuple[Product, float]:
+    """Products with `Jᵀ J`, and its trace, which is that of the weighted kernel too.
+
+    Rows of J that fit into memory are held: their program is the kernels', compiled already.
+    """
+    blocks = jacobian_blocks(objective, theta, tick=tick)
+    if objective.n * theta.size * 8 <= BASIS_BYTES:
+        rows = np.concatenate(list(blocks))
+        return lambda v: rows.T @ (rows @ v), float(np.sum(rows**2))
+    trace = sum(float(np.sum(rows**2)) for rows in blocks)
+    return lambda v: np.asarray(_gauss_newton_product(objective, theta, jnp.asarray(v))), trace
 
 
 def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
@@ -250,8 +269,7 @@ def residual_hessian_norms(
     if theta.size <= dense_limit:
         pairs = [_dense_magnitude(whole, theta, z, threshold, tick) for z in array]
     else:
-        # Fifty Lanczos steps are about what a norm takes.
-        together = max(1, min(len(array), BASIS_BYTES // (50 * 8 * theta.size)))
+        together = _together(len(array), theta.size)
         pairs = []
         for start in range(0, len(array), together):
             # The last group is filled up, so that one program serves all of them.
@@ -260,6 +278,25 @@ def residual_hessian_norms(
             pairs.extend(found[: len(array) - start])
     norms, sparsities = np.array(pairs).T
     return ResidualHessians(array, norms, sparsities, threshold)
+
+
+def _together(n: int, p: int) -> int:
+    """How many of `n` points share one call: fifty Lanczos steps are about what a norm takes."""
+    return max(1, min(n, BASIS_BYTES // (50 * 8 * p)))
+
+
+def begin_residual_hessian(
+    objective: Objective,
+    theta: Vector,
+    points: Float[np.ndarray, "n d"],
+    dense_limit: int,
+) -> None:
+    """Begin to compile what `residual_hessian_norms` takes its products by."""
+    theta = in_float64(objective, theta, "a Hessian")
+    if theta.size > dense_limit:
+        n = _together(len(points), theta.size)
+        there = unscaled(find_term(objective, EQUATION), np.asarray(points)[:n])
+        begin_compiling(_row_products, there, theta, jnp.zeros((n, theta.size)))
 
 
 def _dense_magnitude(
@@ -411,22 +448,31 @@ def loss_hessian_spectrum(
         matrix = loss_hessian(objective, theta)
         return _from_eigenvalues(eigenvalues(matrix), float(np.trace(matrix)))
     text = "Hessian of the loss"
-    compile_for(_loss_products, objective, theta, theta, tick=tick, text=text)
-
-    def parts(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = call(_loss_products, objective, theta, jnp.asarray(v), tick=tick, text=text)
-        return np.asarray(found[0]), np.asarray(found[1])
+    gauss_newton, trace = _gauss_newton(objective, theta, tick)
+    compile_for(_curvature_product, objective, theta, theta, tick=tick, text=text)
 
     def curvature(v: np.ndarray) -> np.ndarray:
-        whole, gauss_newton = parts(v)
-        return whole - gauss_newton
+        vector = jnp.asarray(v)
+        return np.asarray(call(_curvature_product, objective, theta, vector, tick=tick, text=text))
 
     # Only the second part of the Hessian is left to chance; it vanishes with the residual.
     rest, error = estimate_trace(curvature, theta.size, probes=probes, seed=seed)
-    trace = _gauss_newton_trace(objective, theta, tick) + rest
     return _from_products(
-        lambda v: parts(v)[0], theta.size, steps, seed, trace, error, tolerance=tolerance
+        lambda v: gauss_newton(v) + curvature(v),
+        theta.size,
+        steps,
+        seed,
+        trace + rest,
+        error,
+        tolerance=tolerance,
     )
+
+
+def begin_loss_hessian(objective: Objective, theta: Vector, dense_limit: int) -> None:
+    """Begin to compile what `loss_hessian_spectrum` takes its products by."""
+    theta = in_float64(objective, theta, "a Hessian")
+    if theta.size > dense_limit:
+        begin_compiling(_curvature_product, objective, theta, theta)
 
 
 def gauss_newton_spectrum(
@@ -460,8 +506,5 @@ def gauss_newton_spectrum(
         values = gram_eigenvalues(np.asarray(_jacobian(objective, theta)).T)
         return _from_eigenvalues(values, float(values.sum()))
 
-    def product(v: np.ndarray) -> np.ndarray:
-        return np.asarray(_gauss_newton_product(objective, theta, jnp.asarray(v)))
-
-    trace = _gauss_newton_trace(objective, theta, silent)
+    product, trace = _gauss_newton(objective, theta, silent)
     return _from_products(product, theta.size, steps, seed, trace)

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from pinnzoo._typing import Jacobian, Theta
 from pinnzoo.diagnostics._inputs import Vector, finite, in_float64, unscaled_objective
 from pinnzoo.diagnostics._programs import Tick, silent
-from pinnzoo.diagnostics._rows import jacobian_blocks
+from pinnzoo.diagnostics._rows import begin_jacobian, jacobian_blocks
 from pinnzoo.diagnostics.spectrum import NORMS, effective_rank, gram_eigenvalues, matrix_norm
 from pinnzoo.errors import IntegrityError, PointsError, UnknownNameError
 from pinnzoo.objective import Objective
@@ -361,6 +361,14 @@ def _blocks(terms: Mapping[str, np.ndarray]) -> dict[str, slice]:
         name: slice(int(stop) - len(points), int(stop))
         for (name, points), stop in zip(terms.items(), stops, strict=True)
     }
+
+
+def begin_snapshots(
+    objective: Objective, theta: Vector, points: Mapping[str, Float[np.ndarray, "n d"]]
+) -> None:
+    """Begin to compile what `ntk_snapshots` takes its rows by."""
+    bare = unscaled_objective(objective, points)
+    begin_jacobian(bare, in_float64(bare, theta, "an NTK"))
 
 
 def ntk_snapshots(

@@ -103,6 +103,8 @@ class Diagnostic:
         version: Raised when the contents of the block change.
         compute: Makes the block of a study.
         rows: Rows of a card's table, from the block.
+        begin: Begins to compile what `compute` is going to run, and returns at once; None where
+            there is little to compile.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Diagnostic:
     version: int
     compute: Callable[[Study], Block]
     rows: Callable[[Block], list[Row]]
+    begin: Callable[[Study], None] | None = None
 
 
 DIAGNOSTICS: dict[str, Diagnostic] = {}
@@ -218,7 +221,24 @@ def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str
     for name in chosen:
         if name not in DIAGNOSTICS:
             raise UnknownNameError.of("diagnostic", name, DIAGNOSTICS)
+    begin_blocks(study, chosen)
     return {name: _compute(DIAGNOSTICS[name], study) for name in chosen}
+
+
+def begin_blocks(study: Study, names: Iterable[str]) -> None:
+    """Begin to compile the programs of some diagnostics, beside whatever the caller does next.
+
+    Compilation is most of what the diagnostics of a small network take; this way it is shared by
+    all processors.
+
+    Args:
+        study: What `compute_blocks` is going to be given.
+        names: Of which diagnostics.
+    """
+    for name in names:
+        if (begin := DIAGNOSTICS[name].begin) is not None:
+            study.tick(DIAGNOSTICS[name].title)
+            begin(study)
 
 
 def _compute(diagnostic: Diagnostic, study: Study) -> Block:

@@ -1,6 +1,5 @@
 """The built-in diagnostics: the blocks "ntk", "residual_hessian" and "loss_hessian"."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,12 @@ from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.hessian import (
     HessianSpectrum,
     ResidualHessians,
+    begin_loss_hessian,
+    begin_residual_hessian,
     loss_hessian_spectrum,
     residual_hessian_norms,
 )
-from pinnzoo.diagnostics.ntk import WHOLE, NTKSnapshots
+from pinnzoo.diagnostics.ntk import WHOLE, NTKSnapshots, begin_snapshots
 from pinnzoo.diagnostics.registry import Diagnostic, Study, flatten_block, register_diagnostic
 from pinnzoo.diagnostics.spectrum import NORMS
 from pinnzoo.objective import Objective
@@ -162,11 +163,35 @@ def _study_loss_hessian(study: Study) -> dict[str, Any]:
     return _loss_block(study.objective, _both_ends(study), DENSE_LIMIT, study.tick)
 
 
-_BUILT_IN: dict[str, tuple[str, Callable[[Study], dict[str, Any]]]] = {
-    "ntk": ("Neural tangent kernel", _study_ntk),
-    "residual_hessian": ("Hessian of the residual", _study_residual_hessian),
-    "loss_hessian": ("Hessian of the loss", _study_loss_hessian),
-}
+def _begin_ntk(study: Study) -> None:
+    begin_snapshots(study.objective, study.final, study.ntk_points)
 
-for _name, (_title, _compute) in _BUILT_IN.items():
-    register_diagnostic(Diagnostic(_name, _title, 1, _compute, flatten_block))
+
+def _begin_residual_hessian(study: Study) -> None:
+    begin_residual_hessian(study.objective, study.final, study.hessian_points, DENSE_LIMIT)
+
+
+def _begin_loss_hessian(study: Study) -> None:
+    begin_loss_hessian(study.objective, study.final, DENSE_LIMIT)
+
+
+for _made in (
+    Diagnostic("ntk", "Neural tangent kernel", 1, _study_ntk, flatten_block, _begin_ntk),
+    Diagnostic(
+        "residual_hessian",
+        "Hessian of the residual",
+        1,
+        _study_residual_hessian,
+        flatten_block,
+        _begin_residual_hessian,
+    ),
+    Diagnostic(
+        "loss_hessian",
+        "Hessian of the loss",
+        1,
+        _study_loss_hessian,
+        flatten_block,
+        _begin_loss_hessian,
+    ),
+):
+    register_diagnostic(_made)

@@ -1,13 +1,21 @@
 """What happens after the last step: what is published, and its diagnostics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from typing import TypeVar
 
+import jax
 import numpy as np
 
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.recipes import Recipe
 from pinnzoo.training.run import Run
+
+T = TypeVar("T")
+
+POLL = 0.2
+"""Seconds between two signs of life."""
 
 
 def done_recipe(recipe: Recipe, done: Sequence[int]) -> Recipe:
@@ -31,6 +39,26 @@ def snapshots_of(run: Run) -> Snapshots:
         steps.append(run.total)
         thetas.append(theta)
     return Snapshots(np.asarray(steps), np.stack(thetas))
+
+
+def beside(work: Callable[[], T], tick: Callable[[], None]) -> T:
+    """What `work` returns; it runs in another thread, so that `tick` can be called meanwhile.
+
+    Args:
+        work: A function without arguments, in the precision of the caller's thread.
+        tick: The sign of life. It must not raise: the result would be lost.
+    """
+    in_double = bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def in_precision() -> T:
+        with jax.enable_x64(in_double):
+            return work()
+
+    with ThreadPoolExecutor(1, "pinnzoo-finish") as pool:
+        future = pool.submit(in_precision)
+        while not wait([future], POLL).done:
+            tick()
+        return future.result()
 
 
 def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool = False) -> Entry:

@@ -17,10 +17,10 @@ from jax.sharding import Mesh
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
 from pinnzoo.collocation import draw_points
-from pinnzoo.diagnostics import DIAGNOSTICS, DiagnosticError
+from pinnzoo.diagnostics import DIAGNOSTICS, DiagnosticError, Study, begin_blocks
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
-from pinnzoo.measure import check_diagnostics, core_metrics
+from pinnzoo.measure import Tick, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
     EQUATION,
     Assembly,
@@ -37,7 +37,7 @@ from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
 from pinnzoo.storage.store import check_writable
-from pinnzoo.training.finish import done_recipe, snapshots_of
+from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run, save_run
@@ -152,10 +152,13 @@ def train(
         observe(run)
         _train(trainer, run)
         keep_time()
-        entry = _entry(trainer, run)
-        entry = _diagnosed(
-            entry, names, request, lambda text: tell(progress_of(run, recipe, "diagnostics", text))
-        )
+
+        def tick(text: str) -> None:
+            tell(progress_of(run, recipe, "diagnostics", text))
+
+        study = _begun(trainer, run, names, _until_asked(request, tick))
+        entry = _entry(trainer, run, tick)
+        entry = _diagnosed(entry, names, request, tick, study)
     keep_time()
     return entry.with_metrics({"wall_time_seconds": run.waited})
 
@@ -283,25 +286,46 @@ def _train(trainer: Trainer, run: Run) -> None:
         pass
 
 
-def _entry(trainer: Trainer, run: Run) -> Entry:
+def _begun(trainer: Trainer, run: Run, names: list[str], tick: Tick) -> Study | None:
+    """What the diagnostics look at, with their programs in the compiler's hands.
+
+    It works beside the evaluation of the network, which comes next. None where there is no time,
+    or where it fails: the diagnostics will say why.
+    """
+    if not names or trainer.request.hurried:
+        return None
+    kept = snapshots_of(run)
+    recipe = done_recipe(trainer.recipe, run.done)
+    model = trainer.assembly.to_model(run.best_theta)
+    try:
+        study = study_of(trainer.problem, model, recipe, kept.steps, kept.thetas, tick)
+        begin_blocks(study, names)
+    except (Exception, KeyboardInterrupt):
+        return None
+    return study
+
+
+def _entry(trainer: Trainer, run: Run, tick: Tick) -> Entry:
     """The entry of a run that is over, without its diagnostics."""
     recipe = done_recipe(trainer.recipe, run.done)
     model = trainer.assembly.to_model(run.best_theta)
     problem = trainer.problem
+    metrics = beside(
+        lambda: core_metrics(problem, model, recipe, loss=run.best_loss, seconds=run.seconds),
+        lambda: tick("error" if problem.reference else "figures"),
+    )
     return Entry.from_training(
         recipe=recipe,
         model=model,
-        metrics=core_metrics(problem, model, recipe, loss=run.best_loss, seconds=run.seconds),
+        metrics=metrics,
         history={name: np.asarray(values) for name, values in run.history.items()},
         snapshots=snapshots_of(run),
         problem=problem,
     )
 
 
-def _diagnosed(entry: Entry, names: list[str], request: Request, tick: Any) -> Entry:
-    """The entry with its diagnostics, or without them where there is no time left for them."""
-    if not names or request.hurried:
-        return entry
+def _until_asked(request: Request, tick: Tick) -> Tick:
+    """A tick that raises KeyboardInterrupt once somebody asks for the end."""
     before = len(request.signals)
 
     def ticking(text: str) -> None:
@@ -309,13 +333,22 @@ def _diagnosed(entry: Entry, names: list[str], request: Request, tick: Any) -> E
             raise KeyboardInterrupt
         tick(text)
 
+    return ticking
+
+
+def _diagnosed(
+    entry: Entry, names: list[str], request: Request, tick: Tick, study: Study | None = None
+) -> Entry:
+    """The entry with its diagnostics, or without them where there is no time left for them."""
+    if not names or request.hurried:
+        return entry
     try:
-        return entry.diagnosed(names, ticking)
+        return entry.diagnosed(names, _until_asked(request, tick), study=study)
     except DiagnosticError as error:
         # A network that took hours is worth more than a figure that could not be computed.
         warnings.warn(str(error), stacklevel=3)
         own = [name for name in names if is_builtin(DIAGNOSTICS[name].compute)]
-        return entry if own == names else _diagnosed(entry, own, request, tick)
+        return entry if own == names else _diagnosed(entry, own, request, tick, study)
     except KeyboardInterrupt:
         return entry
 
