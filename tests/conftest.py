@@ -10,9 +10,20 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-import jax
-import jaxtyping
-import pytest
+# Most of the time of the tests is compilation, of programs that then run for milliseconds. Before
+# JAX is imported, which reads this once; the commands that tests start inherit it.
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+    ]
+)
+
+import jax  # noqa: E402
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 CHECKED = ("derivatives", "domains", "linalg")
 

@@ -28,12 +28,10 @@ def free_port() -> int:
 
 def run_processes(folder: Path, count: int) -> list[Run]:
     """What each of `count` processes computed, all together on `DEVICES` devices."""
-    flags = f"--xla_force_host_platform_device_count={DEVICES // count}"
+    devices = f"--xla_force_host_platform_device_count={DEVICES // count}"
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": flags,
-        # Compiling is most of the time, and what is compiled runs for milliseconds.
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}",
     }
     port = free_port()
     logs = [(folder / f"{k}.log").open("w+") for k in range(count)]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from pinnzoo._typing import Jacobian, Theta
 from pinnzoo.diagnostics._programs import (
-    QUICK_COMPILE,
+    QUICKEST_COMPILE,
     Tick,
     begin_compiling,
     call,
@@ -24,7 +24,7 @@ CHUNK = 32
 """Points whose rows are computed at once."""
 
 
-@functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
+@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
 def _jacobian(term: Term, theta: Theta) -> Jacobian:
     return term.jacobian(theta)
 

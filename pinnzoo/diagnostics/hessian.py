@@ -21,6 +21,7 @@ from pinnzoo._typing import Scalar, Theta
 from pinnzoo.diagnostics._inputs import Vector, find_term, finite, in_float64, unscaled
 from pinnzoo.diagnostics._programs import (
     QUICK_COMPILE,
+    QUICKEST_COMPILE,
     Tick,
     begin_compiling,
     call,
@@ -80,7 +81,7 @@ def _dense(scalar: ScalarOf, data: Any, theta: Theta, n: int) -> Float[np.ndarra
     return (matrix + matrix.T) / 2
 
 
-@functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
+@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
 def _row_products(term: Term, theta: Theta, vectors: Float[Array, "n p"]) -> Float[Array, "n p"]:
     """`H_r(z_i) v_i` at every point of the term, each point with a vector of its own."""
 

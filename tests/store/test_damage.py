@@ -1,8 +1,10 @@
 """Random damage: an entry is refused in a sentence, or gives the very same numbers."""
 
 import json
+import os
 import random
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,19 @@ def outcome(folder: Path, expected: dict[str, Any]) -> str:
     return "same"
 
 
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """A folder in memory where there is one: files by the ten thousand are made and removed."""
+    shared = Path("/dev/shm")
+    if not (shared.is_dir() and os.access(shared, os.W_OK)):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        # Orbax is given copies in temporary folders.
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
 def expected(stored) -> dict[str, Any]:
     return numbers(Entry.read(stored))
@@ -138,21 +153,22 @@ def test_undamaged_entry_gives_the_same_numbers(stored, expected):
     assert outcome(stored, expected) == "same"
 
 
-def test_damage_is_refused_or_changes_nothing(stored, expected, tmp_path):
-    rng = random.Random(0)
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_is_refused_or_changes_nothing(stored, expected, memory, seed):
+    rng = random.Random(seed)
     outcomes = {"same": 0, "refused": 0}
-    for k in range(1700):
-        folder = Path(shutil.copytree(stored, tmp_path / str(k)))
+    for k in range(425):
+        folder = Path(shutil.copytree(stored, memory / str(k)))
         rng.choice(DAMAGES)(folder, rng)
         result = outcome(folder, expected)
         assert result in outcomes, k
         outcomes[result] += 1
         shutil.rmtree(folder)
-    assert outcomes["refused"] > 1000
+    assert outcomes["refused"] > 250
     assert outcomes["same"] > 0
 
 
-def test_no_library_error_escapes_where_the_hashes_agree(stored, tmp_path):
+def test_no_library_error_escapes_where_the_hashes_agree(stored, memory):
     """Damage by someone who can compute SHA-256 cannot be told from an entry of theirs.
 
     It may be refused or read as what it says, but always in this package's own words, and with
@@ -161,7 +177,7 @@ def test_no_library_error_escapes_where_the_hashes_agree(stored, tmp_path):
     rng = random.Random(1)
     refused: list[PinnzooError] = []
     for k in range(400):
-        folder = Path(shutil.copytree(stored, tmp_path / str(k)))
+        folder = Path(shutil.copytree(stored, memory / str(k)))
         rng.choice([flip_bit, flip_bit, truncate, lengthen, overwrite, swap, edit])(folder, rng)
         try:
             resign(folder)
