@@ -122,7 +122,7 @@ def _choices(
 def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
     """The recipe of a file or of an entry, or that of a problem with what was chosen for it."""
     from pinnzoo.pdes import PROBLEMS
-    from pinnzoo.recipes import Phase, Recipe
+    from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
 
     if source.endswith(".json"):
         # Bytes, so that whatever encoding JSON allows is read on every platform.
@@ -139,7 +139,7 @@ def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
         (phase,),
         problem_arguments=chosen["problem_arguments"],
         architecture_arguments=chosen["architecture_arguments"],
-        points={"equation": 2000, "conditions": 200} | chosen["points"],
+        points=DEFAULT_POINTS | chosen["points"],
         seed=chosen["seed"],
         tag=chosen["tag"],
     )

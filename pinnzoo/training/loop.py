@@ -22,7 +22,8 @@ from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.sharding import agree, local, shard
-from pinnzoo.training.run import COLUMNS, Run, read_run, save_run
+from pinnzoo.storage.records import COLUMNS
+from pinnzoo.training.run import Run, read_run, save_run
 from pinnzoo.training.scope import Scope, phase_scope, resample
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
@@ -248,7 +249,7 @@ class Trainer:
                 jax.clear_caches()
             # The same residual functions as before would be compiled again.
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
-        self._check(phase, optimizer, self.scope)
+        self._check_mesh(phase, optimizer)
         return moved
 
     def _begin(self, run: Run, phase: Phase, optimizer: Optimizer, moved: bool) -> _Stage:
@@ -336,13 +337,12 @@ class Trainer:
             raise Stopped
         return False
 
-    def _check(self, phase: Phase, optimizer: Optimizer, scope: Scope) -> None:
-        terms = {term.name for term in scope.objective.terms}
-        if unknown := set(phase.weights) - terms:
-            raise RecipeError(
-                f"a phase with weights for {sorted(unknown)} was given: its terms are "
-                f"{sorted(terms)}."
-            )
+    def _check_mesh(self, phase: Phase, optimizer: Optimizer) -> None:
+        """Raise unless the optimizer can work on the devices that were given.
+
+        Raises:
+            RecipeError: They belong to several processes, of which it knows nothing.
+        """
         several = self.mesh is not None and self.mesh.is_multi_process
         if several and not optimizer.across_processes:
             raise RecipeError(

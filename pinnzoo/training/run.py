@@ -18,21 +18,6 @@ from pinnzoo.storage.folder import write_file
 
 WORK_FILE = "state.npz"
 
-COLUMNS = (
-    "step",
-    "phase",
-    "loss",
-    "relative_l2_error",
-    "grad_norm",
-    "step_norm",
-    "accepted",
-    "damping",
-    "gain_ratio",
-    "seconds",
-)
-"""Columns of an entry's history. Losses are those of the training points at that moment; errors
-are on every fourth line of the evaluation grid, NaN without a reference solution."""
-
 
 @dataclass
 class Run:

@@ -17,22 +17,23 @@ from jax.sharding import Mesh
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
 from pinnzoo.collocation import draw_points
-from pinnzoo.diagnostics import DIAGNOSTICS, DiagnosticError
+from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, TrainingError
 from pinnzoo.measure import check_diagnostics, core_metrics
 from pinnzoo.objective import (
-    EQUATION,
     Assembly,
     assemble,
+    check_counts,
     check_network,
+    check_weights,
     describe_nonfinite,
     part_slice,
 )
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
-from pinnzoo.recipes import Recipe
+from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
@@ -41,7 +42,7 @@ from pinnzoo.training.finish import done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run, save_run
-from pinnzoo.training.scope import frozen_parameters
+from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.weighting import make_weighting
 
@@ -205,53 +206,38 @@ def _check_phases(
     recipe: Recipe, problem: Problem, model: nnx.Module, optimizers: Mapping[str, Optimizer]
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
-    _check_counts(recipe.points, problem, joined=False)
+    check_counts(problem, recipe.points)
     for phase in recipe.phases:
         if phase.optimizer not in optimizers:
             make_optimizer(phase.optimizer, phase.arguments)
         if phase.weighting:
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
-        if phase.part is not None:
-            part_slice(model, phase.part)
-        _check_counts(phase.points, problem, joined=phase.part is not None)
-        _check_terms(phase.weights, problem, joined=phase.part is not None)
         if phase.freeze:
             frozen_parameters(model, phase.freeze)
-        if phase.problem_arguments:
-            pose(
-                replace(
-                    recipe,
-                    problem_arguments={**recipe.problem_arguments, **phase.problem_arguments},
-                )
-            )
+        _check_terms(phase, _posed_for(recipe, phase, problem), model)
 
 
-def _check_counts(counts: Mapping[str, Any], problem: Problem, *, joined: bool) -> None:
-    _check_terms(
-        {key: n for key, n in counts.items() if key not in (EQUATION, "conditions")},
-        problem,
-        joined=joined,
-        kind="points",
-        more=(EQUATION, "conditions"),
-    )
+def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
+    """The problem with the physical arguments of a phase."""
+    if not phase.problem_arguments:
+        return problem
+    arguments = {**recipe.problem_arguments, **phase.problem_arguments}
+    return pose(replace(recipe, problem_arguments=arguments))
 
 
-def _check_terms(
-    given: Mapping[str, Any],
-    problem: Problem,
-    *,
-    joined: bool,
-    kind: str = "weights",
-    more: Sequence[str] = (),
-) -> None:
-    """Raise where a number is given for a term that does not exist.
+def _check_terms(phase: Phase, problem: Problem, model: nnx.Module) -> None:
+    """Raise where a phase states points or weights for terms that it does not have.
 
-    A window of time has conditions of its own, which begin with "join_".
+    A window of time has conditions of its own, which begin with "join_", and lacks those that hold
+    at other times. Points for these are of no use there and do no harm.
     """
-    for name in given:
-        if name not in problem.terms and not (joined and name.startswith("join_")):
-            unknown = UnknownNameError.of("term", name, [*more, *problem.terms])
-            raise RecipeError(f"{kind} for an {unknown}")
+    trained = problem
+    if phase.part is not None:
+        part_slice(model, phase.part)
+        trained = window_of(problem, model, phase.part)
+    others = problem.terms.keys() - trained.terms.keys()
+    check_counts(trained, {k: n for k, n in phase.points.items() if k not in others})
+    check_weights(trained, phase.weights)
 
 
 def _first(trainer: Trainer) -> Run:
