@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -399,6 +400,24 @@ def test_train_takes_a_recipe_file_or_the_recipe_of_an_entry(
         Path("wave-mlp-adam").absolute(),
         Path("again").absolute(),
     ]
+
+
+@pytest.mark.parametrize("option", [("--steps", 5), ("--set", "damping=1"), ("--seed", 0)])
+def test_what_a_recipe_states_cannot_be_chosen_beside_it(tmp_path, monkeypatch, option):
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained"))
+    path = tmp_path / "mine.json"
+    path.write_text(tiny_recipe().to_json())
+    said = run("train", path, *option, code=2).stderr
+    assert option[0] in said
+    assert "states its own" in " ".join(said.replace("│", " ").split())
+
+
+def test_a_problem_of_an_installed_package_is_trained_by_its_name(monkeypatch):
+    point = EntryPoint("melting", "pinnzoo.pdes.heat:heat", "pinnzoo.problems")
+    monkeypatch.setattr("pinnzoo.registry._offered", lambda group: {"melting": point})
+    monkeypatch.setattr("pinnzoo.pdes.PROBLEMS", {})
+    assert options.is_problem("melting")
+    assert not options.is_problem("heat-mlp-lm")
 
 
 @pytest.mark.parametrize("verb", [("train", "heat-mlp-lm"), ("finetune", "heat-mlp-lm")])

@@ -14,7 +14,7 @@ import numpy as np
 from pinnzoo._typing import Theta
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.recipes import Recipe
-from pinnzoo.storage.folder import write_file
+from pinnzoo.storage.files import write_file
 
 WORK_FILE = "state.npz"
 
