@@ -20,7 +20,7 @@ from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
-from pinnzoo.training import loop, training
+from pinnzoo.training import loop
 from pinnzoo.training import run as state
 from tests.conftest import patch_diagnostics
 
@@ -96,7 +96,6 @@ def train_and_die(monkeypatch, recipe, workdir, after):
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_run", dying)
-        patch.setattr(training, "save_run", dying)
         with pytest.raises(Killed):
             pinnzoo.train(recipe, workdir=workdir, save_every=0.0)
 

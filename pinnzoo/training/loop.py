@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ from pinnzoo.weighting import make_weighting
 
 RECORDS = 1000
 COARSENING = 4
+LOSS_TOLERANCE, LOSS_ROUNDING = 1e-3, 1e-20
+"""How far two computations of one loss may be apart, on two machines or in two precisions: in
+relation to it, and where it is nothing but rounding."""
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -158,6 +162,7 @@ class Trainer:
         self.keep = log_spaced_steps(self.recipe.steps)
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
+        self.warned = False
 
     def start(self) -> Run:
         """The run before its first step."""
@@ -191,11 +196,36 @@ class Trainer:
         if saved is None:
             return None
         run = saved.run
+        self._check_beginning(run)
         phase = self.recipe.phases[run.phase]
         scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         # The structure of the optimizer's state comes from a fresh one.
         objective = scope.objective.with_points(run.points)
         return saved.restored(self.optimizer(phase).init(objective, run.theta[scope.part]))
+
+    def _check_beginning(self, run: Run) -> None:
+        """Raise unless a stored run began where this training would begin.
+
+        Its recipe is the same. However, the network that was given or the entry that is fine-tuned
+        may be another one by now, or the equation may have been edited.
+
+        Raises:
+            RecipeError: It began at other parameters, or with another loss.
+        """
+        theta = np.asarray(self.assembly.theta)
+        began = np.asarray(run.snapshot_thetas[0])
+        same = began.shape == theta.shape and np.array_equal(began, theta)
+        if same:
+            loss = float(_loss(self.assembly.objective, self.assembly.theta))
+            before = run.history["loss"][0]
+            same = bool(np.isclose(loss, before, rtol=LOSS_TOLERANCE, atol=LOSS_ROUNDING))
+        if not same:
+            what = "loss" if np.array_equal(began, theta) else "parameters"
+            raise RecipeError(
+                f"the folder {str(self.workdir)!r} holds a run of {self.recipe.name} that began "
+                f"with another {what}, so the network, the entry that it starts from or the "
+                "problem has changed since: give another folder, or resume=False to begin anew."
+            )
 
     def optimizer(self, phase: Phase) -> Optimizer:
         """The optimizer of a phase."""
@@ -408,9 +438,21 @@ class Trainer:
     def _save(self, run: Run, *, force: bool = False) -> None:
         if self.workdir is None:
             return
-        if force or time.monotonic() - self.last_save > self.save_every:
+        if not force and time.monotonic() - self.last_save <= self.save_every:
+            return
+        self.last_save = time.monotonic()
+        try:
             save_run(run, self.recipe, self.workdir)
-            self.last_save = time.monotonic()
+        except TrainingError as error:
+            # The folder could be written at the beginning. A disk that is full since then must not
+            # cost what is in memory: the training goes on, and the next save may find a place.
+            if not self.warned:
+                warnings.warn(f"{error} The training goes on.", stacklevel=2)
+            self.warned = True
+
+    def keep_run(self, run: Run) -> None:
+        """Save the run now, where there is a folder for it."""
+        self._save(run, force=True)
 
 
 def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:

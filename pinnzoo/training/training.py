@@ -19,7 +19,7 @@ from pinnzoo.casting import cast
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, TrainingError
+from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
 from pinnzoo.measure import check_diagnostics, core_metrics
 from pinnzoo.objective import (
     Assembly,
@@ -33,7 +33,7 @@ from pinnzoo.objective import (
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
-from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
@@ -41,7 +41,7 @@ from pinnzoo.storage.store import check_writable
 from pinnzoo.training.finish import done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
-from pinnzoo.training.run import Run, save_run
+from pinnzoo.training.run import Run
 from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.weighting import make_weighting
@@ -79,7 +79,8 @@ def train(
             architecture stands for.
         optimizers: Optimizers by the names that the recipe's phases use, where they are not those
             of `pinnzoo.OPTIMIZERS`.
-        report: A function that is told of the progress, see `pinnzoo.training.Progress`.
+        report: A function that is told of the progress, see `pinnzoo.training.Progress`. What it
+            raises at its first call ends the training; after that, it is not called any more.
         progress: Show a progress bar.
         workdir: Folder for the state of the run.
         resume: Go on with the run that `workdir` holds; False begins anew.
@@ -113,20 +114,23 @@ def train(
     """
     begun = time.monotonic()
     names = _diagnostics(diagnostics)
+    budget, save_every = _limit("seconds", seconds), _limit("save_every", save_every)
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
     assembly = _assembly(recipe, problem, network)
-    _check_phases(recipe, problem, network, optimizers or {})
+    # Phases state full names, also where an alias was written.
+    own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
+    _check_phases(recipe, problem, network, own)
     trainer = Trainer(
         recipe,
         problem,
         assembly,
-        optimizers or {},
+        own,
         folder,
         save_every,
         mesh=mesh,
-        budget=math.inf if seconds is None else float(seconds),
+        budget=budget,
     )
     run = trainer.restore() if resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
@@ -165,7 +169,26 @@ def _diagnostics(wanted: bool | Sequence[str]) -> list[str]:
     if wanted is False:
         return []
     require_x64("computing kernels and Hessians (diagnostics=False leaves them out)")
+    if isinstance(wanted, str):
+        wanted = [wanted]
     return check_diagnostics(None if wanted is True else list(wanted))
+
+
+def _limit(name: str, seconds: float | None) -> float:
+    """A number of seconds; infinity for None.
+
+    Raises:
+        RecipeError: It is no number, or negative.
+    """
+    if seconds is None:
+        return math.inf
+    try:
+        number = float(seconds)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 0:
+        raise RecipeError(f"{name}={seconds!r} was given: give a number of seconds, or None.")
+    return number
 
 
 def _with_arguments(recipe: Recipe, problem: Problem | None) -> Recipe:
@@ -207,6 +230,13 @@ def _check_phases(
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
     check_counts(problem, recipe.points)
+    used = [phase.optimizer for phase in recipe.phases]
+    for name in optimizers:
+        if name not in used:
+            raise RecipeError(
+                f"an optimizer called {name!r} was given, which no phase uses: the phases use "
+                f"{', '.join(map(repr, dict.fromkeys(used)))}."
+            )
     for phase in recipe.phases:
         if phase.optimizer not in optimizers:
             make_optimizer(phase.optimizer, phase.arguments)
@@ -261,8 +291,7 @@ def _train(trainer: Trainer, run: Run) -> None:
     try:
         trainer.run(run)
     except Stopped:
-        if trainer.workdir is not None:
-            save_run(run, trainer.recipe, trainer.workdir)
+        trainer.keep_run(run)
     except KeyboardInterrupt:
         # It may have come in the middle of a step, with the parameters ahead of their count.
         # What was saved last is whole.
@@ -310,11 +339,27 @@ def _diagnosed(entry: Entry, names: list[str], request: Request, tick: Any) -> E
 def _reporting(recipe: Recipe, report: Report | None, *, show: bool) -> Iterator[Report]:
     """A reporter that serves the bar and the caller's function."""
     with ExitStack() as stack:
-        told = [stack.enter_context(progress_bar(recipe))] if show else []
-        told += [report] if report is not None else []
+        bar = stack.enter_context(progress_bar(recipe)) if show else None
+        own, called = report, False
 
         def tell(progress: Progress) -> None:
-            for one in told:
-                one(progress)
+            nonlocal own, called
+            if bar is not None:
+                bar(progress)
+            if own is None:
+                return
+            try:
+                own(progress)
+            except Exception as error:
+                if not called:
+                    raise
+                # It worked at the beginning. A training is worth more than being told of it.
+                warnings.warn(
+                    f"the report function raised {type(error).__name__} ({error}) and is not "
+                    "called any more; the training goes on.",
+                    stacklevel=2,
+                )
+                own = None
+            called = True
 
         yield tell
