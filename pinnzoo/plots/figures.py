@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-FEW_COLORS = {"solution": 192, "kernel": 96, "ntk": 96}
+FEW_COLORS = {"solution": 88, "kernel": 56, "ntk": 56}
 """Colors in the palette of an entry's pictures, which are to be small: two colormaps and text need
 many, curves few."""
 
 
-OF_CURVES = 32
+OF_CURVES = 16
 
 
-DPI = 120
+DPI = 100
 """Pixels per inch of the pictures of an entry."""
 
 

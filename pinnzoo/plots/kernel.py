@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LEGEND_COLUMNS = 6
 
+COSINES = 17
+"""Colors of a kernel: one for zero, and eight to either side of it."""
+
 
 SMALLEST_EIGENVALUE = 1e-20
 """Relative to the largest one; what lies below is rounding of the Jacobian's singular values."""
@@ -54,7 +57,7 @@ def ntk(entry: Drawable) -> "Figure":
     row = figure.subplots(1, len(chosen), squeeze=False)[0]
     for axes, k in zip(row, chosen, strict=True):
         kernel = np.asarray(snapshots.kernels[k], dtype=float)[np.ix_(order, order)]
-        image = axes.imshow(_cosines(kernel), cmap=colormap(DIVERGING), vmin=-1, vmax=1)
+        image = axes.imshow(_cosines(kernel), cmap=colormap(DIVERGING, COSINES), vmin=-1, vmax=1)
         axes.set_title(f"step {_thousands(snapshots.steps[k])}")
         _mark_blocks(axes, snapshots.blocks, names=axes is row[0])
     bar = colorbar(figure, image, list(row), shrink=0.78)
@@ -151,14 +154,14 @@ def kernel(entry: Drawable) -> "Figure":
 
     snapshots = entry.ntk
     steps = np.asarray(snapshots.steps)
-    figure = new_figure(4.3)
+    figure = new_figure(3.9)
     above, below = np.ravel(np.asarray(figure.subfigures(2, 1, squeeze=False))).tolist()
     order = _row_order(snapshots.terms)
     ends = _spread(len(steps), 2)
     row = above.subplots(1, len(ends), squeeze=False)[0]
     for axes, k in zip(row, ends, strict=True):
         values = np.asarray(snapshots.kernels[k], dtype=float)[np.ix_(order, order)]
-        image = axes.imshow(_cosines(values), cmap=colormap(DIVERGING), vmin=-1, vmax=1)
+        image = axes.imshow(_cosines(values), cmap=colormap(DIVERGING, COSINES), vmin=-1, vmax=1)
         axes.set_title(f"kernel at step {_thousands(steps[k])}")
         axes.set_xlabel("row $j$")
         _mark_blocks(axes, snapshots.blocks, names=axes is row[0])
@@ -178,7 +181,7 @@ def kernel(entry: Drawable) -> "Figure":
     left.set_ylabel(r"eigenvalue $\lambda_i(K)$")
     left.legend(loc="lower left", handlelength=1.2)
     _draw_drifts(right, snapshots, [None, *snapshots.blocks][:MOST_DRIFTS])
-    right.legend(loc="best", handlelength=1.6)
+    right.legend(loc="best", handlelength=1.6, fontsize=7.5, labelspacing=0.2)
     return figure
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MAP_POINTS = 201
-"""Points of a map along each coordinate: as many as its pixels."""
+MAP_POINTS = 101
+"""Points of a map along each coordinate: about one for every two pixels of a card's picture."""
 
 
 DECADES_OF_ERROR = 5

@@ -87,11 +87,13 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SEQUENTIAL, DIVERGING, ERROR = "viridis", "RdBu_r", "magma"
 
 
-SHADES = 96
-"""Colors of a map: too many to see a step, few enough that two maps and text share a palette."""
+SHADES = 32
+"""Colors of a map: enough to follow a field, few enough that two maps and text share a palette."""
 
 
 MOST_COLORS = 256
+EXACT_COLORS = 75
+"""Percent of a picture's palette that are colors of the picture itself."""
 
 
 Source = TypeVar("Source")
@@ -131,11 +133,11 @@ def block_label(name: str) -> str:
     return "whole kernel" if name == "all" else title(name)
 
 
-def colormap(name: str) -> Any:
+def colormap(name: str, shades: int = SHADES) -> Any:
     """A color map of matplotlib with few shades, so that pictures are small files."""
     import matplotlib as mpl
 
-    return mpl.colormaps[name].resampled(SHADES)
+    return mpl.colormaps[name].resampled(shades)
 
 
 def colorbar(figure: "Figure", image: Any, axes: Sequence["Axes"], **style: Any) -> Any:
@@ -181,7 +183,23 @@ def save(
     with mpl.rc_context(_settings()):
         figure.savefig(buffer, format="png", dpi=dpi or STYLE["savefig.dpi"])
     # A palette looks the same in print and takes a third of the space; metadata stays behind.
-    with Image.open(buffer) as image:
-        palette = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
-    palette.save(path, format="PNG", optimize=True)
+    with Image.open(buffer) as opened:
+        image = opened.convert("RGB")
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(bytes(_palette(image, colors)))
+    reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    reduced.save(path, format="PNG", optimize=True)
     return path
+
+
+def _palette(image: Any, colors: int) -> list[int]:
+    """Red, green and blue of the colors to which a picture is reduced.
+
+    Most of them are the colors that occur most often, exactly: the shades of its maps and the
+    colors of its curves, which must not run into each other. The others are for the edges of
+    letters and curves.
+    """
+    counts = sorted(image.getcolors(maxcolors=image.width * image.height), reverse=True)
+    exact = [color for _, color in counts[: colors * EXACT_COLORS // 100]]
+    smooth = image.quantize(colors - len(exact)).getpalette()
+    return [*(value for color in exact for value in color), *smooth][: 3 * colors]
