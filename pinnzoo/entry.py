@@ -21,7 +21,7 @@ from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import check_network
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import require_x64
-from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
 from pinnzoo.storage import store
 from pinnzoo.storage.blueprint import (
     Blueprint,
@@ -39,8 +39,6 @@ from pinnzoo.storage.records import Snapshots as Snapshots
 if TYPE_CHECKING:
     from pinnzoo.diagnostics import Study
     from pinnzoo.diagnostics.ntk import NTKSnapshots
-
-DEFAULT_POINTS = {"equation": 2000, "conditions": 200}
 
 CHUNK = 16384
 """Points that are predicted at once."""

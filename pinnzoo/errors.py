@@ -46,6 +46,10 @@ class RegistrationError(PinnzooError, ValueError):
     """A problem, architecture, optimizer or diagnostic that cannot be registered or imported."""
 
 
+class DiagnosticError(PinnzooError, ValueError):
+    """A diagnostic that failed, whose block JSON cannot hold, or that is given in a wrong way."""
+
+
 class PointsError(PinnzooError, ValueError):
     """Points of the wrong shape, not finite, or outside of what the problem allows."""
 

@@ -373,6 +373,18 @@ def check_counts(problem: Problem, counts: Mapping[str, int]) -> None:
     _check_names(problem, counts, "points", RecipeError, (CONDITIONS,))
 
 
+def check_weights(problem: Problem, weights: Mapping[str, float]) -> None:
+    """Raise unless a recipe's loss weights are for terms of the problem.
+
+    Raises:
+        RecipeError: A name is that of no term; the message has the nearest ones.
+
+    Example:
+        >>> check_weights(problem, {"equation": 1.0, "initial": 100.0})
+    """
+    _check_names(problem, weights, "weights", RecipeError)
+
+
 def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
     """Which terms are NaN or infinite at these parameters, in words, or None where none is.
 

@@ -38,6 +38,10 @@ MAX_NAME = 120
 MAX_TEXT = 4096
 LARGEST = 1e300
 
+DEFAULT_POINTS = {"equation": 2000, "conditions": 200}
+"""Collocation points where nothing else is asked for: those of every equation, and of each
+condition."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9][a-z0-9_.]*){2,3}")
 
 
@@ -225,9 +229,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     problem_arguments: Mapping[str, Physical] = field(default_factory=dict)
     architecture_arguments: Mapping[str, NetworkArgument] = field(default_factory=dict)
-    points: Mapping[str, Count] = field(
-        default_factory=lambda: {"equation": 2000, "conditions": 200}
-    )
+    points: Mapping[str, Count] = field(default_factory=DEFAULT_POINTS.copy)
     sampler: Name = "sobol"
     weights: Mapping[str, Weight] = field(default_factory=dict)
     seed: Seed = 0

@@ -13,7 +13,7 @@ import math
 import numbers
 import re
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +42,8 @@ def register(
     *,
     name: str | None = None,
     title: str | None = None,
+    reserved: Collection[str] = (),
+    source: Callable[[Any], Any] = lambda thing: thing,
 ) -> Any:
     """Put a factory into a table, under its own name unless another is given.
 
@@ -54,6 +56,8 @@ def register(
         thing: The factory.
         name: The name that recipes use.
         title: How the name is written in prose, on cards and in tables.
+        reserved: Names that nothing of this table may have.
+        source: The function or class behind an object of the table, by which it is recognized.
 
     Returns:
         `thing`, so that the public functions serve as decorators.
@@ -61,17 +65,23 @@ def register(
     Raises:
         RegistrationError: The name is taken by something else, or cannot be part of a file name.
     """
-    key = name or getattr(thing, "__name__", None) or getattr(thing, "name", "")
-    if not _NAME.fullmatch(key):
+    given = getattr(thing, "__name__", None) or getattr(thing, "name", "")
+    key = given if name is None else name
+    if not (isinstance(key, str) and _NAME.fullmatch(key)):
         raise RegistrationError(
             f"a {kind} called {key!r} was given: names are lower-case letters, digits and '_', so "
             "give one as name=..."
         )
-    known = table.get(key)
-    if known is not None and known is not thing and not _is_newer_self(thing, known):
+    if key in reserved:
         raise RegistrationError(
-            f"a {kind} called {key!r} was given, a name that {provider(known) or 'pinnzoo'} has "
-            "taken: give another with name=..."
+            f"a {kind} called {key!r} was given, a name that pinnzoo keeps for itself, as it does "
+            f"{', '.join(sorted(reserved))}: give another with name=..."
+        )
+    if key in table and not _is_same(source(thing), source(table[key])):
+        taken_by = provider(source(table[key])) or "pinnzoo"
+        raise RegistrationError(
+            f"a {kind} called {key!r} was given, a name that {taken_by} has taken: give another "
+            "with name=..."
         )
     table[key] = thing
     if title is not None:
@@ -79,7 +89,10 @@ def register(
     return thing
 
 
-def _is_newer_self(thing: Any, known: Any) -> bool:
+def _is_same(thing: Any, known: Any) -> bool:
+    """Whether something is what is known already, or that after it was edited."""
+    if thing is known:
+        return True
     own, other = (
         (getattr(f, "__module__", None), getattr(f, "__qualname__", None)) for f in (thing, known)
     )

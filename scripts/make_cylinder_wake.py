@@ -18,7 +18,6 @@ A run that is killed goes on where it was saved.
 """
 
 import importlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -32,6 +31,8 @@ from scipy.optimize import minimize_scalar
 
 from pinnzoo.references.limit_cycle import Cycle, write
 from pinnzoo.references.stored import DATA
+from pinnzoo.storage.arrays import pack
+from pinnzoo.storage.files import write_file
 
 # Their types are made at run time.
 ng: Any = importlib.import_module("ngsolve")
@@ -248,10 +249,7 @@ def advance_to_end(flow: Flow, before: Flow | None, folder: Path) -> Recorded:
                 "fields": np.array(fields),
                 "states": np.stack([state.vec.FV().NumPy() for state in flow.states]),
             }
-            temporary = folder / f".{run.name}.{os.getpid()}"
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-            temporary.replace(path)
+            write_file(path, pack(arrays))
             print(f"{run.name}: t = {flow.count * run.step:.1f}, drag {drag:.5f}, lift {lift:.5f}")
     return Recorded(np.array(signals), np.array(counts), np.array(fields))
 

@@ -12,7 +12,6 @@ is extended keeps the seeds that were stored of the same recipes and runs those 
 
 import dataclasses
 import functools
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -28,8 +27,10 @@ from pinnzoo.paper import dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
 from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, run_name, sweep
 from pinnzoo.paper.toys import Arrays, Keep
-from pinnzoo.plots import figures as plots
+from pinnzoo.plots.style import save
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.arrays import pack
+from pinnzoo.storage.files import write_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "paper"
@@ -109,11 +110,7 @@ def keep_in(folder: Path) -> Keep:
 
 def write(path: Path, arrays: Arrays) -> None:
     """An npz file that appears in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    temporary.replace(path)
+    write_file(path, pack(arrays))
 
 
 def main(
@@ -150,8 +147,8 @@ def main(
     stored = read_stored()
     for name in names:
         if name in stored:
-            plots.save(DRAW[name](stored[name]), PAGE / f"{name}.png")
-    PAGE.with_suffix(".md").write_text(page.render(stored), encoding="utf-8")
+            save(DRAW[name](stored[name]), PAGE / f"{name}.png")
+    write_file(PAGE.with_suffix(".md"), page.render(stored).encode())
 
 
 if __name__ == "__main__":

@@ -204,6 +204,27 @@ def test_claim_counts_the_table(errors, counts):
     assert text in cards.model_cards(entries)
 
 
+def test_claim_says_how_many_rows_rest_on_weak_figures():
+    kind = {"viscosity": 0.01}
+    entries = [
+        listed(summary("kdv", tiny_metrics("kdv", 1e-12))),
+        listed(summary("allen_cahn", tiny_metrics("allen_cahn", 1e-8))),
+        listed(summary("klein_gordon", tiny_metrics("klein_gordon", 1e-8))),
+        listed(summary("burgers", tiny_metrics("burgers", 1e-15), problem_arguments=kind)),
+    ]
+    text = cards.claim(entries)
+    assert text.startswith("On all 4 benchmarks")
+    assert "Of these 4, 3 say little, since they beat" in text
+    assert "1 a figure that is the error of its reference file, and not of the network" in text
+    assert "1 a figure that lies below the error of its own reference file" in text
+    assert "1 a figure of a setting that was not checked to be the same" in text
+    assert text.endswith("it is all 1.")
+    # A figure that is the error of its file is beaten only by what is below that error.
+    behind = listed(summary("burgers", tiny_metrics("burgers", 1e-13), problem_arguments=kind))
+    assert "Of these 3, 2 say little" in cards.claim([*entries[:3], behind])
+    assert "say little" not in cards.claim(entries[:1])
+
+
 # --- without a reference, and with other records
 
 

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,14 @@ from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.output import plain
 from pinnzoo.errors import TrainingError
 from pinnzoo.recipes import Phase
-from tests.tiny_entries import STEPS, tiny_entry, tiny_metrics, tiny_recipe, write_folder
+from tests.tiny_entries import (
+    STEPS,
+    tiny_entry,
+    tiny_metrics,
+    tiny_recipe,
+    without_reference,
+    write_folder,
+)
 
 NAME = "heat-mlp-levenberg_marquardt"
 
@@ -54,6 +63,75 @@ def entry(tmp_path, monkeypatch):
     monkeypatch.setattr(options, "load", lambda _: entry)
     monkeypatch.chdir(tmp_path)
     return entry
+
+
+# --- entries that lack what most have
+
+
+def lacking(*left_out, **changes):
+    """An entry whose problem has no reference, without some blocks and with others."""
+    metrics = without_reference(tiny_metrics(), *left_out, **changes)
+    entry = tiny_entry(metrics=metrics)
+    entry.problem = dataclasses.replace(entry.problem, reference=None)
+    if "ntk" in left_out or "ntk" in changes:
+        entry.ntk = None
+    entry.history["relative_l2_error"] = np.full(31, np.nan)
+    return entry
+
+
+LACKING = {
+    "no diagnostics": (("ntk", "residual_hessian", "loss_hessian"), {}),
+    "kernels alone": (("residual_hessian", "loss_hessian"), {}),
+    "newer blocks": ((), {"ntk": {"version": 9}, "residual_hessian": {"version": 9, "a": [1]}}),
+    "unknown block": (("ntk",), {"mass": {"version": 1, "drift": 3.0}}),
+}
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_every_verb_takes_an_entry_that_lacks_what_most_have(tmp_path, monkeypatch, kind):
+    left_out, changes = LACKING[kind]
+    entry = lacking(*left_out, **changes)
+    root = tmp_path / "checkpoints"
+    write_folder(root, entry.recipe, entry.metrics)
+    monkeypatch.setattr(zoo, "search_folders", lambda: [root])
+    monkeypatch.setattr(options, "load", lambda _: entry)
+    monkeypatch.chdir(tmp_path)
+    texts = [
+        run("list").stdout,
+        run("info", NAME).stdout,
+        run("analyze", NAME, "--out", "one").stdout,
+        run("analyze", NAME, f"./checkpoints/{NAME}", "--out", "two").stdout,
+        run("plot", NAME, "--out", "three").stdout,
+        run("cards", "--no-plots").stdout,
+        (root / NAME / "README.md").read_text(),
+        (tmp_path / "MODEL_CARDS.md").read_text(),
+    ]
+    for text in texts:
+        assert text.strip()
+        assert "nan" not in text.lower().replace("finance", "")
+        assert "None" not in text
+    for arguments in (["analyze", NAME], ["analyze", NAME, NAME + "2"], ["info", NAME], ["list"]):
+        run_json(*arguments, *(["--no-plots"] if arguments[0] == "analyze" else []))
+    assert (tmp_path / "two" / "comparison.png").is_file()
+    pictures = {"solution.png", "history.png"} | ({"kernel.png"} if entry.ntk else set())
+    for folder in ("one", "three"):
+        assert {path.name for path in (tmp_path / folder).iterdir()} == pictures
+    assert "no reference" in run("evaluate", NAME, code=1).stderr
+    assert "no reference" in run("evaluate", "--all").stderr
+    if entry.ntk is None:
+        assert "no kernels" in run("plot", NAME, "ntk", code=1).stderr
+
+
+def test_an_entry_that_states_no_error_of_a_problem_with_a_reference_is_evaluated(
+    monkeypatch, tmp_path
+):
+    entry = tiny_entry(metrics=without_reference(tiny_metrics()))
+    monkeypatch.setattr(options, "load", lambda _: entry)
+    (row,) = run_json("evaluate", NAME)
+    assert row["stored"] == {}
+    assert row["matches"] is None
+    assert row["computed"]["relative_l2_error"] > 0
+    assert "none stored" in run("evaluate", NAME).stdout
 
 
 # --- list and info
@@ -322,6 +400,24 @@ def test_train_takes_a_recipe_file_or_the_recipe_of_an_entry(
         Path("wave-mlp-adam").absolute(),
         Path("again").absolute(),
     ]
+
+
+@pytest.mark.parametrize("option", [("--steps", 5), ("--set", "damping=1"), ("--seed", 0)])
+def test_what_a_recipe_states_cannot_be_chosen_beside_it(tmp_path, monkeypatch, option):
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained"))
+    path = tmp_path / "mine.json"
+    path.write_text(tiny_recipe().to_json())
+    said = run("train", path, *option, code=2).stderr
+    assert option[0] in said
+    assert "states its own" in " ".join(said.replace("│", " ").split())
+
+
+def test_a_problem_of_an_installed_package_is_trained_by_its_name(monkeypatch):
+    point = EntryPoint("melting", "pinnzoo.pdes.heat:heat", "pinnzoo.problems")
+    monkeypatch.setattr("pinnzoo.registry._offered", lambda _: {"melting": point})
+    monkeypatch.setattr("pinnzoo.pdes.PROBLEMS", {})
+    assert options.is_problem("melting")
+    assert not options.is_problem("heat-mlp-lm")
 
 
 @pytest.mark.parametrize("verb", [("train", "heat-mlp-lm"), ("finetune", "heat-mlp-lm")])

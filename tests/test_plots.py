@@ -12,6 +12,7 @@ from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots import figures as plots
+from pinnzoo.plots import kernel, solution
 from pinnzoo.recipes import Phase
 from tests.tiny_entries import tiny_entry, tiny_metrics, tiny_recipe, without_reference
 
@@ -146,7 +147,7 @@ def test_map_of_a_system_has_a_row_per_component_and_says_where_it_is(problem, f
         assert f"${coord} = {value:g}$" in figure.get_suptitle()
     row, column = 40, 120
     last = [
-        low + k / (plots.MAP_POINTS - 1) * (high - low)
+        low + k / (solution.MAP_POINTS - 1) * (high - low)
         for k, low, high in zip(
             (column, row), posed.domain.lower[-2:], posed.domain.upper[-2:], strict=True
         )
@@ -245,8 +246,8 @@ def test_thin_blocks_of_the_kernel_share_a_label_and_single_rows_have_none():
     stops = dict(zip(sizes, np.cumsum(list(sizes.values())).tolist(), strict=True))
     blocks = {name: slice(stop - sizes[name], stop) for name, stop in stops.items()}
     expected = {"equation": 19.5, "continuity": 59.5, "initial": 85.5}
-    assert plots._block_labels(blocks) == expected
-    assert plots._block_labels({"equation": slice(0, 64), "left": slice(64, 65)}) == {
+    assert kernel._block_labels(blocks) == expected
+    assert kernel._block_labels({"equation": slice(0, 64), "left": slice(64, 65)}) == {
         "equation": 31.5
     }
 
@@ -310,3 +311,17 @@ def test_untrained_entry_has_a_history_to_draw(tmp_path):
     history = {key: values[:1] for key, values in tiny_entry().history.items()}
     recipe = replace(tiny_recipe(), phases=(Phase("adam", 0),))
     plots.save_plots(tiny_entry(history=history, recipe=recipe), tmp_path, ["history"])
+
+
+def test_entries_that_lack_kernels_hessians_and_errors_are_compared_by_what_they_have():
+    bare = without_reference(tiny_metrics(), "residual_hessian", ntk={"version": 99})
+    lacking = tiny_entry(metrics=bare, ntk=None)
+    lacking.history = {k: v for k, v in lacking.history.items() if k != "relative_l2_error"}
+    left, middle, right = plots.comparison([lacking, lacking]).axes
+    assert left.get_ylabel().startswith("loss")
+    assert not middle.get_lines()
+    assert not right.get_lines()
+    left, middle, right = plots.comparison([tiny_entry(), lacking]).axes
+    assert "error" in left.get_ylabel()
+    assert len(middle.get_lines()) == len(right.get_lines()) == 1
+    assert plots.card_plots(lacking) == ["solution", "history"]

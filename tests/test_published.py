@@ -70,6 +70,22 @@ def test_floor_says_what_the_figure_is_the_error_of(figure, says):
     assert floor.is_figure == ("is the error of" in floor.sentence)
 
 
+def test_an_entry_has_to_be_below_the_error_of_the_file_that_a_figure_was_measured_with():
+    row = dataclasses.replace(PUBLISHED[0], error=2e-9, unchecked=False)
+    files = (Floor("another", 1.0, "others", 1.0), Floor("its own", 1e-5, "it", 2e-9))
+    assert (row.bar, row.weakness) == (2e-9, "")
+    below = dataclasses.replace(row, floors=files)
+    assert below.bar == 1e-5
+    assert "below the error of its own reference file" in below.weakness
+    same = dataclasses.replace(row, error=1.02e-5, floors=(Floor("f", 1e-5, "it", 1.02e-5),))
+    assert same.bar == 1.02e-5
+    assert "is the error of its reference file" in same.weakness
+    far = dataclasses.replace(row, error=3e-5, floors=(Floor("f", 1e-5, "it", 3e-5),))
+    assert (far.bar, far.weakness) == (3e-5, "")
+    assert "not checked" in dataclasses.replace(row, unchecked=True).weakness
+    assert dataclasses.replace(row, error=None, unchecked=True).weakness == ""
+
+
 def test_figures_that_are_errors_of_files_are_known_as_such():
     files = {floor.file: floor for row in PUBLISHED for floor in row.floors if floor.is_figure}
     assert {name.partition("'")[0] for name in files} == {"DSGNAR", "PINNacle", "jaxpi"}

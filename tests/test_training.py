@@ -20,7 +20,7 @@ from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
-from pinnzoo.training import loop, training
+from pinnzoo.training import loop
 from pinnzoo.training import run as state
 from tests.conftest import patch_diagnostics
 
@@ -96,7 +96,6 @@ def train_and_die(monkeypatch, recipe, workdir, after):
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_run", dying)
-        patch.setattr(training, "save_run", dying)
         with pytest.raises(Killed):
             pinnzoo.train(recipe, workdir=workdir, save_every=0.0)
 
@@ -449,17 +448,21 @@ def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwi
         pinnzoo.finetune(entry, steps=2, part=99)
 
 
-def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once():
-    def weighted(**weights):
+def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once(monkeypatch):
+    def weighted(points=None, **weights):
         first, second, _ = WINDOWED.phases
-        second = dataclasses.replace(second, weights=weights)
+        second = dataclasses.replace(second, weights=weights, points=points or {})
         return dataclasses.replace(WINDOWED, phases=(first, second))
 
     entry = pinnzoo.train(weighted(join_u=100.0))
     plain = pinnzoo.train(weighted())
     assert np.abs(entry.theta - plain.theta).max() > 0
-    with pytest.raises(RecipeError, match="initial"):
+    # Refused before the first step of the first phase, though the second is the one that is wrong.
+    monkeypatch.setattr(loop.Trainer, "run", lambda *_: pytest.fail("trained"))
+    with pytest.raises(RecipeError, match="weights for 'initial' were given"):
         pinnzoo.train(weighted(initial=2.0))
+    with pytest.raises(RecipeError, match="points for 'joint_u' were given: did you mean 'join_u'"):
+        pinnzoo.train(weighted({"joint_u": 20}))
 
 
 def killed_before_phase(monkeypatch, recipe, workdir, index):

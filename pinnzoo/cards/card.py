@@ -12,7 +12,7 @@ from pinnzoo.cards.summary import Summary
 from pinnzoo.cards.tables import markdown_table
 from pinnzoo.cards.words import cell, counted, duration, figure, phases_in_words, title
 from pinnzoo.recipes import Phase, Recipe
-from pinnzoo.storage.metrics import BLOCKS, blocks, unknown_blocks
+from pinnzoo.storage.metrics import blocks, known_block, unknown_blocks
 
 if TYPE_CHECKING:
     from pinnzoo.pdes import Problem
@@ -55,7 +55,7 @@ def entry_card(
     """
     recipe, metrics = summary.recipe, summary.metrics
     error = summary.error
-    ntk = _known(metrics, "ntk")
+    ntk = known_block(metrics, "ntk")
     registered = _registered(metrics, diagnostics or {})
     pictures = _Pictures(summary)
     bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
@@ -81,7 +81,7 @@ def entry_card(
         setting_table=_settings(recipe, metrics),
         ntk=ntk and _kernel(ntk),
         hessians=_hessians(metrics),
-        hessian_points=(_known(metrics, "residual_hessian") or {}).get("points"),
+        hessian_points=(known_block(metrics, "residual_hessian") or {}).get("points"),
         diagnostics=[
             {"title": diagnostic.title, "table": _rows(diagnostic.rows, block)}
             for diagnostic, block in registered
@@ -129,12 +129,6 @@ class _Pictures:
         return self(*(name for name in self.left if name not in PLOT_CAPTIONS))
 
 
-def _known(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """A block of the package's own, where it is there in a version that is known."""
-    block = blocks(metrics).get(name)
-    return block if block and (name, block.get("version")) in BLOCKS else None
-
-
 def _registered(
     metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]
 ) -> list[tuple[Any, dict[str, Any]]]:
@@ -142,7 +136,7 @@ def _registered(
     return [
         (diagnostics[name], block)
         for name, block in blocks(metrics).items()
-        if _known(metrics, name) is None
+        if known_block(metrics, name) is None
         and name in diagnostics
         and diagnostics[name].version == block.get("version")
     ]
@@ -280,7 +274,7 @@ def _hessians(metrics: Mapping[str, Any]) -> str:
     rows = [
         (label, figure(block["initial"][key]), figure(block["final"][key]))
         for name, labels in HESSIANS.items()
-        if (block := _known(metrics, name)) is not None
+        if (block := known_block(metrics, name)) is not None
         for key, label in labels.items()
     ]
     return markdown_table(("Hessian of", "Initial", "Final"), rows, "lrr") if rows else ""

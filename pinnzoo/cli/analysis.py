@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pinnzoo.storage.metrics import known_block
+
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
 
@@ -18,30 +20,50 @@ COMPARED = ("relative_l2_error", "max_error")
 
 
 def evaluation(entry: "Entry") -> dict[str, Any]:
-    """Error figures computed anew beside the stored ones."""
+    """Error figures computed anew beside the stored ones, if there are any.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+    """
     from pinnzoo.evaluation import evaluate
 
     computed = evaluate(entry)
-    stored = {key: entry.metrics[key] for key in (*COMPARED, "reference_error")}
+    keys = (*COMPARED, "reference_error")
+    stored = {key: entry.metrics[key] for key in keys if key in entry.metrics}
     tolerance = TOLERANCES[entry.metrics["dtype"]]
+    agree = [
+        bool(np.isclose(computed[key], stored[key], rtol=tolerance, atol=ROUNDING))
+        for key in COMPARED
+        if key in stored
+    ]
     return {
         "name": entry.name,
-        "computed": {key: computed[key] for key in stored},
+        "computed": {key: computed[key] for key in keys},
         "stored": stored,
         "tolerance": tolerance,
-        "matches": all(
-            bool(np.isclose(computed[key], stored[key], rtol=tolerance, atol=ROUNDING))
-            for key in COMPARED
-        ),
+        # An entry that was trained without a reference states no error to compare with.
+        "matches": all(agree) if agree else None,
     }
 
 
 def analysis(entry: "Entry") -> dict[str, Any]:
-    """Kernel figures at every snapshot, and the entry's metrics."""
+    """Kernel figures at every snapshot, as far as kernels are on record, and the metrics."""
     from pinnzoo.cards import problem_title
 
-    ntk = entry.ntk
-    errors = _errors_by_step(entry)
+    kernels = known_block(entry.metrics, "ntk")
+    return {
+        "name": entry.name,
+        "problem_title": problem_title(entry.recipe),
+        "points": {} if kernels is None else kernels["points"],
+        "snapshots": [] if kernels is None else _snapshots(entry),
+        "metrics": entry.metrics,
+        "plots": [],
+    }
+
+
+def _snapshots(entry: "Entry") -> list[dict[str, Any]]:
+    """The kernel at every step at which it was taken, and the error there."""
+    ntk, errors = entry.ntk, _errors_by_step(entry)
     columns = zip(
         np.asarray(ntk.steps).tolist(),
         ntk.drift("spectral"),
@@ -50,44 +72,39 @@ def analysis(entry: "Entry") -> dict[str, Any]:
         ntk.eigenvalues(),
         strict=True,
     )
-    return {
-        "name": entry.name,
-        "problem_title": problem_title(entry.recipe),
-        "points": {name: len(points) for name, points in ntk.terms.items()},
-        "snapshots": [
-            {
-                "step": step,
-                "drift_spectral": float(spectral),
-                "drift_frobenius": float(frobenius),
-                "effective_rank": float(rank),
-                "eigenvalues": np.asarray(spectrum)[:3].tolist(),
-                "relative_l2_error": errors.get(step),
-            }
-            for step, spectral, frobenius, rank, spectrum in columns
-        ],
-        "metrics": entry.metrics,
-        "plots": [],
-    }
+    return [
+        {
+            "step": step,
+            "drift_spectral": float(spectral),
+            "drift_frobenius": float(frobenius),
+            "effective_rank": float(rank),
+            "eigenvalues": np.asarray(spectrum)[:3].tolist(),
+            "relative_l2_error": errors.get(step),
+        }
+        for step, spectral, frobenius, rank, spectrum in columns
+    ]
 
 
 def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
-    """What training did to kernel and Hessian, entry by entry."""
+    """What training did to kernel and Hessian, entry by entry; None where it is not on record."""
+    return {"entries": [_compared(entry) for entry in entries], "plots": []}
+
+
+def _compared(entry: "Entry") -> dict[str, Any]:
+    kernels = known_block(entry.metrics, "ntk")
+    hessian = known_block(entry.metrics, "residual_hessian")
+    ntk = None if kernels is None else entry.ntk
+    ends = ("initial", "final")
     return {
-        "entries": [
-            {
-                "name": entry.name,
-                "steps": int(entry.metrics["steps"]),
-                "relative_l2_error": entry.metrics.get("relative_l2_error"),
-                "drift_spectral": float(entry.ntk.drift()[-1]),
-                "effective_rank": [float(rank) for rank in entry.ntk.effective_rank()[[0, -1]]],
-                "residual_hessian": [
-                    float(entry.metrics["residual_hessian"][when]["mean"])
-                    for when in ("initial", "final")
-                ],
-            }
-            for entry in entries
-        ],
-        "plots": [],
+        "name": entry.name,
+        "steps": int(entry.metrics["steps"]),
+        "relative_l2_error": entry.metrics.get("relative_l2_error"),
+        "loss": float(entry.metrics["loss"]),
+        "drift_spectral": None if ntk is None else float(ntk.drift()[-1]),
+        "effective_rank": None
+        if ntk is None
+        else [float(rank) for rank in ntk.effective_rank()[[0, -1]]],
+        "residual_hessian": None if hessian is None else [float(hessian[k]["mean"]) for k in ends],
     }
 
 

@@ -13,7 +13,16 @@ from pinnzoo.cli.options import (
     Factory,
     Imports,
     Name,
+    OptimizerName,
     Overwrite,
+    Physical,
+    Points,
+    Resume,
+    Seconds,
+    Seed,
+    Settings,
+    Steps,
+    Tag,
     Workdir,
     app,
 )
@@ -23,24 +32,23 @@ if TYPE_CHECKING:
     from pinnzoo.entry import Entry
     from pinnzoo.recipes import Recipe
 
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the optimizer."),
-]
-Physical = Annotated[
-    list[str] | None,
-    typer.Option("--problem-set", metavar="NAME=VALUE", help="A physical argument of the problem."),
-]
-Points = Annotated[
-    list[str] | None,
-    typer.Option("--points", metavar="TERM=N", help="Number of collocation points of a term."),
-]
-Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
-Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
+OF_A_PROBLEM = (
+    "architecture",
+    "optimizer",
+    "steps",
+    "physical",
+    "network",
+    "settings",
+    "points",
+    "seed",
+    "tag",
+)
+"""Arguments of `train` that only a problem leaves open; a recipe and an entry state them."""
 
 
 @app.command()
 def train(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -50,12 +58,10 @@ def train(
     ],
     out: Annotated[Path | None, typer.Option(help="Folder of the entry; ./<its name>.")] = None,
     architecture: Annotated[
-        str, typer.Option(help="Of a problem: name of the network, or FILE.py:Class.")
+        str, typer.Option(help="Name of the network, or FILE.py:Class.")
     ] = "mlp",
-    optimizer: Annotated[
-        str, typer.Option(help="Of a problem: name of the optimizer, or FILE.py:factory.")
-    ] = "levenberg_marquardt",
-    steps: Annotated[int, typer.Option(min=0, help="Of a problem: number of steps.")] = 200,
+    optimizer: OptimizerName = "levenberg_marquardt",
+    steps: Steps = 200,
     physical: Physical = None,
     network: Annotated[
         list[str] | None,
@@ -63,8 +69,8 @@ def train(
     ] = None,
     settings: Settings = None,
     points: Points = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of a problem: seed.")] = 0,
-    tag: Annotated[str, typer.Option(help="Of a problem: tag of the entry's name.")] = "",
+    seed: Seed = None,
+    tag: Tag = None,
     seconds: Seconds = None,
     workdir: Workdir = None,
     resume: Resume = True,
@@ -74,13 +80,19 @@ def train(
     imports: Imports = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a recipe, or a problem with chosen settings, and save the entry."""
+    """Train a recipe, or a problem with chosen settings, and save the entry.
+
+    Network, optimizer, steps, arguments, points, seed and tag are those of a recipe or an entry,
+    and are chosen for a problem.
+    """
     from pinnzoo.precision import enable_x64
 
     enable_x64()
     options.bring_in(imports, problem)
     chosen = _choices(architecture, optimizer, steps, physical, network, settings, points)
-    recipe = _recipe(source, chosen | {"seed": seed, "tag": tag})
+    if not options.is_problem(source):
+        options.refuse_given(context, OF_A_PROBLEM, f"{source!r}, which states its own")
+    recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
 
@@ -121,13 +133,12 @@ def _choices(
 
 def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
     """The recipe of a file or of an entry, or that of a problem with what was chosen for it."""
-    from pinnzoo.pdes import PROBLEMS
-    from pinnzoo.recipes import Phase, Recipe
+    from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
 
     if source.endswith(".json"):
         # Bytes, so that whatever encoding JSON allows is read on every platform.
         return Recipe.from_json(Path(source).expanduser().read_bytes())
-    if not options.is_factory(source) and source not in PROBLEMS:
+    if not options.is_problem(source):
         return options.summary(source)[0].recipe
     name = options.named("problem", source)
     phase = Phase(
@@ -139,7 +150,7 @@ def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
         (phase,),
         problem_arguments=chosen["problem_arguments"],
         architecture_arguments=chosen["architecture_arguments"],
-        points={"equation": 2000, "conditions": 200} | chosen["points"],
+        points=DEFAULT_POINTS | chosen["points"],
         seed=chosen["seed"],
         tag=chosen["tag"],
     )
@@ -169,10 +180,8 @@ def _save(
 def finetune(
     name: Name,
     out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
-    optimizer: Annotated[
-        str, typer.Option(help="Name or alias of the optimizer, or FILE.py:factory.")
-    ] = "levenberg_marquardt",
-    steps: Annotated[int, typer.Option(min=0, help="Number of steps.")] = 50,
+    optimizer: OptimizerName = "levenberg_marquardt",
+    steps: Steps = 50,
     settings: Settings = None,
     physical: Physical = None,
     points: Points = None,
@@ -185,8 +194,8 @@ def finetune(
             help='Part of a composed network, or "all"; by default the one that was trained last.'
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the points.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Tag of the new entry's name.")] = None,
+    seed: Seed = None,
+    tag: Tag = None,
     seconds: Seconds = None,
     workdir: Workdir = None,
     resume: Resume = True,

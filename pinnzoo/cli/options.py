@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pinnzoo.cli.output import Verbs
-from pinnzoo.errors import EntryError
+from pinnzoo.errors import EntryError, UnknownNameError
 
 if TYPE_CHECKING:
     from pinnzoo.cards import Summary
@@ -52,6 +52,29 @@ Imports = Annotated[
 Diagnostics = Annotated[
     bool, typer.Option("--diagnostics/--no-diagnostics", help="Compute kernels and Hessians.")
 ]
+
+# What is trained, and how: for `train` and `finetune`.
+
+OptimizerName = Annotated[
+    str, typer.Option(help="Name or alias of the optimizer, or FILE.py:factory.")
+]
+Steps = Annotated[int, typer.Option(min=0, help="Number of steps.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the optimizer."),
+]
+Physical = Annotated[
+    list[str] | None,
+    typer.Option("--problem-set", metavar="NAME=VALUE", help="A physical argument of the problem."),
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--points", metavar="TERM=N", help="Number of collocation points of a term."),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the points, and of a new network.")]
+Tag = Annotated[str | None, typer.Option(help="Tag of the new entry's name.")]
+Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
+Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -125,6 +148,41 @@ def register_from_file(kind: str, text: str) -> str:
 def is_factory(text: str) -> bool:
     """Whether a text is meant as `FILE.py:NAME`."""
     return ".py:" in text
+
+
+def is_problem(text: str) -> bool:
+    """Whether a text is a problem: one known here, one of an installed package, `FILE.py:NAME`."""
+    from pinnzoo.pdes import PROBLEMS
+    from pinnzoo.registry import find
+
+    if is_factory(text):
+        return True
+    try:
+        find("problem", PROBLEMS, text)
+    except UnknownNameError:
+        return False
+    return True
+
+
+def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raise if one of the named options stands on the command line.
+
+    Args:
+        context: The call, as typer gives it.
+        names: Parameters of the verb.
+        why: For what they cannot be given, as the end of the sentence.
+
+    Raises:
+        typer.BadParameter: One does, which would have no effect.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in names and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"{max(parameter.opts, key=len)} was given for {why}: leave it out, or give the "
+                "name of a problem."
+            )
 
 
 def named(kind: str, text: str) -> str:

@@ -11,6 +11,7 @@ from pinnzoo.cards.summary import Summary, summarize
 from pinnzoo.cards.tables import with_tables
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.recipes import resolve_entry_name
+from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
 
 CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
@@ -78,7 +79,7 @@ def print_cards(root: Path, names: Sequence[str] = ()) -> list[Path]:
     """Write every card; returns the files."""
     cards = expected_cards(root, names)
     for path, text in cards.items():
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_file(path, text.encode())
     return list(cards)
 
 

@@ -25,6 +25,8 @@ from pinnzoo.cards.words import (
     title,
     user_duration,
 )
+from pinnzoo.registry import registered_title
+from pinnzoo.storage.metrics import known_block
 
 FEW = 3
 """Phases of a training that are told one by one."""
@@ -212,29 +214,23 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
         yield "Training time", f"{duration(metrics['training_seconds'])} on {metrics['hardware']}"
     if "wall_time_seconds" in metrics:
         yield "Wall time", f"{duration(metrics['wall_time_seconds'])}, all that was waited for"
-    if _block(metrics, "ntk"):
+    if known_block(metrics, "ntk"):
         drift = metrics["ntk"]["drift"]["all"]
         yield (
             "NTK drift",
             f"{figure(drift['spectral'])} spectral, {figure(drift['frobenius'])} Frobenius",
         )
-    if residual := _block(metrics, "residual_hessian"):
+    if residual := known_block(metrics, "residual_hessian"):
         yield "Residual Hessian", f"mean {change(residual, 'mean')}, max {change(residual, 'max')}"
-    if loss := _block(metrics, "loss_hessian"):
+    if loss := known_block(metrics, "loss_hessian"):
         yield "Loss Hessian", f"largest eigenvalue {change(loss, 'largest')}"
     others = [name for name, value in metrics.items() if isinstance(value, Mapping)]
-    if others := [name for name in others if not _block(metrics, name)]:
-        yield "Other records", ", ".join(others)
+    if others := [name for name in others if not known_block(metrics, name)]:
+        yield "Other records", ", ".join(registered_title(name) or name for name in others)
 
 
-KNOWN = ("ntk", "residual_hessian", "loss_hessian")
-"""Blocks of the metrics that are told here, each in version 1."""
-
-
-def _block(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A block that is known; empty where it is not there, or in another version."""
-    block = metrics.get(name, {})
-    return block if name in KNOWN and block.get("version", 1) == 1 else {}
+VERDICTS = {True: "[green]matches[/]", False: "[red]differs[/]", None: "none stored"}
+"""Whether the stored error figures are those that were computed; None where none are stored."""
 
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -254,7 +250,7 @@ def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     cells = []
     for row in rows:
         computed, stored = row["computed"], row["stored"]
-        verdict = "[green]matches[/]" if row["matches"] else "[red]differs[/]"
+        verdict = VERDICTS[row["matches"]]
         cells.append(
             (
                 escape(row["name"]),
@@ -312,10 +308,10 @@ def analysis(console: Any, data: Mapping[str, Any]) -> None:
         points = ", ".join(f"{n} {name}" for name, n in data["points"].items())
         _say(console, f"\n[bold]Neural tangent kernel[/] on {points} points")
         _snapshots(console, data["snapshots"])
-    if _block(metrics, "ntk"):
+    if known_block(metrics, "ntk"):
         _say(console, "[bold]Drift[/] over the whole training, by term")
         _drifts(console, metrics["ntk"]["drift"])
-    if residual := _block(metrics, "residual_hessian"):
+    if residual := known_block(metrics, "residual_hessian"):
         n = residual["points"]
         _say(console, f"[bold]Hessian magnitude[/], of the residual at {n} points")
     _hessians(console, metrics)
@@ -398,7 +394,7 @@ def _hessians(console: Any, metrics: Mapping[str, Any]) -> None:
             ("loss_hessian", "smallest", "loss, smallest eigenvalue"),
             ("loss_hessian", "trace", "loss, trace"),
         )
-        if (block := _block(metrics, name))
+        if (block := known_block(metrics, name))
     ]
     if cells:
         columns = [Shown("Hessian of", right=False), Shown("initial"), Shown("final")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pinnzoo.cli import options
-from pinnzoo.cli.options import AsJson, app
+from pinnzoo.cli.options import AsJson, Factory, Imports, app
 from pinnzoo.cli.output import FAILED, emit, stdout_for_json
 
 
@@ -89,12 +89,15 @@ def cards(
     root: Annotated[
         Path, typer.Option(help="Folder that holds checkpoints/ and MODEL_CARDS.md.")
     ] = Path(),
+    problem: Factory = None,
+    imports: Imports = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the entries' cards and MODEL_CARDS.md from their files."""
     from pinnzoo.cli import screens
     from pinnzoo.cli.printing import print_cards, stale_cards
 
+    options.bring_in(imports, problem)
     with stdout_for_json(as_json):
         if check:
             data = stale_cards(root, names or [])

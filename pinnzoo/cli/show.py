@@ -68,11 +68,14 @@ def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
 
 
 @app.command()
-def info(name: Name, as_json: AsJson = False) -> None:
+def info(
+    name: Name, problem: Factory = None, imports: Imports = None, as_json: AsJson = False
+) -> None:
     """Show recipe and figures of an entry."""
     from pinnzoo.cards import problem_statement, problem_title
     from pinnzoo.cli import screens
 
+    options.bring_in(imports, problem)
     summary, folder = options.summary(name)
     data = {
         "name": summary.name,
@@ -99,14 +102,26 @@ def evaluate(
     from pinnzoo import zoo
     from pinnzoo.cli import screens
     from pinnzoo.cli.analysis import evaluation
+    from pinnzoo.evaluation import require_reference
 
     options.bring_in(imports, problem)
     if bool(names) == all_entries:
         raise typer.BadParameter("give names of entries, or --all.")
+    rows, failed = [], False
     with stdout_for_json(as_json):
-        rows = [evaluation(options.load(name)) for name in names or zoo.list_entries("*")]
-    emit(rows, as_json, screens.evaluations)
-    if not all(row["matches"] for row in rows):
+        for name in names or zoo.list_entries("*"):
+            entry = options.load(name)
+            try:
+                require_reference(entry.problem)
+            except PinnzooError as error:
+                # One without a reference must not hide the others; of all, it is not asked for.
+                complain(f"{entry.name}: {error}")
+                failed |= not all_entries
+                continue
+            rows.append(evaluation(entry))
+    if rows or not failed:
+        emit(rows, as_json, screens.evaluations)
+    if failed or any(row["matches"] is False for row in rows):
         raise typer.Exit(FAILED)
 
 

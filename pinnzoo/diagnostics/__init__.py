@@ -17,7 +17,6 @@ from pinnzoo.diagnostics.ntk import ntk_eigenvalues as ntk_eigenvalues
 from pinnzoo.diagnostics.ntk import ntk_snapshots as ntk_snapshots
 from pinnzoo.diagnostics.registry import DIAGNOSTICS as DIAGNOSTICS
 from pinnzoo.diagnostics.registry import Diagnostic as Diagnostic
-from pinnzoo.diagnostics.registry import DiagnosticError as DiagnosticError
 from pinnzoo.diagnostics.registry import Study as Study
 from pinnzoo.diagnostics.registry import begin_blocks as begin_blocks
 from pinnzoo.diagnostics.registry import compute_blocks as compute_blocks
@@ -27,3 +26,4 @@ from pinnzoo.diagnostics.report import report as report
 from pinnzoo.diagnostics.spectrum import effective_rank as effective_rank
 from pinnzoo.diagnostics.spectrum import estimate_trace as estimate_trace
 from pinnzoo.diagnostics.spectrum import lanczos as lanczos
+from pinnzoo.errors import DiagnosticError as DiagnosticError

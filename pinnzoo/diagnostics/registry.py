@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 
 from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
-from pinnzoo.errors import PinnzooError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PinnzooError, UnknownNameError
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
+from pinnzoo.registry import is_builtin, register
 
 Block: TypeAlias = dict[str, Any]
 """Plain numbers, strings, lists and dictionaries, as JSON holds them."""
@@ -45,10 +46,6 @@ RESERVED = frozenset(
     }
 )
 """Keys of `metrics.json` that are not blocks."""
-
-
-class DiagnosticError(PinnzooError, ValueError):
-    """A diagnostic that cannot be registered, that failed, or whose block JSON cannot hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +128,8 @@ def register_diagnostic(
 ) -> T:
     """Add a diagnostic to the table, so that every training from now on computes it.
 
-    Registering the same object again changes nothing.
+    Registering the same function again changes nothing, and one that was edited and executed again
+    takes the place of its older self.
 
     Example:
         ```
@@ -152,7 +150,8 @@ def register_diagnostic(
         What was given.
 
     Raises:
-        DiagnosticError: The name is taken by another diagnostic, or cannot be a key.
+        RegistrationError: The name is taken by another diagnostic, or cannot be a key.
+        DiagnosticError: It is no function, or is given together with what it has itself.
     """
     if isinstance(diagnostic, Diagnostic):
         if name is not None or title is not None or version != 1 or rows is not None:
@@ -176,31 +175,23 @@ def register_diagnostic(
             compute=diagnostic,
             rows=flatten_block if rows is None else rows,
         )
-    _check(made)
-    known = DIAGNOSTICS.get(made.name)
-    if known is None:
-        DIAGNOSTICS[made.name] = made
-    elif known is not diagnostic and known != made:
-        raise DiagnosticError(
-            f"a diagnostic {made.name!r} was given, but another one has this name: give it another "
-            "by name=."
-        )
-    return diagnostic  # pyright: ignore[reportReturnType]
-
-
-def _check(made: Diagnostic) -> None:
-    if not (isinstance(made.name, str) and made.name.isidentifier()) or made.name in RESERVED:
-        raise DiagnosticError(
-            f"a diagnostic was given the name {made.name!r}: a name has letters, digits and "
-            "underscores, and is none of the keys of metrics.json "
-            f"({', '.join(sorted(RESERVED))}), so give another by name=."
-        )
     whole = isinstance(made.version, int) and not isinstance(made.version, bool)
     if not whole or made.version < 1:
         raise DiagnosticError(
             f"the diagnostic {made.name!r} was given the version {made.version!r}: versions are "
             "whole numbers from 1."
         )
+    register(
+        "diagnostic",
+        DIAGNOSTICS,
+        made,
+        name=made.name,
+        # The package's own are told by `pinnzoo.cards.words`, in the middle of sentences too.
+        title=None if is_builtin(made.compute) else made.title,
+        reserved=RESERVED,
+        source=lambda known: known.compute,
+    )
+    return diagnostic  # pyright: ignore[reportReturnType]
 
 
 def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str, Block]:

@@ -30,6 +30,7 @@ from pinnzoo.errors import (
     IntegrityError,
     PinnzooError,
 )
+from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import (
     CONFIG,
     GOLDEN,
@@ -39,7 +40,6 @@ from pinnzoo.storage.folder import (
     PARAMS,
     EntryFolder,
     record,
-    write_file,
 )
 
 REGISTRY_FORMAT = 1

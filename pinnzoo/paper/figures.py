@@ -8,7 +8,7 @@ import numpy as np
 
 from pinnzoo.paper.claims import LINEAR, NONLINEAR, RANK, convection, first_order, second_order
 from pinnzoo.paper.toys import Arrays
-from pinnzoo.plots.figures import COLORS, new_figure, styled
+from pinnzoo.plots.style import COLORS, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from pinnzoo import _json
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
 from pinnzoo.recipes import Recipe
+from pinnzoo.storage.arrays import unpack
 from pinnzoo.storage.metrics import Metrics
 from pinnzoo.storage.metrics import from_json as metrics_from_json
 
@@ -51,8 +51,7 @@ _JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+", r
 MAX_JSON = 1 << 20
 MAX_FILE = 1 << 26
 MAX_FILES = 1000
-MAX_UNPACKED = 1 << 29
-"""Bytes of one JSON file, of any file, and of all arrays in one npz file; number of files."""
+"""Bytes of one JSON file and of any file; number of files."""
 
 MIN_PLACE = 6
 """Letters of a path that is looked for in files which are no text."""
@@ -243,29 +242,14 @@ class EntryFolder:
         Raises:
             IntegrityError: The file is damaged, or holds anything but plain arrays.
         """
-        return _unpack(self.read(name), self.path, name)
-
-
-def write_file(path: Path, content: bytes, scratch: Path | None = None) -> None:
-    """A file that appears in one move, whoever else writes it at the same time.
-
-    Args:
-        path: Where; its folders are made.
-        content: The bytes.
-        scratch: Folder on the same disk for the unfinished file; by default that of the file.
-    """
-    scratch = scratch or path.parent
-    for folder in (path.parent, scratch):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Not tempfile, whose files nobody else on this machine may read.
-    temporary = scratch / f".{secrets.token_hex(8)}.unfinished"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        content = self.read(name)
+        try:
+            return unpack(content)
+        except (MemoryError, ImportError) as error:
+            raise unreadable(self.path, name, error) from error
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise _damaged(self.path, name, f"cannot be unpacked ({reason})") from error
 
 
 def folder_path(given: str | os.PathLike[str]) -> Path:
@@ -533,71 +517,3 @@ def _strays(folder: Path, listed: Container[str]) -> Iterator[str]:
                     yield f"{name}/"
             else:
                 yield name
-
-
-def pack(arrays: "dict[str, np.ndarray]") -> bytes:
-    """An npz file with the arrays, compressed; the same arrays give the same bytes."""
-    import io
-
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _unpack(content: bytes, folder: Path, name: str) -> "dict[str, np.ndarray]":
-    """The inverse of `pack`; never unpickles, and allocates no more than the file declares."""
-    import io
-    import zipfile
-
-    import numpy as np
-
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > MAX_UNPACKED:
-                raise ValueError("it unpacks to too many bytes")
-            for member in members:
-                key, suffix = member.filename[:-4], member.filename[-4:]
-                if suffix != ".npy" or key in arrays:
-                    raise ValueError(f"it holds {member.filename[:80]!r}, which is no new array")
-                arrays[key] = _array(archive.read(member))
-    except (MemoryError, ImportError) as error:
-        raise unreadable(folder, name, error) from error
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise _damaged(folder, name, f"cannot be unpacked ({reason})") from error
-    return arrays
-
-
-def _array(content: bytes) -> "np.ndarray":
-    """One array of an npz file; its header is read by NumPy as a literal, not as code.
-
-    `numpy.load(allow_pickle=False)` would do nearly the same in a line. However, it allocates what
-    the header promises before it looks how many bytes follow, takes dates and structured arrays,
-    and ignores bytes behind the array.
-    """
-    import io
-
-    import numpy as np
-
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version)
-    if header is None:
-        raise ValueError(f"an array of format {version}")
-    shape, fortran, dtype = header(file)
-    if dtype.hasobject or dtype.kind not in "fiuU" or dtype.itemsize == 0:
-        raise ValueError(f"an array of type {dtype.name}, which is not plain numbers or words")
-    body = memoryview(content)[file.tell() :]
-    if any(k < 0 for k in shape):
-        raise ValueError("an array of negative size")
-    count = 1
-    for k in shape:
-        count *= k
-    if count * dtype.itemsize != len(body):
-        raise ValueError(f"an array of shape {shape} in {len(body)} bytes")
-    flat = np.frombuffer(body, dtype=dtype).copy()
-    return flat.reshape(shape, order="F" if fortran else "C")

@@ -308,6 +308,18 @@ def blocks(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: block for name, block in metrics.items() if name not in _FIGURES}
 
 
+def known_block(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """A block of the package's own; None where it is not there, or in a version not known here.
+
+    Example:
+        >>> if (kernels := known_block(entry.metrics, "ntk")) is not None:
+        ...     print(kernels["drift"]["all"]["spectral"])
+    """
+    block = metrics.get(name)
+    known = isinstance(block, Mapping) and (name, block.get("version")) in BLOCKS
+    return dict(block) if known else None
+
+
 def unknown_blocks(
     metrics: Mapping[str, Any], known: Collection[tuple[str, int]] = ()
 ) -> list[str]:

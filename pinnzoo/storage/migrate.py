@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pinnzoo.errors import EntryError
 from pinnzoo.storage import metrics as metrics_file
+from pinnzoo.storage.files import exchange, write_file
 from pinnzoo.storage.folder import (
     CONFIG,
     MANIFEST,
@@ -18,7 +19,6 @@ from pinnzoo.storage.folder import (
     EntryFolder,
     manifest_json,
     record,
-    write_file,
 )
 
 
@@ -65,23 +65,13 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
                 write_file(made / name, content)
                 shutil.copymode(target / name, made / name)
             EntryFolder.open(made).verify()
-            _exchange(target, made, Path(work) / "replaced")
+            exchange(target, made, Path(work) / "replaced")
     except OSError as error:
         raise EntryError(
             f"the entry in {str(target)!r} cannot be rewritten ({error.strerror or error}): make "
             "its folder and the one around it writable, and make room on the disk."
         ) from error
     return True
-
-
-def _exchange(target: Path, made: Path, aside: Path) -> None:
-    """Put `made` in the place of `target`, which goes `aside`."""
-    target.rename(aside)
-    try:
-        made.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
 
 
 def migrate_all(root: str | os.PathLike[str]) -> tuple[list[str], list[str]]:

@@ -38,6 +38,7 @@ from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import provider
 from pinnzoo.storage import metrics as metrics_file
+from pinnzoo.storage.arrays import pack
 from pinnzoo.storage.blueprint import (
     Blueprint,
     blueprint,
@@ -47,6 +48,7 @@ from pinnzoo.storage.blueprint import (
     stack_parameters,
     unstack_parameters,
 )
+from pinnzoo.storage.files import exchange
 from pinnzoo.storage.folder import (
     CONFIG,
     FOLDER_FORMAT,
@@ -65,7 +67,6 @@ from pinnzoo.storage.folder import (
     holds_pictures_alone,
     manifest_json,
     names_place,
-    pack,
     record,
     unreadable,
 )
@@ -502,12 +503,7 @@ def save(
             if target.exists():
                 _check_target(target, overwrite=overwrite)
                 _keep_strays(target, made)
-                target.rename(Path(work) / "replaced")
-                try:
-                    made.rename(target)
-                except OSError:
-                    (Path(work) / "replaced").rename(target)
-                    raise
+                exchange(target, made, Path(work) / "replaced")
             else:
                 made.rename(target)
     except OSError as error:

@@ -35,7 +35,7 @@ def finetune(
     *,
     problem: Problem | None = None,
     problem_arguments: Mapping[str, float | str] | None = None,
-    freeze: Sequence[str] = (),
+    freeze: str | Sequence[str] = (),
     seconds: float | None = None,
     points: Mapping[str, int] | None = None,
     weights: Mapping[str, float] | None = None,
@@ -132,7 +132,7 @@ def finetune(
         resample_every=resample_every,
         adaptive=adaptive,
         part=trained,
-        freeze=tuple(freeze),
+        freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
     )
     derived = replace(
         recipe,

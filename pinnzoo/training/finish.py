@@ -10,6 +10,7 @@ import numpy as np
 
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.recipes import Recipe
+from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
 
 T = TypeVar("T")
@@ -87,6 +88,13 @@ def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool
     if not progress:
         return entry.diagnosed(names)
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(f"{entry.name}: diagnostics") as status:
-        return entry.diagnosed(names, lambda text: status.update(f"{entry.name}: {text}"))
+    console = Console(stderr=True)
+
+    def told(text: str) -> Text:
+        # As it is: what a diagnostic is called is no markup.
+        return Text(printable(f"{entry.name}: {text}", console.encoding))
+
+    with console.status(told("diagnostics")) as status:
+        return entry.diagnosed(names, lambda text: status.update(told(text)))

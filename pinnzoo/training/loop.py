@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,13 +23,17 @@ from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.sharding import agree, local, shard
-from pinnzoo.training.run import COLUMNS, Run, read_run, save_run
+from pinnzoo.storage.records import COLUMNS
+from pinnzoo.training.run import Run, read_run, save_run
 from pinnzoo.training.scope import Scope, phase_scope, resample
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
 
 RECORDS = 1000
 COARSENING = 4
+LOSS_TOLERANCE, LOSS_ROUNDING = 1e-3, 1e-20
+"""How far two computations of one loss may be apart, on two machines or in two precisions: in
+relation to it, and where it is nothing but rounding."""
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -157,6 +162,7 @@ class Trainer:
         self.keep = log_spaced_steps(self.recipe.steps)
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
+        self.warned = False
 
     def start(self) -> Run:
         """The run before its first step."""
@@ -190,11 +196,36 @@ class Trainer:
         if saved is None:
             return None
         run = saved.run
+        self._check_beginning(run)
         phase = self.recipe.phases[run.phase]
         scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         # The structure of the optimizer's state comes from a fresh one.
         objective = scope.objective.with_points(run.points)
         return saved.restored(self.optimizer(phase).init(objective, run.theta[scope.part]))
+
+    def _check_beginning(self, run: Run) -> None:
+        """Raise unless a stored run began where this training would begin.
+
+        Its recipe is the same. However, the network that was given or the entry that is fine-tuned
+        may be another one by now, or the equation may have been edited.
+
+        Raises:
+            RecipeError: It began at other parameters, or with another loss.
+        """
+        theta = np.asarray(self.assembly.theta)
+        began = np.asarray(run.snapshot_thetas[0])
+        same = began.shape == theta.shape and np.array_equal(began, theta)
+        if same:
+            loss = float(_loss(self.assembly.objective, self.assembly.theta))
+            before = run.history["loss"][0]
+            same = bool(np.isclose(loss, before, rtol=LOSS_TOLERANCE, atol=LOSS_ROUNDING))
+        if not same:
+            what = "loss" if np.array_equal(began, theta) else "parameters"
+            raise RecipeError(
+                f"the folder {str(self.workdir)!r} holds a run of {self.recipe.name} that began "
+                f"with another {what}, so the network, the entry that it starts from or the "
+                "problem has changed since: give another folder, or resume=False to begin anew."
+            )
 
     def optimizer(self, phase: Phase) -> Optimizer:
         """The optimizer of a phase."""
@@ -248,7 +279,7 @@ class Trainer:
                 jax.clear_caches()
             # The same residual functions as before would be compiled again.
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
-        self._check(phase, optimizer, self.scope)
+        self._check_mesh(phase, optimizer)
         return moved
 
     def _begin(self, run: Run, phase: Phase, optimizer: Optimizer, moved: bool) -> _Stage:
@@ -336,13 +367,12 @@ class Trainer:
             raise Stopped
         return False
 
-    def _check(self, phase: Phase, optimizer: Optimizer, scope: Scope) -> None:
-        terms = {term.name for term in scope.objective.terms}
-        if unknown := set(phase.weights) - terms:
-            raise RecipeError(
-                f"a phase with weights for {sorted(unknown)} was given: its terms are "
-                f"{sorted(terms)}."
-            )
+    def _check_mesh(self, phase: Phase, optimizer: Optimizer) -> None:
+        """Raise unless the optimizer can work on the devices that were given.
+
+        Raises:
+            RecipeError: They belong to several processes, of which it knows nothing.
+        """
         several = self.mesh is not None and self.mesh.is_multi_process
         if several and not optimizer.across_processes:
             raise RecipeError(
@@ -408,9 +438,21 @@ class Trainer:
     def _save(self, run: Run, *, force: bool = False) -> None:
         if self.workdir is None:
             return
-        if force or time.monotonic() - self.last_save > self.save_every:
+        if not force and time.monotonic() - self.last_save <= self.save_every:
+            return
+        self.last_save = time.monotonic()
+        try:
             save_run(run, self.recipe, self.workdir)
-            self.last_save = time.monotonic()
+        except TrainingError as error:
+            # The folder could be written at the beginning. A disk that is full since then must not
+            # cost what is in memory: the training goes on, and the next save may find a place.
+            if not self.warned:
+                warnings.warn(f"{error} The training goes on.", stacklevel=2)
+            self.warned = True
+
+    def keep_run(self, run: Run) -> None:
+        """Save the run now, where there is a folder for it."""
+        self._save(run, force=True)
 
 
 def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -83,23 +83,47 @@ def progress_bar(recipe: Recipe) -> Iterator[Report]:
     from rich.progress import Progress as Bar
 
     # Narrow enough for a terminal of 80 columns, where rich would cut every column short.
-    with Bar(
+    bar = Bar(
         SpinnerColumn("line"),
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=6),
-        TextColumn("{task.fields[figures]}"),
+        # What a diagnostic is called is no markup.
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
-    ) as bar:
-        task = bar.add_task(recipe.problem, total=recipe.steps, figures="compiling")
-        begun: deque[tuple[float, int]] = deque(maxlen=20)
+    )
+    task = bar.add_task(recipe.problem, total=recipe.steps, figures="compiling")
+    begun: deque[tuple[float, int]] = deque(maxlen=20)
 
-        def report(progress: Progress) -> None:
-            begun.append((time.monotonic(), progress.step))
-            figures = in_words(progress, begun)
-            bar.update(task, completed=progress.step, figures=figures)
+    def report(progress: Progress) -> None:
+        begun.append((time.monotonic(), progress.step))
+        figures = printable(in_words(progress, begun), bar.console.encoding)
+        bar.update(task, completed=progress.step, figures=figures)
 
+    bar.start()
+    try:
         yield report
+    finally:
+        # A pipe that nobody reads any more must not cost the training: rich then ends the program.
+        with suppress(OSError, ValueError, SystemExit):
+            bar.stop()
+
+
+def printable(text: str, encoding: str) -> str:
+    """The text with what an encoding lacks in letters that it has.
+
+    Example:
+        >>> printable("λ 1e-03, ‖r‖", "cp1252")
+        'damping 1e-03, ?r?'
+    """
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace("λ", "damping")
+        return text.encode(encoding, errors="replace").decode(encoding)
+    except LookupError:
+        return text.encode("ascii", errors="replace").decode()
+    return text
 
 
 def in_words(progress: Progress, begun: deque[tuple[float, int]]) -> str:

@@ -14,24 +14,9 @@ import numpy as np
 from pinnzoo._typing import Theta
 from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
 from pinnzoo.recipes import Recipe
-from pinnzoo.storage.folder import write_file
+from pinnzoo.storage.files import write_file
 
 WORK_FILE = "state.npz"
-
-COLUMNS = (
-    "step",
-    "phase",
-    "loss",
-    "relative_l2_error",
-    "grad_norm",
-    "step_norm",
-    "accepted",
-    "damping",
-    "gain_ratio",
-    "seconds",
-)
-"""Columns of an entry's history. Losses are those of the training points at that moment; errors
-are on every fourth line of the evaluation grid, NaN without a reference solution."""
 
 
 @dataclass

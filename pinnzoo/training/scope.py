@@ -69,9 +69,7 @@ def phase_scope(
         scope = Scope(problem, objective, slice(0, theta.size))
     else:
         part = part_slice(model, phase.part)
-        before = model.before(phase.part)
-        first, last = model.part_times(phase.part)
-        window = problem.between(first, last, None if before is None else problem.constrain(before))
+        window = window_of(problem, model, phase.part)
         points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
         objective = assemble(window, model.up_to(phase.part), points).objective
         scope = Scope(window, objective, part)
@@ -80,6 +78,22 @@ def phase_scope(
     free = np.ones(theta.size, bool)
     free[frozen_parameters(model, phase.freeze)] = False
     return restrict(scope, theta, free)
+
+
+def window_of(problem: Problem, model: Any, part: int) -> Problem:
+    """The problem on the times of one part of a composed network.
+
+    Its conditions are those that hold there, and "join_u" and the like where it has to meet the
+    part before it.
+
+    Args:
+        problem: What the whole network solves.
+        model: The composed network, with `before` and `part_times`.
+        part: Which part; `part_slice` checks that there is one.
+    """
+    before = model.before(part)
+    first, last = model.part_times(part)
+    return problem.between(first, last, None if before is None else problem.constrain(before))
 
 
 def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:

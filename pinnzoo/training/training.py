@@ -17,22 +17,23 @@ from jax.sharding import Mesh
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
 from pinnzoo.collocation import draw_points
-from pinnzoo.diagnostics import DIAGNOSTICS, DiagnosticError, Study, begin_blocks
+from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
 from pinnzoo.measure import Tick, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
-    EQUATION,
     Assembly,
     assemble,
+    check_counts,
     check_network,
+    check_weights,
     describe_nonfinite,
     part_slice,
 )
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
-from pinnzoo.recipes import Recipe
+from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
@@ -40,8 +41,8 @@ from pinnzoo.storage.store import check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
-from pinnzoo.training.run import Run, save_run
-from pinnzoo.training.scope import frozen_parameters
+from pinnzoo.training.run import Run
+from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.weighting import make_weighting
 
@@ -78,7 +79,8 @@ def train(
             architecture stands for.
         optimizers: Optimizers by the names that the recipe's phases use, where they are not those
             of `pinnzoo.OPTIMIZERS`.
-        report: A function that is told of the progress, see `pinnzoo.training.Progress`.
+        report: A function that is told of the progress, see `pinnzoo.training.Progress`. What it
+            raises at its first call ends the training; after that, it is not called any more.
         progress: Show a progress bar.
         workdir: Folder for the state of the run.
         resume: Go on with the run that `workdir` holds; False begins anew.
@@ -112,20 +114,23 @@ def train(
     """
     begun = time.monotonic()
     names = _diagnostics(diagnostics)
+    budget, save_every = _limit("seconds", seconds), _limit("save_every", save_every)
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
     assembly = _assembly(recipe, problem, network)
-    _check_phases(recipe, problem, network, optimizers or {})
+    # Phases state full names, also where an alias was written.
+    own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
+    _check_phases(recipe, problem, network, own)
     trainer = Trainer(
         recipe,
         problem,
         assembly,
-        optimizers or {},
+        own,
         folder,
         save_every,
         mesh=mesh,
-        budget=math.inf if seconds is None else float(seconds),
+        budget=budget,
     )
     run = trainer.restore() if resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
@@ -167,7 +172,26 @@ def _diagnostics(wanted: bool | Sequence[str]) -> list[str]:
     if wanted is False:
         return []
     require_x64("computing kernels and Hessians (diagnostics=False leaves them out)")
+    if isinstance(wanted, str):
+        wanted = [wanted]
     return check_diagnostics(None if wanted is True else list(wanted))
+
+
+def _limit(name: str, seconds: float | None) -> float:
+    """A number of seconds; infinity for None.
+
+    Raises:
+        RecipeError: It is no number, or negative.
+    """
+    if seconds is None:
+        return math.inf
+    try:
+        number = float(seconds)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 0:
+        raise RecipeError(f"{name}={seconds!r} was given: give a number of seconds, or None.")
+    return number
 
 
 def _with_arguments(recipe: Recipe, problem: Problem | None) -> Recipe:
@@ -208,53 +232,45 @@ def _check_phases(
     recipe: Recipe, problem: Problem, model: nnx.Module, optimizers: Mapping[str, Optimizer]
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
-    _check_counts(recipe.points, problem, joined=False)
+    check_counts(problem, recipe.points)
+    used = [phase.optimizer for phase in recipe.phases]
+    for name in optimizers:
+        if name not in used:
+            raise RecipeError(
+                f"an optimizer called {name!r} was given, which no phase uses: the phases use "
+                f"{', '.join(map(repr, dict.fromkeys(used)))}."
+            )
     for phase in recipe.phases:
         if phase.optimizer not in optimizers:
             make_optimizer(phase.optimizer, phase.arguments)
         if phase.weighting:
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
-        if phase.part is not None:
-            part_slice(model, phase.part)
-        _check_counts(phase.points, problem, joined=phase.part is not None)
-        _check_terms(phase.weights, problem, joined=phase.part is not None)
         if phase.freeze:
             frozen_parameters(model, phase.freeze)
-        if phase.problem_arguments:
-            pose(
-                replace(
-                    recipe,
-                    problem_arguments={**recipe.problem_arguments, **phase.problem_arguments},
-                )
-            )
+        _check_terms(phase, _posed_for(recipe, phase, problem), model)
 
 
-def _check_counts(counts: Mapping[str, Any], problem: Problem, *, joined: bool) -> None:
-    _check_terms(
-        {key: n for key, n in counts.items() if key not in (EQUATION, "conditions")},
-        problem,
-        joined=joined,
-        kind="points",
-        more=(EQUATION, "conditions"),
-    )
+def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
+    """The problem with the physical arguments of a phase."""
+    if not phase.problem_arguments:
+        return problem
+    arguments = {**recipe.problem_arguments, **phase.problem_arguments}
+    return pose(replace(recipe, problem_arguments=arguments))
 
 
-def _check_terms(
-    given: Mapping[str, Any],
-    problem: Problem,
-    *,
-    joined: bool,
-    kind: str = "weights",
-    more: Sequence[str] = (),
-) -> None:
-    """Raise where a number is given for a term that does not exist.
+def _check_terms(phase: Phase, problem: Problem, model: nnx.Module) -> None:
+    """Raise where a phase states points or weights for terms that it does not have.
 
-    A window of time has conditions of its own, which begin with "join_".
+    A window of time has conditions of its own, which begin with "join_", and lacks those that hold
+    at other times. Points for these are of no use there and do no harm.
     """
-    for name in given:
-        if name not in problem.terms and not (joined and name.startswith("join_")):
-            unknown = UnknownNameError.of("term", name, [*more, *problem.terms])
-            raise RecipeError(f"{kind} for an {unknown}")
+    trained = problem
+    if phase.part is not None:
+        part_slice(model, phase.part)
+        trained = window_of(problem, model, phase.part)
+    others = problem.terms.keys() - trained.terms.keys()
+    check_counts(trained, {k: n for k, n in phase.points.items() if k not in others})
+    check_weights(trained, phase.weights)
 
 
 def _first(trainer: Trainer) -> Run:
@@ -278,8 +294,7 @@ def _train(trainer: Trainer, run: Run) -> None:
     try:
         trainer.run(run)
     except Stopped:
-        if trainer.workdir is not None:
-            save_run(run, trainer.recipe, trainer.workdir)
+        trainer.keep_run(run)
     except KeyboardInterrupt:
         # It may have come in the middle of a step, with the parameters ahead of their count.
         # What was saved last is whole.
@@ -357,11 +372,27 @@ def _diagnosed(
 def _reporting(recipe: Recipe, report: Report | None, *, show: bool) -> Iterator[Report]:
     """A reporter that serves the bar and the caller's function."""
     with ExitStack() as stack:
-        told = [stack.enter_context(progress_bar(recipe))] if show else []
-        told += [report] if report is not None else []
+        bar = stack.enter_context(progress_bar(recipe)) if show else None
+        own, called = report, False
 
         def tell(progress: Progress) -> None:
-            for one in told:
-                one(progress)
+            nonlocal own, called
+            if bar is not None:
+                bar(progress)
+            if own is None:
+                return
+            try:
+                own(progress)
+            except Exception as error:
+                if not called:
+                    raise
+                # It worked at the beginning. A training is worth more than being told of it.
+                warnings.warn(
+                    f"the report function raised {type(error).__name__} ({error}) and is not "
+                    "called any more; the training goes on.",
+                    stacklevel=2,
+                )
+                own = None
+            called = True
 
         yield tell

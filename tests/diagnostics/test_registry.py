@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from pinnzoo import diagnostics
+from pinnzoo.cards import words
 from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic, DiagnosticError, Study
 from pinnzoo.diagnostics.registry import RESERVED, flatten_block
-from pinnzoo.errors import PinnzooError, UnknownNameError
+from pinnzoo.errors import PinnzooError, RegistrationError, UnknownNameError
 from pinnzoo.pdes import make_problem
 from tests.diagnostics.oracles import moved, points_of, small
 
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch):
-    monkeypatch.setattr("pinnzoo.diagnostics.registry.DIAGNOSTICS", dict(DIAGNOSTICS))
+    monkeypatch.setattr("pinnzoo.diagnostics.registry.DIAGNOSTICS", table := dict(DIAGNOSTICS))
+    monkeypatch.setitem(globals(), "DIAGNOSTICS", table)
+    monkeypatch.setattr("pinnzoo.registry._titles", {})
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +86,29 @@ def test_another_diagnostic_of_the_same_name_is_refused_and_the_same_again_is_no
     diagnostics.register_diagnostic(own)
     diagnostics.register_diagnostic(DIAGNOSTICS["ntk"])
     for name in ("mean_residual", "own", "ntk"):
-        with pytest.raises(DiagnosticError, match="another one has this name"):
+        with pytest.raises(RegistrationError, match="has taken: give another with name="):
             diagnostics.register_diagnostic(giving({}), name=name)
     with pytest.raises(DiagnosticError, match="give it alone"):
         diagnostics.register_diagnostic(own, title="Other")
 
 
+def test_an_edited_diagnostic_takes_the_place_of_its_older_self():
+    for value in (1.0, 2.0):
+        # What a cell of a notebook does that is executed again.
+        diagnostics.register_diagnostic(giving({"value": value}), name="edited", version=int(value))
+    assert DIAGNOSTICS["edited"].version == 2
+    assert DIAGNOSTICS["edited"].compute(None) == {"value": 2.0}  # pyright: ignore
+
+
+def test_the_title_of_an_own_diagnostic_is_known_wherever_names_are_written():
+    diagnostics.register_diagnostic(mean_residual, title="Mean of |r|")
+    assert words.title("mean_residual") == "Mean of |r|"
+    assert words.title("ntk") == words.TITLES["ntk"]
+
+
 @pytest.mark.parametrize("name", ["", "two words", "<lambda>", 3, "loss", "format"])
 def test_names_that_cannot_be_a_key_are_refused(name):
-    with pytest.raises(DiagnosticError, match="name="):
+    with pytest.raises(RegistrationError, match="name="):
         diagnostics.register_diagnostic(mean_residual, name=name)
     assert "loss" in RESERVED
 

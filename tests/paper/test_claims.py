@@ -18,7 +18,7 @@ from pinnzoo.paper import claims, dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
 from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, sweep
 from pinnzoo.pdes import make_problem
-from pinnzoo.plots.figures import save
+from pinnzoo.plots.style import save
 from pinnzoo.weighting.ntk_trace import kernel_traces
 from tests.tiny_entries import tiny_entry
 

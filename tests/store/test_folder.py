@@ -12,6 +12,8 @@ import pytest
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
+from pinnzoo.storage.arrays import pack
+from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import (
     CONFIG,
     GOLDEN,
@@ -20,9 +22,7 @@ from pinnzoo.storage.folder import (
     METRICS,
     EntryFolder,
     names_place,
-    pack,
     record,
-    write_file,
 )
 from tests.store.made_entries import edit_json, resign
 
@@ -485,7 +485,7 @@ def test_npz_with_two_arrays_of_one_name_is_refused(copy):
 
 
 def test_npz_that_unpacks_to_too_much_is_refused_unread(copy, monkeypatch):
-    monkeypatch.setattr("pinnzoo.storage.folder.MAX_UNPACKED", 10_000)
+    monkeypatch.setattr("pinnzoo.storage.arrays.MAX_UNPACKED", 10_000)
     (copy / HISTORY).write_bytes(pack({"a": np.zeros(2000)}))
     resign(copy)
     with pytest.raises(IntegrityError, match="too many bytes"):

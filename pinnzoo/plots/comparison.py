@@ -1,0 +1,62 @@
+"""The picture of several entries beside each other."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pinnzoo.plots.kernel import DRIFT_LABEL
+from pinnzoo.plots.style import COLORS, Drawable, new_figure, positive, styled
+from pinnzoo.storage.metrics import known_block
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def comparison(entries: Sequence[Drawable]) -> "Figure":
+    """Error and kernel drift of several entries against the step, and their Hessians' magnitude.
+
+    Where no entry has an error on record, their losses are shown instead. Kernels and Hessians are
+    shown of those entries that have them; an axis of which none has anything stays empty.
+    """
+    lines = math.ceil(len(entries) / 2)
+    figure = new_figure(2.6 + 0.2 * lines)
+    left, middle, right = figure.subplots(1, 3, width_ratios=(3, 3, 2))
+    judged = any(np.isfinite(_column(entry, "relative_l2_error")).any() for entry in entries)
+    column = "relative_l2_error" if judged else "loss"
+    looks = [
+        {"linestyle": dashes, "color": color}
+        for dashes, color in itertools.product(("-", "--", "-.", ":"), COLORS)
+    ]
+    for entry, style in zip(entries, itertools.cycle(looks), strict=False):
+        step, values = _column(entry, "step"), _column(entry, column)
+        left.plot(step, positive(values), label=entry.name, **style)
+        marked: dict[str, Any] = {"marker": "o", "markersize": 2.2, **style}
+        if known_block(entry.metrics, "ntk") is not None:
+            steps, drifts = np.asarray(entry.ntk.steps), np.asarray(entry.ntk.drift())
+            middle.plot(steps[1:], positive(drifts[1:]), **marked)
+        if (magnitudes := known_block(entry.metrics, "residual_hessian")) is not None:
+            ends = [magnitudes[when]["mean"] for when in ("initial", "final")]
+            right.plot([0, 1], positive(np.array(ends)), **marked)
+    left.set_ylabel("relative $L^2$ error" if judged else r"loss $|r|^2 / 2$")
+    middle.set_ylabel(DRIFT_LABEL)
+    right.set_ylabel(r"mean $\|H_r\|$")
+    right.set_xticks([0, 1], ["initial", "final"])
+    right.set_xlim(-0.2, 1.2)
+    for axes in (left, middle):
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(0, None)
+        axes.set_xlabel("step")
+    for axes in (left, middle, right):
+        axes.set_yscale("log")
+    figure.legend(loc="outside lower center", ncols=2, handles=left.get_lines())
+    return figure
+
+
+def _column(entry: Drawable, name: str) -> np.ndarray:
+    """A column of the history, NaN where the entry does not have it."""
+    steps = np.asarray(entry.history["step"], dtype=float)
+    return np.asarray(entry.history.get(name, np.full_like(steps, np.nan)), dtype=float)

@@ -1,0 +1,205 @@
+"""How every picture looks, the parts that they share, and writing them to files.
+
+matplotlib is imported when the first picture is made.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from pinnzoo.cards.words import title
+from pinnzoo.recipes import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Drawable(Protocol):
+    """What has to be known about an entry to draw it.
+
+    Attributes:
+        name: Its name.
+        recipe: How it was trained.
+        metrics: Its figures.
+        problem: What it solves.
+        history: Columns of the training record by name, each of shape (n,).
+        ntk: Its kernels; looked at only if the metrics have the block "ntk".
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def recipe(self) -> Recipe: ...  # noqa: D102
+    @property
+    def metrics(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def problem(self) -> Any: ...  # noqa: D102
+    @property
+    def history(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def ntk(self) -> Any: ...  # noqa: D102
+
+    def predict(self, points: Any) -> np.ndarray:
+        """Field values of shape (n, m) at points of shape (n, d)."""
+        ...
+
+
+STYLE: dict[str, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.3,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "image.interpolation": "nearest",
+    "figure.constrained_layout.h_pad": 0.05,
+    "figure.constrained_layout.w_pad": 0.05,
+    "savefig.dpi": 160,
+}
+
+
+WIDTH = 6.8
+"""Width of a figure in inches: the text width of a one-column paper."""
+
+
+# Okabe and Ito (2008): distinguishable with every kind of color vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+SEQUENTIAL, DIVERGING, ERROR = "viridis", "RdBu_r", "magma"
+
+
+SHADES = 32
+"""Colors of a map: enough to follow a field, few enough that two maps and text share a palette."""
+
+
+MOST_COLORS = 256
+EXACT_COLORS = 75
+"""Percent of a picture's palette that are colors of the picture itself."""
+
+
+Source = TypeVar("Source")
+
+
+def styled(plot: Callable[[Source], "Figure"]) -> Callable[[Source], "Figure"]:
+    """Make a figure with `STYLE`, whatever the user's own settings are."""
+
+    @functools.wraps(plot)
+    def styled(source: Source) -> "Figure":
+        import matplotlib as mpl
+
+        with mpl.rc_context(_settings()):
+            return plot(source)
+
+    return styled
+
+
+def _settings() -> Any:
+    """`STYLE` over matplotlib's defaults, without the choice of a window system."""
+    import matplotlib as mpl
+
+    defaults = {k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")}
+    return defaults | STYLE
+
+
+def new_figure(height: float, width: float = WIDTH) -> "Figure":
+    """An empty figure, sizes in inches."""
+    # A bare Figure draws with Agg and, unlike pyplot, keeps no global state and needs no display.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def block_label(name: str) -> str:
+    """What a block of the kernel is called: "all", or the name of a term."""
+    return "whole kernel" if name == "all" else title(name)
+
+
+def colormap(name: str, shades: int = SHADES) -> Any:
+    """A color map of matplotlib with few shades, so that pictures are small files."""
+    import matplotlib as mpl
+
+    return mpl.colormaps[name].resampled(shades)
+
+
+def colorbar(figure: "Figure", image: Any, axes: Sequence["Axes"], **style: Any) -> Any:
+    """A narrow color bar to the right of some axes."""
+    bar = figure.colorbar(image, ax=axes, aspect=22, pad=0.02, **style)
+    bar.outline.set_linewidth(0.6)  # pyright: ignore
+    bar.ax.minorticks_off()
+    return bar
+
+
+def scientific(value: float, digits: int = 1) -> str:
+    """`1.2e-5` as mathematics."""
+    if not 0 < abs(value) < np.inf or 0.01 <= abs(value) < 100:
+        return f"{value:.{digits + 1}g}"
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """`values` with gaps where a logarithmic axis has no place for them."""
+    return np.where(values > 0, values, np.nan)
+
+
+def save(
+    figure: "Figure", path: Path, *, dpi: int | None = None, colors: int = MOST_COLORS
+) -> Path:
+    """Write a figure as a PNG that holds no date and no program version.
+
+    Args:
+        figure: What to write.
+        path: Where to; missing folders are made.
+        dpi: Pixels per inch, those of `STYLE` by default.
+        colors: Colors of its palette.
+
+    Returns:
+        `path`.
+    """
+    import matplotlib as mpl
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    with mpl.rc_context(_settings()):
+        figure.savefig(buffer, format="png", dpi=dpi or STYLE["savefig.dpi"])
+    # A palette looks the same in print and takes a third of the space; metadata stays behind.
+    with Image.open(buffer) as opened:
+        image = opened.convert("RGB")
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(bytes(_palette(image, colors)))
+    reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    reduced.save(path, format="PNG", optimize=True)
+    return path
+
+
+def _palette(image: Any, colors: int) -> list[int]:
+    """Red, green and blue of the colors to which a picture is reduced.
+
+    Most of them are the colors that occur most often, exactly: the shades of its maps and the
+    colors of its curves, which must not run into each other. The others are for the edges of
+    letters and curves.
+    """
+    counts = sorted(image.getcolors(maxcolors=image.width * image.height), reverse=True)
+    exact = [color for _, color in counts[: colors * EXACT_COLORS // 100]]
+    smooth = image.quantize(colors - len(exact)).getpalette()
+    return [*(value for color in exact for value in color), *smooth][: 3 * colors]
