@@ -239,7 +239,7 @@ class Entry:
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """One array per recorded quantity: step, loss, relative_l2_error, damping, seconds ...
+        """One array per recorded quantity, such as "step", "loss", "relative_l2_error", "seconds".
 
         NaN where a quantity does not apply, such as the damping of Adam.
         """

@@ -25,6 +25,7 @@ ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
     "spinn": SPINN,
     "tangent_mlp": TangentMLP,
 }
+"""All architectures by name, as classes; `register_architecture` adds one."""
 
 
 def register_architecture(

@@ -35,6 +35,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "ssbfgs": ssbfgs,
     "ssbroyden": ssbroyden,
 }
+"""All optimizers by name, as functions of their arguments; `register_optimizer` adds one."""
 
 
 def register_optimizer(

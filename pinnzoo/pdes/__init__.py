@@ -54,6 +54,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "toy_nonlinear": toy_nonlinear,
     "wave": wave,
 }
+"""All problems by name, as functions of their physical arguments; `register_problem` adds one."""
 
 
 def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
