@@ -60,6 +60,13 @@ class Entry:
         records: The heavy parts; `history`, `ntk` and `snapshots` lead there.
         folder: Where it was read from, or None.
         problem: What the network solves; by default what the recipe's name stands for.
+
+    Example:
+        >>> entry = pinnzoo.load("heat-mlp-lm")
+        >>> entry.metrics["relative_l2_error"] < 1e-6
+        True
+        >>> entry.predict([[0.0, 0.5]]).round(6).tolist()
+        [[1.0]]
     """
 
     recipe: Recipe
@@ -242,6 +249,10 @@ class Entry:
         """One array per recorded quantity, such as "step", "loss", "relative_l2_error", "seconds".
 
         NaN where a quantity does not apply, such as the damping of Adam.
+
+        Example:
+            >>> entry.history["loss"][-1] < entry.history["loss"][0]
+            True
         """
         return self.records.history
 
@@ -251,6 +262,10 @@ class Entry:
 
         Raises:
             EntryError: It was not computed; `pinnzoo.diagnose(entry)` does that.
+
+        Example:
+            >>> len(entry.ntk.drift()) == len(entry.ntk.steps)
+            True
         """
         kernels = self.records.ntk
         if kernels is None:
@@ -289,6 +304,11 @@ class Entry:
 
         Raises:
             PointsError: The number of parameters is another.
+
+        Example:
+            >>> untrained = entry.model_at(entry.snapshots.thetas[0])
+            >>> untrained(jnp.array([0.5, 0.1])).shape
+            (1,)
         """
         return nnx.merge(self._blueprint.graph, self._state_at(theta))
 
@@ -388,6 +408,10 @@ class Entry:
         Raises:
             PointsError: See `predict`.
             PrecisionError: See `predict`.
+
+        Example:
+            >>> bool(abs(entry.residual([[0.5, 0.1], [0.7, 0.2]])).max() < 1e-4)
+            True
         """
         return residual(self.problem, self.field, self._checked(points))
 
@@ -503,6 +527,12 @@ class Entry:
         Raises:
             EntryError: There is such a folder already, or it cannot be written.
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
+
+        Example:
+            ```python
+            tuned.save("heat-tuned")
+            pinnzoo.load("./heat-tuned")
+            ```
         """
         from pinnzoo.storage import store
 
@@ -537,6 +567,12 @@ class Entry:
         Raises:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
             DownloadError: The name is none, or the Hub refuses or cannot be reached.
+
+        Example:
+            ```python
+            tuned.push_to_hub("my-name/heat-tuned", tag="v1")
+            pinnzoo.load("hf-hub:my-name/heat-tuned@v1")
+            ```
         """
         # The Hub's client, the templates and matplotlib take a while to import.
         from pinnzoo.cards import entry_card, summarize

@@ -286,7 +286,7 @@ def assemble(
         UnknownNameError: An equation asks for a component or a derivative that does not exist.
 
     Example:
-        >>> theta, objective, to_model = assemble(problem, model, points, {"initial_u": 10.0})
+        >>> theta, objective, to_model = assemble(problem, model, points, {"initial": 10.0})
         >>> slope = jax.grad(objective.loss)(theta)
     """
     check_network(problem, model)

@@ -15,6 +15,11 @@ def enable_x64() -> None:
 
     Call it once, before any array is made. Importing pinnzoo does not do it, since it changes
     the default dtype of all other JAX code in the process.
+
+    Example:
+        >>> enable_x64()
+        >>> jnp.zeros(3).dtype
+        dtype('float64')
     """
     jax.config.update("jax_enable_x64", True)
 

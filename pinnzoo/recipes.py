@@ -274,7 +274,13 @@ class Recipe:
         return {"format": RECIPE_FORMAT} | data
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """Indented JSON.
+
+        Example:
+            >>> recipe = Recipe("heat", "mlp", (Phase("lm", 60),))
+            >>> Recipe.from_json(recipe.to_json()) == recipe
+            True
+        """
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod

@@ -238,6 +238,9 @@ def check_finite(**arguments: float) -> None:
 
     Raises:
         RecipeError: One is not.
+
+    Example:
+        >>> check_finite(offset=-1.5)
     """
     for name, value in arguments.items():
         if not _is_finite(value):
@@ -249,6 +252,9 @@ def check_positive(**arguments: float) -> None:
 
     Raises:
         RecipeError: One is not.
+
+    Example:
+        >>> check_positive(diffusivity=0.25, length=1.0)
     """
     for name, value in arguments.items():
         if not (_is_finite(value) and value > 0):

@@ -43,6 +43,10 @@ def list_entries(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: Shell-style, such as "burgers*"; short forms of names match too.
+
+    Example:
+        >>> list_entries("heat-mlp-a*")
+        ['heat-mlp-adam']
     """
     names = set(read_registry()["entries"])
     for folder in search_folders():
@@ -165,6 +169,10 @@ def download(
 
     Raises:
         PinnzooError: See `load`.
+
+    Example:
+        >>> download("heat-mlp-lm").name
+        'heat-mlp-levenberg_marquardt'
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     folder.verify()
@@ -280,6 +288,11 @@ def load(
         PrecisionError: A float64 entry while JAX has that switched off.
         IntegrityError: The entry is damaged.
         FormatVersionError: The entry is of another format.
+
+    Example:
+        >>> entry = load("heat-mlp-lm")
+        >>> entry.name
+        'heat-mlp-levenberg_marquardt'
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     from pinnzoo.entry import Entry

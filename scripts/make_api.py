@@ -282,8 +282,8 @@ def page() -> str:
     }
     parts = [
         "# All public names",
-        "Printed by `python scripts/make_api.py` from the docstrings, of which this page holds the\n"
-        "first sentences; `help(pinnzoo.train)` shows the whole. All names of the first three\n"
+        "Printed by `python scripts/make_api.py` from the docstrings, of which this page holds\n"
+        "the first sentences; `help(pinnzoo.train)` shows the whole. All names of the first three\n"
         "sections are imported from `pinnzoo`: `from pinnzoo import train`.",
     ]
     for title, kind in kinds.items():

@@ -121,6 +121,10 @@ def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) 
 
     Raises:
         PrecisionError: Not everything is float64.
+
+    Example:
+        >>> hessian_vector_product(objective, theta, np.ones(theta.size)).shape == theta.shape
+        True
     """
     theta = in_float64(objective, theta, "a Hessian")
     directions = jnp.asarray(vector, jnp.float64)[None]
@@ -142,6 +146,10 @@ def gauss_newton_vector_product(objective: Objective, theta: Vector, vector: Vec
 
     Raises:
         PrecisionError: Not everything is float64.
+
+    Example:
+        >>> gauss_newton_vector_product(objective, theta, np.ones(theta.size)).shape == theta.shape
+        True
     """
     theta = in_float64(objective, theta, "a Gauss-Newton matrix")
     return _gauss_newton_product(objective, theta, jnp.asarray(vector, jnp.float64))
@@ -166,6 +174,11 @@ def residual_hessian(
         PointsError: The point does not have the right number of coordinates.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> hessian = residual_hessian(objective, theta, np.array([0.5, 0.1]))
+        >>> hessian.shape == (theta.size, theta.size)
+        True
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -242,6 +255,12 @@ def residual_hessian_norms(
         PointsError: The points have the wrong shape.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        found = residual_hessian_norms(objective, theta, entry.problem.domain.grid((5, 5)))
+        found.mean, found.max
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -365,6 +384,10 @@ def loss_hessian(objective: Objective, theta: Vector) -> Float[np.ndarray, "p p"
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> np.linalg.eigvalsh(loss_hessian(objective, theta)).shape == (theta.size,)
+        True
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -404,6 +427,12 @@ def loss_hessian_spectrum(
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        spectrum = loss_hessian_spectrum(objective, theta)
+        spectrum.largest, spectrum.smallest, spectrum.trace
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -453,6 +482,11 @@ def gauss_newton_spectrum(
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        gauss_newton_spectrum(objective, theta).largest
+        ```
     """
     theta = in_float64(objective, theta, "a Gauss-Newton matrix")
     finite(theta)

@@ -61,7 +61,7 @@ def prescribe(
         name: Name of the condition.
 
     Example:
-        >>> prescribe(domain.boundary("xy"), "u", 0.0, "boundary")
+        >>> prescribe(domain.boundary("x"), "u", 0.0, "ends")
     """
 
     def residual(u: Field, z: Point) -> Scalar:

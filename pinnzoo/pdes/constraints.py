@@ -24,6 +24,10 @@ def check_constraints(constraints: str, *more: str) -> bool:
 
     Raises:
         RecipeError: It is none of these.
+
+    Example:
+        >>> check_constraints("hard"), check_constraints("soft")
+        (True, False)
     """
     allowed = (*CONSTRAINTS, *more)
     if constraints not in allowed:
@@ -45,7 +49,10 @@ def constrained(
         kept: Conditions that stay residuals with the ansatz too; they come after `met`.
 
     Example:
-        >>> Problem(..., **constrained("hard", ansatz, met=[start], kept=[wrap]))
+        >>> start = initial(domain, "u", 0.0)
+        >>> wrap = periodic(domain, "u", "x")
+        >>> sorted(constrained("hard", lambda z, n: z[0] * n, met=[start], kept=[wrap]))
+        ['ansatz', 'conditions']
     """
     if constraints == "soft":
         return {"conditions": (*met, *kept)}
@@ -57,6 +64,11 @@ def odd_in(axis: int) -> Symmetry:
 
     Args:
         axis: Index of the coordinate; `domain.axis("x")` gives it.
+
+    Example:
+        >>> odd = odd_in(1)(lambda z: z[1:] + 5.0)
+        >>> float(odd(jnp.array([0.0, 2.0]))[0])
+        2.0
     """
 
     def symmetrize(network: PointFunction) -> PointFunction:
