@@ -251,7 +251,7 @@ class Entry:
         NaN where a quantity does not apply, such as the damping of Adam.
 
         Example:
-            >>> entry.history["loss"][-1] < entry.history["loss"][0]
+            >>> bool(entry.history["loss"][-1] < entry.history["loss"][0])
             True
         """
         return self.records.history

@@ -287,7 +287,7 @@ def assemble(
 
     Example:
         >>> theta, objective, to_model = assemble(problem, model, points, {"initial": 10.0})
-        >>> slope = jax.grad(objective.loss)(theta)
+        >>> slope = jax.jit(jax.grad(objective.loss))(theta)
     """
     check_network(problem, model)
     check_terms(problem)

@@ -123,8 +123,9 @@ def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) 
         PrecisionError: Not everything is float64.
 
     Example:
-        >>> hessian_vector_product(objective, theta, np.ones(theta.size)).shape == theta.shape
-        True
+        ```python
+        hessian_vector_product(objective, theta, np.ones(theta.size))
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     directions = jnp.asarray(vector, jnp.float64)[None]
@@ -148,8 +149,9 @@ def gauss_newton_vector_product(objective: Objective, theta: Vector, vector: Vec
         PrecisionError: Not everything is float64.
 
     Example:
-        >>> gauss_newton_vector_product(objective, theta, np.ones(theta.size)).shape == theta.shape
-        True
+        ```python
+        gauss_newton_vector_product(objective, theta, np.ones(theta.size))
+        ```
     """
     theta = in_float64(objective, theta, "a Gauss-Newton matrix")
     return _gauss_newton_product(objective, theta, jnp.asarray(vector, jnp.float64))
@@ -386,8 +388,9 @@ def loss_hessian(objective: Objective, theta: Vector) -> Float[np.ndarray, "p p"
         TrainingError: The parameters are not finite.
 
     Example:
-        >>> np.linalg.eigvalsh(loss_hessian(objective, theta)).shape == (theta.size,)
-        True
+        ```python
+        np.linalg.eigvalsh(loss_hessian(objective, theta))
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)

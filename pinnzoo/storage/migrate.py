@@ -41,7 +41,7 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
         RecipeError: Its recipe cannot be read.
 
     Example:
-        `migrate("checkpoints/burgers-mlp-adam")`
+        >>> migrate("checkpoints/burgers-mlp-adam")
     """
     target = Path(os.path.abspath(Path(folder).expanduser()))
     old = EntryFolder.open(target)
