@@ -1,7 +1,8 @@
 """Docstrings: public names have an example, and examples are what they say.
 
 Examples in Python's prompt notation are run as they stand. Those in a fence train, register or
-publish something, or take long, and are compiled alone. The API reference is printed from the docstrings.
+publish something, or take long, and are only compiled. The API reference is printed from the
+docstrings.
 """
 
 import ast
