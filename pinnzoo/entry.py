@@ -483,7 +483,7 @@ class Entry:
         return replace(self.with_metrics(blocks), records=records)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By recipe and weights: the network is built again where the entry is unpickled.
+        """Pickle recipe and weights; the network is built again where the entry is unpickled.
 
         A problem that is known by name is looked up there; one that is not travels with the entry,
         if it can be pickled itself.
@@ -555,7 +555,7 @@ class Entry:
         Anyone loads it with `pinnzoo.load("hf-hub:organization/name")`.
 
         Args:
-            repository: `organization/name`; made if it is not there.
+            repository: `organization/name`; it is made if it does not exist.
             private: Make a new repository private.
             token: Access token that may write; by default the one that `hf auth login` stored.
             tag: A tag for the commit.
@@ -566,7 +566,8 @@ class Entry:
 
         Raises:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
-            DownloadError: The name is none, or the Hub refuses or cannot be reached.
+            DownloadError: `repository` is not of the form organization/name, or the Hub refuses
+                or cannot be reached.
 
         Example:
             ```python

@@ -395,7 +395,7 @@ def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def check_terms(problem: Problem) -> None:
-    """Raise unless every term asks for what exists and is one number; computes nothing.
+    """Raise unless every term asks for derivatives that exist and returns one number.
 
     Raises:
         UnknownNameError: A term asks for a component or a derivative that does not exist.

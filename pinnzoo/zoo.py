@@ -157,7 +157,7 @@ def download(
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """Bring all files of an entry to this machine, checked, so that it works without a network.
+    """Download and check all files of an entry, so that it loads without a network.
 
     Args:
         name_or_path: See `load`.
@@ -180,7 +180,7 @@ def download(
 
 
 def reference_of(entry: "Entry | EntryFolder | str | os.PathLike[str]") -> str:
-    """What `load` takes to bring an entry back, to be written down in what is made of it.
+    """The name, address or path by which `load` finds an entry again; a fine-tuned entry states it.
 
     Args:
         entry: An entry, its folder, or its name or address.

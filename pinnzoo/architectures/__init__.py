@@ -31,7 +31,7 @@ ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
 def register_architecture(
     factory: Callable[..., nnx.Module], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., nnx.Module]:
-    """Make a network of your own known by name; also a decorator.
+    """Give a network of your own a name, by which recipes and files find it; also a decorator.
 
     Args:
         factory: A class or function that is called as `factory(m, lower=, upper=, dtype=, rngs=,

@@ -236,7 +236,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "poisson_2d",
         {"modes": "multi"},
         "spinn",
-        # A frequency is met on a line and not in the plane, of which 16 waves cannot fill much.
+        # Each of its networks reads one coordinate, so that 16 random frequencies cover the range
+        # from the slowest to the fastest scale; in the plane they would cover little of it.
         {"rank": 4, "width": 16, "depth": 1, "activation": "sin", "omega": 26.0},
         _levenberg_marquardt(60, 3000, 150),
         tag="multi",

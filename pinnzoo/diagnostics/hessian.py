@@ -108,8 +108,8 @@ def _gauss_newton_trace(objective: Objective, theta: Theta, tick: Tick) -> float
 def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
     """`∇²L v` for the loss `L = ½ |r|²` with the weights of the objective, forward over reverse.
 
-    This is the full Hessian `Jᵀ J + Σ r_i H_i` that the theory of Gauss-Newton in section 4 of
-    arXiv 2402.03864 leaves out the second part of.
+    This is the full Hessian `Jᵀ J + Σ r_i H_i`. The theory of Gauss-Newton in section 4 of arXiv
+    2402.03864 keeps its first part alone.
 
     Args:
         objective: The residual vector.

@@ -250,7 +250,8 @@ class NTKSnapshots:
 
         Of each kernel the diagonal is stored in float64 and, below it, the correlations
         `K_ij / √(K_ii K_jj)` in float16. What comes back is off by at most `2⁻¹¹ |K_ij|`, or
-        `2⁻²⁵ √(K_ii K_jj)` where that is more. Spectra and drifts are of before the rounding.
+        `2⁻²⁵ √(K_ii K_jj)` where that is more. Spectra and drifts were computed
+        before the rounding.
         """
         lower = np.tril_indices(self.kernels.shape[1], -1)
         diagonals = np.diagonal(self.kernels, axis1=1, axis2=2)
@@ -278,7 +279,7 @@ class NTKSnapshots:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "NTKSnapshots":
         """The inverse of `to_arrays`, up to the rounding of the kernels that is described there.
 
-        Files of before, with the upper triangles of the kernels in float32, are read too.
+        Older files, which hold the upper triangles of the kernels in float32, are read too.
 
         Raises:
             IntegrityError: An array is missing, or has the wrong shape or type.

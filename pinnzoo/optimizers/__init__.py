@@ -41,7 +41,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 def register_optimizer(
     factory: Callable[..., Optimizer], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., Optimizer]:
-    """Make an optimizer of your own known by name; also a decorator.
+    """Give an optimizer of your own a name, by which recipes find it; also a decorator.
 
     Args:
         factory: A function of the optimizer's arguments that returns an `Optimizer`.

@@ -37,7 +37,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A pair of pure functions.
+    """An optimizer: two pure functions, one that makes its state and one that takes a step.
 
     Attributes:
         init: `(objective, theta) -> state`, a pytree of arrays.

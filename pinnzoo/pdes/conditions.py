@@ -166,7 +166,7 @@ def neumann(
 
 
 def periodic(domain: Box, component: str, coords: str, name: str | None = None) -> Condition:
-    """`component` agrees on the two faces of every one of `coords`.
+    """`component` has equal values on the two opposite faces of each of `coords`.
 
     Args:
         domain: The domain.

@@ -16,7 +16,7 @@ CONSTRAINTS = ("soft", "hard")
 
 
 def check_constraints(constraints: str, *more: str) -> bool:
-    """Whether `constraints` puts conditions into the ansatz: all words but "soft" do.
+    """Check the argument `constraints`: True if conditions are met by the ansatz, False if "soft".
 
     Args:
         constraints: What was given.
@@ -60,7 +60,7 @@ def constrained(
 
 
 def odd_in(axis: int) -> Symmetry:
-    """Makes a network odd in one coordinate about zero, by `½ (N(z) - N(z'))`.
+    """Makes a network odd in one coordinate, by `½ (N(z) - N(z'))` with its sign changed in z'.
 
     Args:
         axis: Index of the coordinate; `domain.axis("x")` gives it.

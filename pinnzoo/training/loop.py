@@ -34,7 +34,7 @@ STALL = 5
 
 
 class Stopped(Exception):
-    """The time that was given to a training is spent, or somebody asked for its end."""
+    """Raised to end a training early: its time is over, or a signal asked for its end."""
 
 
 @jax.jit
@@ -126,7 +126,7 @@ class _Stage:
 
 @dataclass
 class Trainer:
-    """A recipe on its way: what is fixed during training.
+    """One training: what stays fixed during it.
 
     Attributes:
         recipe: What is done.
