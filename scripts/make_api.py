@@ -263,7 +263,7 @@ def settable(node: Definition) -> str:
 def exported(module: str) -> list[tuple[str, str]]:
     """What a package exports by `from ... import name as name`, with the first sentences."""
     names = [
-        alias.asname
+        alias.name
         for node in source(module)[1].body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
