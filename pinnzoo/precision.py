@@ -74,7 +74,7 @@ def require_device() -> None:
     try:
         jax.devices()
     except Exception as error:
-        # At the second try, JAX has nothing but an assertion without words.
+        # When it is asked again, JAX raises an assertion without a message.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         wanted = getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")
         raise PinnzooError(

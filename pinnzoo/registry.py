@@ -171,7 +171,7 @@ def execute(file: Path) -> Any:
     known = sys.modules.get(name)
     if known is not None and _same_file(getattr(known, "__file__", None), file):
         return known
-    # A module of that name which is another file stays what it is.
+    # A module of that name that comes from another file is kept.
     name = name if known is None else f"{name}_{abs(hash(str(file.resolve()))):x}"
     spec = importlib.util.spec_from_file_location(name, file)
     try:

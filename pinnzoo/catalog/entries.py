@@ -270,11 +270,12 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
             "convection",
             {"beta": beta} | ({"horizon": horizon} if horizon != 1 else {}),
             "siren",
-            # A wave number is met by one of many; most of them have to reach β.
+            # The frequencies are random: so many that one is close to β, spread so far that most
+            # reach it.
             {"width": 80, "depth": 1, "omega": 2.4 * beta * horizon},
             _levenberg_marquardt(60, 2500, 150),
-            # Random waves leave residuals of order β² in the equation: it must not count for more
-            # than the initial values, or nothing at all is the best solution in reach.
+            # The residual of random waves in the equation is of order β². If the equation counted
+            # for more than the initial values, u = 0 would have the lowest loss nearby.
             weights={"equation": 1e-6 * horizon**2},
             tag=f"beta{beta:g}",
         )

@@ -453,7 +453,7 @@ def loss_hessian_spectrum(
         whole, gauss_newton = parts(v)
         return whole - gauss_newton
 
-    # Only the second part of the Hessian is left to chance; it vanishes with the residual.
+    # Only the trace of the second part is a random estimate; it vanishes with the residual.
     rest, error = estimate_trace(curvature, theta.size, probes=probes, seed=seed)
     trace = _gauss_newton_trace(objective, theta, tick) + rest
     return _from_products(

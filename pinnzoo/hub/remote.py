@@ -394,7 +394,7 @@ def _fetch(remote: Remote, home: Path, names: Iterable[str]) -> None:
 
 
 def _place(path: Path, content: bytes) -> None:
-    # Beside the entry's folder, in which a file that a kill left behind would be a stranger.
+    # Written beside the entry's folder, since a kill may leave an unfinished file behind.
     write_file(path, content, scratch=cache_folder() / "hub" / ".unfinished")
 
 
@@ -453,7 +453,8 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
             remote._retry(lambda: api.repo_info(repository, revision=revision).sha)
         )
     except DownloadError as error:
-        # Known to be gone is another thing than out of reach.
+        # The commit that was last seen is used if the Hub cannot be reached, not if it has answered
+        # that the repository does not exist.
         cause = error.__cause__
         if not last.is_file() or (isinstance(cause, Exception) and _reason(cause) is not None):
             raise

@@ -383,7 +383,7 @@ def _phase_spans(entry: Drawable, steps: np.ndarray) -> list[tuple[str, int, int
     ]
     if not spans:
         return [(title(entry.recipe.phases[-1].optimizer), 0, max(last, 1))]
-    # A phase that ended early, by its time limit, hands its remaining steps to the last one.
+    # Where phases ended early, by a time limit, the last one is drawn up to the last step.
     optimizer, start, _ = spans[-1]
     return [*spans[:-1], (optimizer, start, last)]
 

@@ -121,7 +121,7 @@ def finetune(
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     trained = last.part if part is None else None if part == ALL else part
-    # Numbers of points and weights of a window are those of conditions that it alone has.
+    # Numbers of points and weights are kept for the same part only: each has its own conditions.
     same = trained == last.part
     phase = Phase(
         name,

@@ -283,10 +283,10 @@ class Trainer:
         """
         part, k = stage.scope.part, stop - run.step
         advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
-        # What is computed and written beside the training needs no mesh.
+        # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
-        # The last info tells of the step before, so the loss is computed where it is needed.
+        # A step reports the loss before it; the loss after it is computed here.
         loss = float(_loss(stage.objective, run.theta[part]))
         run.step = run.done[run.phase] = stop
         if not np.isfinite(loss):

@@ -280,8 +280,8 @@ def _train(trainer: Trainer, run: Run) -> None:
         if trainer.workdir is not None:
             save_run(run, trainer.recipe, trainer.workdir)
     except KeyboardInterrupt:
-        # It may have come in the middle of a step, with the parameters ahead of their count.
-        # What was saved last is whole.
+        # It may have come in the middle of a step, when parameters and step count do not match, so
+        # the run is not saved again: the file has the last state in which they do.
         pass
 
 
