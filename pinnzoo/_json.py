@@ -1,6 +1,6 @@
 """JSON read strictly, and compared with a type: nothing in it is guessed or dropped.
 
-Types and limits of single values are msgspec's business. What it does not do is done here: it
+msgspec checks types and limits of single values. This module does what msgspec does not: it
 accepts a key that occurs twice, does not refuse unknown keys of a `TypedDict`, does not take NumPy
 numbers, and does not say at which key of a mapping a wrong value stands.
 """

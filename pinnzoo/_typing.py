@@ -10,13 +10,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 Point: TypeAlias = Float[Array, " d"]
+"""One point, a JAX array with one number per coordinate."""
+
 HostPoint: TypeAlias = Float[np.ndarray, " d"]
 Points: TypeAlias = Float[Array, "n d"]
 Values: TypeAlias = Float[Array, " m"]
+"""The values of all components at one point."""
+
 Theta: TypeAlias = Float[Array, " p"]
 Residuals: TypeAlias = Float[Array, " n"]
 Jacobian: TypeAlias = Float[Array, "n p"]
 Scalar: TypeAlias = Float[Array, ""]
+"""One number, as a JAX array."""
 
 PointFunction: TypeAlias = Callable[[Point], Values]
 """A function of one point, `(d,) -> (m,)`: a network, an exact solution, an ansatz."""

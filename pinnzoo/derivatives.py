@@ -24,6 +24,11 @@ class Field:
         function: Maps a point `(d,)` to the components `(m,)`.
         components: One name per component.
         coords: One letter per coordinate.
+
+    Example:
+        >>> u = Field(lambda z: jnp.array([z[0] * z[1] ** 2]), ("u",), "tx")
+        >>> [float(value) for value in u(jnp.array([2.0, 3.0]), "u u_t u_tx u_xx")]
+        [18.0, 9.0, 6.0, 4.0]
     """
 
     function: PointFunction

@@ -18,6 +18,11 @@ class Box:
         coords: One letter per axis, time first, such as "tx".
         lower: Lower bounds, one per axis.
         upper: Upper bounds, one per axis.
+
+    Example:
+        >>> domain = Box("tx", (0.0, -1.0), (1.0, 1.0))  # t from 0 to 1, x from -1 to 1
+        >>> domain.d, domain.length("x")
+        (2, 2.0)
     """
 
     coords: str
@@ -71,7 +76,12 @@ class Box:
         return high - low
 
     def face(self, coord: str, value: float) -> "Box":
-        """The part of the box on which `coord` equals `value`."""
+        """The part of the box on which `coord` equals `value`.
+
+        Example:
+            >>> Box("tx", (0, -1), (1, 1)).face("x", 1.0)
+            Box(coords='tx', lower=(0.0, 1.0), upper=(1.0, 1.0))
+        """
         i = self.axis(coord)
         lower, upper = list(self.lower), list(self.upper)
         lower[i] = upper[i] = float(value)
@@ -94,6 +104,10 @@ class Box:
         """All faces on which one of `coords` is at a bound, as one region.
 
         With the letters of space alone this is where boundary conditions hold at all times.
+
+        Example:
+            >>> len(Box("xy", (0, 0), (1, 1)).boundary("xy").faces)
+            4
         """
         return Surface(
             tuple(self.face(coord, bound) for coord in coords for bound in self.bounds(coord))
@@ -106,7 +120,12 @@ class Box:
         return np.all((points >= lower - margin) & (points <= upper + margin), axis=1)
 
     def grid(self, shape: tuple[int, ...]) -> Float[np.ndarray, "n d"]:
-        """A uniform tensor grid that includes the bounds, last coordinate fastest."""
+        """A uniform tensor grid that includes the bounds, last coordinate fastest.
+
+        Example:
+            >>> Box("x", (0,), (1,)).grid((3,)).tolist()
+            [[0.0], [0.5], [1.0]]
+        """
         if len(shape) != self.d:
             raise PointsError(f"a grid of shape {shape} was asked of a box with {self.d} axes.")
         axes = [
@@ -132,6 +151,11 @@ class Surface:
 
     Attributes:
         faces: Boxes with as many free coordinates each, at least one.
+
+    Example:
+        >>> square = Box("xy", (0, 0), (1, 1))
+        >>> Surface((square.face("x", 0.0), square.face("y", 0.0))).upper
+        (1.0, 1.0)
     """
 
     faces: tuple[Box, ...]

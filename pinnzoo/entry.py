@@ -59,6 +59,13 @@ class Entry:
         records: The heavy parts; `history`, `ntk` and `snapshots` lead there.
         folder: Where it was read from, or None.
         problem: What the network solves; by default what the recipe's name stands for.
+
+    Example:
+        >>> entry = pinnzoo.load("heat-mlp-lm")
+        >>> entry.metrics["relative_l2_error"] < 1e-6
+        True
+        >>> entry.predict([[0.0, 0.5]]).round(6).tolist()
+        [[1.0]]
     """
 
     recipe: Recipe
@@ -238,9 +245,13 @@ class Entry:
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """One array per recorded quantity: step, loss, relative_l2_error, damping, seconds ...
+        """One array per recorded quantity, such as "step", "loss", "relative_l2_error", "seconds".
 
         NaN where a quantity does not apply, such as the damping of Adam.
+
+        Example:
+            >>> bool(entry.history["loss"][-1] < entry.history["loss"][0])
+            True
         """
         return self.records.history
 
@@ -250,6 +261,10 @@ class Entry:
 
         Raises:
             EntryError: It was not computed; `pinnzoo.diagnose(entry)` does that.
+
+        Example:
+            >>> len(entry.ntk.drift()) == len(entry.ntk.steps)
+            True
         """
         kernels = self.records.ntk
         if kernels is None:
@@ -288,6 +303,11 @@ class Entry:
 
         Raises:
             PointsError: The number of parameters is another.
+
+        Example:
+            >>> untrained = entry.model_at(entry.snapshots.thetas[0])
+            >>> untrained(jnp.array([0.5, 0.1])).shape
+            (1,)
         """
         return nnx.merge(self._blueprint.graph, self._state_at(theta))
 
@@ -387,6 +407,10 @@ class Entry:
         Raises:
             PointsError: See `predict`.
             PrecisionError: See `predict`.
+
+        Example:
+            >>> bool(abs(entry.residual([[0.5, 0.1], [0.7, 0.2]])).max() < 1e-4)
+            True
         """
         return residual(self.problem, self.field, self._checked(points))
 
@@ -464,7 +488,7 @@ class Entry:
         return replace(self.with_metrics(blocks), records=records)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By recipe and weights: the network is built again where the entry is unpickled.
+        """Pickle recipe and weights; the network is built again where the entry is unpickled.
 
         A problem that is known by name is looked up there; one that is not travels with the entry,
         if it can be pickled itself.
@@ -508,6 +532,12 @@ class Entry:
         Raises:
             EntryError: There is such a folder already, or it cannot be written.
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
+
+        Example:
+            ```python
+            tuned.save("heat-tuned")
+            pinnzoo.load("./heat-tuned")
+            ```
         """
         from pinnzoo.storage import store
 
@@ -530,7 +560,7 @@ class Entry:
         Anyone loads it with `pinnzoo.load("hf-hub:organization/name")`.
 
         Args:
-            repository: `organization/name`; made if it is not there.
+            repository: `organization/name`; it is made if it does not exist.
             private: Make a new repository private.
             token: Access token that may write; by default the one that `hf auth login` stored.
             tag: A tag for the commit.
@@ -541,7 +571,14 @@ class Entry:
 
         Raises:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
-            DownloadError: The name is none, or the Hub refuses or cannot be reached.
+            DownloadError: `repository` is not of the form organization/name, or the Hub refuses
+                or cannot be reached.
+
+        Example:
+            ```python
+            tuned.push_to_hub("my-name/heat-tuned", tag="v1")
+            pinnzoo.load("hf-hub:my-name/heat-tuned@v1")
+            ```
         """
         # The Hub's client, the templates and matplotlib take a while to import.
         from pinnzoo.cards import entry_card, summarize

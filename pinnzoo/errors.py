@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 
 class PinnzooError(Exception):
-    """Base class of every error that pinnzoo raises on purpose."""
+    """Base class of every error that pinnzoo raises on purpose.
+
+    Example:
+        >>> try:
+        ...     pinnzoo.load("heat-mlp-lm").predict([[0.5, 7.0]])
+        ... except pinnzoo.PinnzooError as error:
+        ...     print(type(error).__name__)
+        PointsError
+    """
 
 
 class UnknownNameError(PinnzooError, KeyError):

@@ -219,7 +219,7 @@ def derivatives(
 def residual(
     problem: Problem, function: PointFunction, points: ArrayLike, *, extrapolate: bool = False
 ) -> Float[np.ndarray, "n equations"]:
-    """What the equations leave of a function of one point, at many points; zero for a solution.
+    """Residuals of the equations for a function of one point, at many points; zero for a solution.
 
     Args:
         problem: Its equations.

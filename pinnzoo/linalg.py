@@ -185,7 +185,7 @@ class HostQR(AbstractDampedSystem):
 
 
 class HostSVD(AbstractDampedSystem):
-    """SVD of `J D⁻¹` through its QR: the dearest factorization, after which dampings are free."""
+    """SVD of `J D⁻¹` through its QR: expensive once, and nearly free for each further damping."""
 
     def __init__(self, jacobian: Any, residual: Any, scaling: np.ndarray):
         """Factorize; `scaling` is the diagonal of D."""

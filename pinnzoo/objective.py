@@ -286,8 +286,8 @@ def assemble(
         UnknownNameError: An equation asks for a component or a derivative that does not exist.
 
     Example:
-        >>> theta, objective, to_model = assemble(problem, model, points, {"initial_u": 10.0})
-        >>> slope = jax.grad(objective.loss)(theta)
+        >>> theta, objective, to_model = assemble(problem, model, points, {"initial": 10.0})
+        >>> slope = jax.jit(jax.grad(objective.loss))(theta)
     """
     check_network(problem, model)
     check_terms(problem)
@@ -407,7 +407,7 @@ def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def check_terms(problem: Problem) -> None:
-    """Raise unless every term asks for what exists and is one number; computes nothing.
+    """Raise unless every term asks for derivatives that exist and returns one number.
 
     Raises:
         UnknownNameError: A term asks for a component or a derivative that does not exist.

@@ -15,6 +15,11 @@ def enable_x64() -> None:
 
     Call it once, before any array is made. Importing pinnzoo does not do it, since it changes
     the default dtype of all other JAX code in the process.
+
+    Example:
+        >>> enable_x64()
+        >>> jnp.zeros(3).dtype
+        dtype('float64')
     """
     jax.config.update("jax_enable_x64", True)
 
@@ -69,7 +74,7 @@ def require_device() -> None:
     try:
         jax.devices()
     except Exception as error:
-        # At the second try, JAX has nothing but an assertion without words.
+        # When it is asked again, JAX raises an assertion without a message.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         wanted = getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")
         raise PinnzooError(

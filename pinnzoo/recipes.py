@@ -276,7 +276,13 @@ class Recipe:
         return {"format": RECIPE_FORMAT} | data
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """Indented JSON.
+
+        Example:
+            >>> recipe = Recipe("heat", "mlp", (Phase("lm", 60),))
+            >>> Recipe.from_json(recipe.to_json()) == recipe
+            True
+        """
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -290,7 +296,7 @@ class Recipe:
         if not isinstance(data, Mapping):
             raise RecipeError(f"a recipe must be a JSON object, not {type(data).__name__}.")
         rest = dict(data)
-        # First of all: what a newer version added is nothing that this one can judge.
+        # Before all fields: those that a newer version has added must not be called unknown.
         version = _check_version(rest.pop("format", None))
         phases = rest.pop("phases", None)
         if not isinstance(phases, (list, tuple)):
@@ -351,7 +357,7 @@ def derived_tag(recipe: Recipe, optimizer: str = "") -> str:
     taken = len(f"{recipe.problem}-{recipe.architecture}-{resolve_optimizer(optimizer)}-.{origin}")
     room = max(MAX_NAME - taken, 0)
     if len(stem) > room:
-        # With a part of a hash, since what is cut may be what told two entries apart.
+        # Part of a hash is added, since two tags may differ only in what is cut.
         mark = hashlib.sha256(stem.encode()).hexdigest()[:8]
         stem = f"{stem[: room - 9]}_{mark}" if room > 9 else ""
     return f"{stem}.{origin}" if stem else origin
@@ -464,7 +470,7 @@ def _check_value(given: object, declared: Any, kind: str, place: str) -> Any:
         try:
             return msgspec.convert(value, declared)
         except msgspec.ValidationError:
-            # Where a float may stand it stands already; 2.0 steps are 2 steps.
+            # A field for whole numbers takes 2.0 too; a field for floats has not failed with it.
             return msgspec.convert(_whole(value), declared)
     except ValueError as error:
         raise RecipeError(

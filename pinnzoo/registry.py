@@ -184,7 +184,7 @@ def execute(file: Path) -> Any:
     known = sys.modules.get(name)
     if known is not None and _same_file(getattr(known, "__file__", None), file):
         return known
-    # A module of that name which is another file stays what it is.
+    # A module of that name that comes from another file is kept.
     name = name if known is None else f"{name}_{abs(hash(str(file.resolve()))):x}"
     spec = importlib.util.spec_from_file_location(name, file)
     try:
@@ -251,6 +251,9 @@ def check_finite(**arguments: float) -> None:
 
     Raises:
         RecipeError: One is not.
+
+    Example:
+        >>> check_finite(offset=-1.5)
     """
     for name, value in arguments.items():
         if not _is_finite(value):
@@ -262,6 +265,9 @@ def check_positive(**arguments: float) -> None:
 
     Raises:
         RecipeError: One is not.
+
+    Example:
+        >>> check_positive(diffusivity=0.25, length=1.0)
     """
     for name, value in arguments.items():
         if not (_is_finite(value) and value > 0):

@@ -43,6 +43,10 @@ def list_entries(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: Shell-style, such as "burgers*"; short forms of names match too.
+
+    Example:
+        >>> list_entries("heat-mlp-a*")
+        ['heat-mlp-adam']
     """
     names = set(read_registry()["entries"])
     for folder in search_folders():
@@ -153,7 +157,7 @@ def download(
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """Bring all files of an entry to this machine, checked, so that it works without a network.
+    """Download and check all files of an entry, so that it loads without a network.
 
     Args:
         name_or_path: See `load`.
@@ -165,6 +169,10 @@ def download(
 
     Raises:
         PinnzooError: See `load`.
+
+    Example:
+        >>> download("heat-mlp-lm").name
+        'heat-mlp-levenberg_marquardt'
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     folder.verify()
@@ -172,7 +180,7 @@ def download(
 
 
 def reference_of(entry: "Entry | EntryFolder | str | os.PathLike[str]") -> str:
-    """What `load` takes to bring an entry back, to be written down in what is made of it.
+    """The name, address or path by which `load` finds an entry again; a fine-tuned entry states it.
 
     Args:
         entry: An entry, its folder, or its name or address.
@@ -280,6 +288,11 @@ def load(
         PrecisionError: A float64 entry while JAX has that switched off.
         IntegrityError: The entry is damaged.
         FormatVersionError: The entry is of another format.
+
+    Example:
+        >>> entry = load("heat-mlp-lm")
+        >>> entry.name
+        'heat-mlp-levenberg_marquardt'
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     from pinnzoo.entry import Entry

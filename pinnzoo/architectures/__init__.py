@@ -25,12 +25,13 @@ ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
     "spinn": SPINN,
     "tangent_mlp": TangentMLP,
 }
+"""All architectures by name, as classes; `register_architecture` adds one."""
 
 
 def register_architecture(
     factory: Callable[..., nnx.Module], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., nnx.Module]:
-    """Make a network of your own known by name; also a decorator.
+    """Give a network of your own a name, by which recipes and files find it; also a decorator.
 
     Args:
         factory: A class or function that is called as `factory(m, lower=, upper=, dtype=, rngs=,

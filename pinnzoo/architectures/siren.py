@@ -1,4 +1,4 @@
-"""Sinusoidal network: sine waves of sine waves, which hold waves and products of sines exactly."""
+"""Sinusoidal network: sines of sines, which represent waves and products of sines exactly."""
 
 import itertools
 import math

@@ -18,7 +18,8 @@ class SPINN(nnx.Module):
 
     Separable PINN (Cho, Nam, Yang, Yun, Hong and Park 2023, arXiv 2306.15969, Eq. 5). Solutions
     that are sums of few products, as by separation of variables, are found in one dimension at a
-    time: a frequency has to be met on a line and not in space.
+    time. The random frequencies of a body network have to cover an interval and not a volume, so
+    that a few of them are enough.
     """
 
     def __init__(

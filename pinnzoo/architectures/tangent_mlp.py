@@ -17,12 +17,12 @@ from pinnzoo.errors import RecipeError
 class TangentMLP(nnx.Module):
     """`N(z) = M(z; θ) + ∂M(z; θ)/∂θ · ω`, where θ is trained first, and then ω alone.
 
-    Second-order training of θ ends in a valley: what is left of the residual lies in the range of
-    the Jacobian, but in directions of small singular values, along which the network bends before
-    it gets far. The linearized network (Lee et al. 2019, arXiv 1902.06720, section 2.2) does not
-    bend. About trained parameters its p features span the same tangent space, and a few
-    Gauss-Newton steps in ω reach the least-squares solution there, several orders of magnitude
-    below.
+    Second-order training of θ becomes slow when what is left of the residual lies along singular
+    vectors of the Jacobian with small singular values: along these the network is so nonlinear
+    that only short steps lower the loss. The linearized network (Lee et al. 2019, arXiv
+    1902.06720, section 2.2) is linear in ω. Its p features, the derivatives of M by its trained
+    parameters, span the same tangent space, and a few Gauss-Newton steps in ω find the
+    least-squares solution in it, whose residual is several orders of magnitude smaller.
 
     Time may be divided into windows with a network each, which are trained one after another as in
     Wight and Zhao (2021, Commun. Comput. Phys. 29:930-954). A window meets the one before it in a

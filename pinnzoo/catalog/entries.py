@@ -236,7 +236,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "poisson_2d",
         {"modes": "multi"},
         "spinn",
-        # A frequency is met on a line and not in the plane, of which 16 waves cannot fill much.
+        # Each of its networks reads one coordinate, so that 16 random frequencies cover the range
+        # from the slowest to the fastest scale; in the plane they would cover little of it.
         {"rank": 4, "width": 16, "depth": 1, "activation": "sin", "omega": 26.0},
         _levenberg_marquardt(60, 3000, 150),
         tag="multi",
@@ -269,11 +270,12 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
             "convection",
             {"beta": beta} | ({"horizon": horizon} if horizon != 1 else {}),
             "siren",
-            # A wave number is met by one of many; most of them have to reach β.
+            # The frequencies are random: so many that one is close to β, spread so far that most
+            # reach it.
             {"width": 80, "depth": 1, "omega": 2.4 * beta * horizon},
             _levenberg_marquardt(60, 2500, 150),
-            # Random waves leave residuals of order β² in the equation: it must not count for more
-            # than the initial values, or nothing at all is the best solution in reach.
+            # The residual of random waves in the equation is of order β². If the equation counted
+            # for more than the initial values, u = 0 would have the lowest loss nearby.
             weights={"equation": 1e-6 * horizon**2},
             tag=f"beta{beta:g}",
         )

@@ -1,5 +1,6 @@
 """Cards as files: which there are, what they should say, and which are stale."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
 
 CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
+
+WIDTH = 99
+"""Of the lines of a page, in characters."""
 
 
 def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -67,7 +71,7 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
         tables = {
-            "claim": claim(listed),
+            "claim": textwrap.fill(claim(listed), WIDTH),
             "entries": optimizers_table(listed, CHECKPOINTS),
             "records": records_table(listed, CHECKPOINTS),
         }

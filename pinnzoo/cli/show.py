@@ -159,7 +159,7 @@ def analyze(
 
 
 def _plots_folder(name: str) -> Path:
-    # Not the folder in which `train` puts the entry of that name.
+    # `train` puts the entry of that name into ./<name>, which pictures must not go into.
     return Path(f"{name}-plots")
 
 

@@ -128,8 +128,8 @@ def _gauss_newton(objective: Objective, theta: Theta, tick: Tick) -> tuple[Produ
 def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) -> Theta:
     """`∇²L v` for the loss `L = ½ |r|²` with the weights of the objective, forward over reverse.
 
-    This is the full Hessian `Jᵀ J + Σ r_i H_i` that the theory of Gauss-Newton in section 4 of
-    arXiv 2402.03864 leaves out the second part of.
+    This is the full Hessian `Jᵀ J + Σ r_i H_i`. The theory of Gauss-Newton in section 4 of arXiv
+    2402.03864 keeps its first part alone.
 
     Args:
         objective: The residual vector.
@@ -141,6 +141,11 @@ def hessian_vector_product(objective: Objective, theta: Vector, vector: Vector) 
 
     Raises:
         PrecisionError: Not everything is float64.
+
+    Example:
+        ```python
+        hessian_vector_product(objective, theta, np.ones(theta.size))
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     directions = jnp.asarray(vector, jnp.float64)[None]
@@ -162,6 +167,11 @@ def gauss_newton_vector_product(objective: Objective, theta: Vector, vector: Vec
 
     Raises:
         PrecisionError: Not everything is float64.
+
+    Example:
+        ```python
+        gauss_newton_vector_product(objective, theta, np.ones(theta.size))
+        ```
     """
     theta = in_float64(objective, theta, "a Gauss-Newton matrix")
     return _gauss_newton_product(objective, theta, jnp.asarray(vector, jnp.float64))
@@ -186,6 +196,11 @@ def residual_hessian(
         PointsError: The point does not have the right number of coordinates.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> hessian = residual_hessian(objective, theta, np.array([0.5, 0.1]))
+        >>> hessian.shape == (theta.size, theta.size)
+        True
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -262,6 +277,12 @@ def residual_hessian_norms(
         PointsError: The points have the wrong shape.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        found = residual_hessian_norms(objective, theta, entry.problem.domain.grid((5, 5)))
+        found.mean, found.max
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -403,6 +424,11 @@ def loss_hessian(objective: Objective, theta: Vector) -> Float[np.ndarray, "p p"
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        np.linalg.eigvalsh(loss_hessian(objective, theta))
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -442,6 +468,12 @@ def loss_hessian_spectrum(
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        spectrum = loss_hessian_spectrum(objective, theta)
+        spectrum.largest, spectrum.smallest, spectrum.trace
+        ```
     """
     theta = in_float64(objective, theta, "a Hessian")
     finite(theta)
@@ -456,7 +488,7 @@ def loss_hessian_spectrum(
         vector = jnp.asarray(v)
         return np.asarray(call(_curvature_product, objective, theta, vector, tick=tick, text=text))
 
-    # Only the second part of the Hessian is left to chance; it vanishes with the residual.
+    # Only the trace of the second part is a random estimate; it vanishes with the residual.
     rest, error = estimate_trace(curvature, theta.size, probes=probes, seed=seed)
     return _from_products(
         lambda v: gauss_newton(v) + curvature(v),
@@ -500,6 +532,11 @@ def gauss_newton_spectrum(
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        ```python
+        gauss_newton_spectrum(objective, theta).largest
+        ```
     """
     theta = in_float64(objective, theta, "a Gauss-Newton matrix")
     finite(theta)

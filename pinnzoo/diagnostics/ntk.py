@@ -67,6 +67,11 @@ def ntk(objective: Objective, theta: Vector, *, chunk: int | None = None) -> np.
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> kernel = ntk(objective, theta)
+        >>> kernel.shape == (objective.n, objective.n)
+        True
     """
     return _gram(_host_jacobian(objective, theta, chunk, "an NTK"))
 
@@ -86,6 +91,10 @@ def ntk_blocks(
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> ntk_blocks(objective, theta)["initial", "equation"].shape
+        (5, 20)
     """
     kernel = ntk(objective, theta, chunk=chunk)
     rows = objective.slices()
@@ -106,6 +115,10 @@ def ntk_eigenvalues(objective: Objective, theta: Vector, *, chunk: int | None = 
     Raises:
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
+
+    Example:
+        >>> ntk_eigenvalues(objective, theta).shape == (objective.n,)
+        True
     """
     return gram_eigenvalues(_host_jacobian(objective, theta, chunk, "an NTK spectrum"))
 
@@ -123,6 +136,10 @@ def ntk_drift(kernel: np.ndarray, initial: np.ndarray, *, norm: str = "spectral"
 
     Raises:
         UnknownNameError: There is no such norm.
+
+    Example:
+        >>> ntk_drift(np.diag([3.0, 1.0]), np.diag([2.0, 1.0]))
+        0.5
     """
     start = matrix_norm(initial, norm)
     change = matrix_norm(kernel - initial, norm)
@@ -149,6 +166,11 @@ class NTKSnapshots:
         drifts: ‖K(t) - K(0)‖ / ‖K(0)‖ by "all" or term, then by "spectral" or "frobenius". A
             block that is zero but for rounding, because the network meets its condition by
             construction, has drift 0.
+
+    Example:
+        >>> kernels = entry.ntk
+        >>> float(kernels.drift()[0]), len(kernels.drift(block="equation")) == len(kernels.steps)
+        (0.0, True)
     """
 
     steps: Int[np.ndarray, " s"]
@@ -228,7 +250,8 @@ class NTKSnapshots:
 
         Of each kernel the diagonal is stored in float64 and, below it, the correlations
         `K_ij / √(K_ii K_jj)` in float16. What comes back is off by at most `2⁻¹¹ |K_ij|`, or
-        `2⁻²⁵ √(K_ii K_jj)` where that is more. Spectra and drifts are of before the rounding.
+        `2⁻²⁵ √(K_ii K_jj)` where that is more. Spectra and drifts were computed
+        before the rounding.
         """
         lower = np.tril_indices(self.kernels.shape[1], -1)
         diagonals = np.diagonal(self.kernels, axis1=1, axis2=2)
@@ -256,7 +279,7 @@ class NTKSnapshots:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "NTKSnapshots":
         """The inverse of `to_arrays`, up to the rounding of the kernels that is described there.
 
-        Files of before, with the upper triangles of the kernels in float32, are read too.
+        Older files, which hold the upper triangles of the kernels in float32, are read too.
 
         Raises:
             IntegrityError: An array is missing, or has the wrong shape or type.
@@ -397,6 +420,11 @@ def ntk_snapshots(
         PointsError: Terms and points do not match, or steps and parameters do not.
         PrecisionError: Not everything is float64.
         TrainingError: Some of the parameters are not finite.
+
+    Example:
+        >>> thetas = np.stack([theta, 2 * theta])
+        >>> ntk_snapshots(objective, [0, 10], thetas, points).drift().shape
+        (2,)
     """
     stacked = np.asarray(thetas)
     numbers = np.asarray(steps, dtype=np.int64)

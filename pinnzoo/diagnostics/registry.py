@@ -62,6 +62,13 @@ class Study:
         hessian_points: Points `(n, d)` for Hessians of the equation's residual.
         tick: The sign of life: a diagnostic that takes longer than a second calls it often, with a
             few words on what it does.
+
+    Example:
+        ```python
+        def loss_fell(study):
+            first, last = (float(study.objective.loss(theta)) for theta in study.thetas[[0, -1]])
+            return {"factor": first / last}
+        ```
     """
 
     problem: Problem
@@ -207,6 +214,12 @@ def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str
     Raises:
         UnknownNameError: There is no such diagnostic.
         DiagnosticError: One failed, or its block is not plain and finite.
+
+    Example:
+        ```python
+        blocks = compute_blocks(study, ["ntk"])
+        blocks["ntk"]["drift"]["all"]["spectral"]
+        ```
     """
     chosen = list(DIAGNOSTICS) if names is None else list(names)
     for name in chosen:

@@ -74,6 +74,10 @@ def effective_rank(values: Float[np.ndarray, "*s n"]) -> Float[np.ndarray, "*s"]
 
     Args:
         values: Eigenvalues along the last axis.
+
+    Example:
+        >>> float(effective_rank(np.array([1.0, 1.0, 1.0, 1.0])).round(12))
+        4.0
     """
     positive = np.maximum(values, 0.0)
     total = positive.sum(axis=-1, keepdims=True)
@@ -123,6 +127,12 @@ def lanczos(
         max_steps: Stop after this many products.
         ends: "both", or "larger" to stop as soon as the end of larger magnitude has converged.
         seed: Seed of the starting vector.
+
+    Example:
+        >>> matrix = np.diag(np.arange(1.0, 31.0))
+        >>> ends = lanczos(lambda v: matrix @ v, 30)
+        >>> round(ends.largest, 6), round(ends.smallest, 6)
+        (30.0, 1.0)
     """
     (found,) = lanczos_together(
         lambda rows: np.asarray(product(rows[0]))[None],
@@ -219,6 +229,11 @@ def estimate_trace(
         p: Size of the matrix.
         probes: Products to take in all, six or more.
         seed: Seed of the random signs.
+
+    Example:
+        >>> trace, error = estimate_trace(lambda v: 2.0 * v, 30)
+        >>> round(trace, 6)
+        60.0
     """
     third = min(max(2, probes // 3), p)
     rng = np.random.default_rng(seed)

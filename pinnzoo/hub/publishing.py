@@ -49,7 +49,7 @@ by rounding."""
 
 @dataclass(frozen=True)
 class Publication:
-    """One repository as it is to be.
+    """The planned state of one repository.
 
     Attributes:
         repository: `organization/name`.
@@ -96,7 +96,7 @@ def prepare(folder: EntryFolder, repository: str) -> Publication:
 
 
 def _trace(content: bytes, own: bytes) -> str | None:
-    """A text by which a file would tell where it was made; None if there is none.
+    """The first text in a file that gives away where it was made; None if there is no such text.
 
     Names of machines are often ordinary words, such as "heat" or "node". They are looked for where
     they can only be meant as machines, as in `user@host` or `host:/folder`. Only what nobody would
@@ -152,7 +152,7 @@ class Plan:
 
 
 def plan(api: Any, publication: Publication, tag: str | None = None) -> Plan:
-    """Compare a repository with what it is to be; reads from the Hub and writes nothing.
+    """Compare a repository with its planned state; reads from the Hub and writes nothing.
 
     Raises:
         DownloadError: The Hub cannot be reached, or has the tag on something else.
@@ -179,7 +179,7 @@ def plan(api: Any, publication: Publication, tag: str | None = None) -> Plan:
 
 
 def _about(api: Any, repository: str) -> Any:
-    """What the Hub says of a repository; None if there is none."""
+    """What the Hub says of a repository; None if it does not exist."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
@@ -228,7 +228,7 @@ def _equal(one: Manifest, other: Manifest) -> bool:
 
 
 def upload(api: Any, planned: Plan, *, private: bool = False) -> str:
-    """Make the repository what it is to be in one commit; nothing if it is that already.
+    """Bring the repository to the planned state in one commit; do nothing if it is there already.
 
     Files that are there and do not belong to the entry any more are deleted in the same commit.
 
@@ -368,7 +368,7 @@ def _taken(repository: str, tag: str, commit: str) -> DownloadError:
 
 
 def _tag(api: Any, repository: str, tag: str, commit: str) -> None:
-    """Put the tag on the commit; a tag stays where it is for ever."""
+    """Put the tag on the commit; a tag that exists is never moved."""
     try:
         tags = _tags(api, repository)
         if tag not in tags:

@@ -168,7 +168,7 @@ def _parse_registry(path: Path, modified: int) -> Registry:
 
 
 def write_registry(path: Path, registry: Registry) -> None:
-    """Write a registry in one move, entries sorted."""
+    """Write a registry, entries sorted, completely or not at all."""
     entries = dict(sorted(registry["entries"].items()))
     text = json.dumps({**registry, "entries": entries}, indent=1, ensure_ascii=False)
     write_file(path, f"{text}\n".encode())
@@ -194,7 +194,7 @@ class Remote:
     _sizes: dict[str, int] | None = field(default=None, repr=False)
 
     def read(self, sizes: Mapping[str, int], *, force: bool = False) -> dict[str, bytes]:
-        """The content of files, none of which may be larger than is said.
+        """The content of files, none of which may be larger than the size that is given for it.
 
         Args:
             sizes: Largest size by path.
@@ -252,7 +252,7 @@ class Remote:
         return sizes
 
     def _retry(self, act: Any) -> Any:
-        """What `act` gives, tried again where the network or the server is at fault."""
+        """The result of `act`, called again where the network or the server is at fault."""
         pause = PAUSE
         for attempt in range(ATTEMPTS):
             try:
@@ -304,7 +304,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _reason(error: Exception) -> str | None:
-    """Why trying again is of no use; None if it may be."""
+    """Why trying again cannot help; None if it can."""
     from huggingface_hub import errors
 
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -374,7 +374,7 @@ def _fetch_manifest(remote: Remote, pinned: str | None) -> bytes:
 
 
 def _fetch(remote: Remote, home: Path, names: Iterable[str]) -> None:
-    """Bring files of the manifest in `home` there, each once its bytes are what it says."""
+    """Download files that the manifest in `home` lists, each moved there once its hash is right."""
     manifest = EntryFolder.open(home, fetch=_nothing).manifest["files"]
     wanted = list(names)
     for force in (False, True):
@@ -394,7 +394,7 @@ def _fetch(remote: Remote, home: Path, names: Iterable[str]) -> None:
 
 
 def _place(path: Path, content: bytes) -> None:
-    # Beside the entry's folder, in which a file that a kill left behind would be a stranger.
+    # Written beside the entry's folder, since a kill may leave an unfinished file behind.
     write_file(path, content, scratch=cache_folder() / "hub" / ".unfinished")
 
 
@@ -416,10 +416,12 @@ def _writing(home: Path) -> Iterator[None]:
 def parse_address(address: str) -> tuple[str, str] | None:
     """Repository and revision of "hf-hub:org/name" or "hf-hub:org/name@revision".
 
-    None for what is no address at all.
+    Returns:
+        Both, with "main" as the revision where none is given; None for a text that does not begin
+        with "hf-hub:" or "hf://".
 
     Raises:
-        DownloadError: It begins with "hf-hub:" or "hf://", but what follows is no repository.
+        DownloadError: It begins so, but what follows is not the name of a repository.
     """
     prefix = next((p for p in PREFIXES if address.startswith(p)), None)
     if prefix is None:
@@ -434,7 +436,7 @@ def parse_address(address: str) -> tuple[str, str] | None:
 
 
 def resolve(repository: str, revision: str, **access: Any) -> Remote:
-    """The commit that a branch, a tag or a commit means now, or meant last when offline.
+    """The commit that a branch or a tag points to now; without a network, the last one known.
 
     Raises:
         DownloadError: There is none.
@@ -451,7 +453,8 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
             remote._retry(lambda: api.repo_info(repository, revision=revision).sha)
         )
     except DownloadError as error:
-        # Known to be gone is another thing than out of reach.
+        # The commit that was last seen is used if the Hub cannot be reached, not if it has answered
+        # that the repository does not exist.
         cause = error.__cause__
         if not last.is_file() or (isinstance(cause, Exception) and _reason(cause) is not None):
             raise

@@ -35,12 +35,13 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "ssbfgs": ssbfgs,
     "ssbroyden": ssbroyden,
 }
+"""All optimizers by name, as functions of their arguments; `register_optimizer` adds one."""
 
 
 def register_optimizer(
     factory: Callable[..., Optimizer], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., Optimizer]:
-    """Make an optimizer of your own known by name; also a decorator.
+    """Give an optimizer of your own a name, by which recipes find it; also a decorator.
 
     Args:
         factory: A function of the optimizer's arguments that returns an `Optimizer`.

@@ -37,7 +37,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A pair of pure functions.
+    """An optimizer: two pure functions, one that makes its state and one that takes a step.
 
     Attributes:
         init: `(objective, theta) -> state`, a pytree of arrays.
@@ -48,6 +48,14 @@ class Optimizer:
             reads all of them on the host needs one process.
         name: What a recipe calls it.
         arguments: What its factory was called with, for the recipe.
+
+    Example:
+        A descent with a fixed step, which carries no state:
+
+        >>> def step(objective, theta, state):
+        ...     loss, gradient = jax.value_and_grad(objective.loss)(theta)
+        ...     return theta - 1e-3 * gradient, state, Info(loss, accepted=1.0)
+        >>> descent = Optimizer(lambda objective, theta: (), step, name="descent")
     """
 
     init: Callable[[Objective, Theta], Any]
@@ -83,6 +91,11 @@ def from_optax(transform: optax.GradientTransformation, *, line_search: bool = F
     Args:
         transform: The optax optimizer.
         line_search: Pass loss and loss function too, which line searches need.
+
+    Example:
+        ```python
+        tuned = pinnzoo.finetune(entry, from_optax(optax.lion(1e-5)), steps=100)
+        ```
     """
     extended = optax.with_extra_args_support(transform)
 

@@ -52,7 +52,7 @@ def pull_back(objective: Objective, theta: Theta, cotangent: Residuals) -> Theta
 def damped_minimizer(model: Linearization, residual: Residuals, damping: float) -> Theta:
     """`argmin_δ |J δ + residual|² + λ |δ|²`, in the cheapest form that is accurate for λ.
 
-    Zero where J is: there, no direction is better than another.
+    Zero where J is zero, since no direction lowers the residual then.
     """
     jacobian, norm = model.jacobian, float(model.norm)
     n, p = jacobian.shape

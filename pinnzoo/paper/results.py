@@ -118,5 +118,5 @@ def sweep(
 
 
 def run_name(recipe: Recipe) -> str:
-    """Of a training among others, with other seeds or by other recipes of the same name."""
+    """A name for the folder of a training: recipes of one name differ by seed and by digest."""
     return f"{recipe.name}-seed{recipe.seed}-{fingerprint(recipe)}"

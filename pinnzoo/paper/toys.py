@@ -159,7 +159,7 @@ Keep = Callable[[str, Callable[[], Arrays]], Arrays]
 
 
 def compute_anew(key: str, compute: Callable[[], Arrays]) -> Arrays:
-    """A `Keep` that keeps nothing."""
+    """A `Keep` that computes and stores nothing."""
     del key
     return compute()
 

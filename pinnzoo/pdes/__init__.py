@@ -54,6 +54,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "toy_nonlinear": toy_nonlinear,
     "wave": wave,
 }
+"""All problems by name, as functions of their physical arguments; `register_problem` adds one."""
 
 
 def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
@@ -96,7 +97,7 @@ def _make(name: str, factory: Callable[..., Problem], arguments: Mapping[str, An
 def register_problem(
     factory: Callable[..., Problem], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., Problem]:
-    """Make a problem of your own known by name, to recipes, files and the loader; also a decorator.
+    """Give a problem of your own a name, by which recipes and files find it; also a decorator.
 
     Args:
         factory: A function of physical arguments, all with defaults, that returns a `Problem`

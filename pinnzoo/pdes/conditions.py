@@ -61,7 +61,7 @@ def prescribe(
         name: Name of the condition.
 
     Example:
-        >>> prescribe(domain.boundary("xy"), "u", 0.0, "boundary")
+        >>> prescribe(domain.boundary("x"), "u", 0.0, "ends")
     """
 
     def residual(u: Field, z: Point) -> Scalar:
@@ -166,7 +166,7 @@ def neumann(
 
 
 def periodic(domain: Box, component: str, coords: str, name: str | None = None) -> Condition:
-    """`component` agrees on the two faces of every one of `coords`.
+    """`component` has equal values on the two opposite faces of each of `coords`.
 
     Args:
         domain: The domain.

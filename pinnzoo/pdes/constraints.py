@@ -16,7 +16,7 @@ CONSTRAINTS = ("soft", "hard")
 
 
 def check_constraints(constraints: str, *more: str) -> bool:
-    """Whether `constraints` puts conditions into the ansatz: all words but "soft" do.
+    """Check the argument `constraints`: True if conditions are met by the ansatz, False if "soft".
 
     Args:
         constraints: What was given.
@@ -24,6 +24,10 @@ def check_constraints(constraints: str, *more: str) -> bool:
 
     Raises:
         RecipeError: It is none of these.
+
+    Example:
+        >>> check_constraints("hard"), check_constraints("soft")
+        (True, False)
     """
     allowed = (*CONSTRAINTS, *more)
     if constraints not in allowed:
@@ -45,7 +49,10 @@ def constrained(
         kept: Conditions that stay residuals with the ansatz too; they come after `met`.
 
     Example:
-        >>> Problem(..., **constrained("hard", ansatz, met=[start], kept=[wrap]))
+        >>> start = initial(domain, "u", 0.0)
+        >>> wrap = periodic(domain, "u", "x")
+        >>> sorted(constrained("hard", lambda z, n: z[0] * n, met=[start], kept=[wrap]))
+        ['ansatz', 'conditions']
     """
     if constraints == "soft":
         return {"conditions": (*met, *kept)}
@@ -53,10 +60,15 @@ def constrained(
 
 
 def odd_in(axis: int) -> Symmetry:
-    """Makes a network odd in one coordinate about zero, by `½ (N(z) - N(z'))`.
+    """Makes a network odd in one coordinate, by `½ (N(z) - N(z'))` with its sign changed in z'.
 
     Args:
         axis: Index of the coordinate; `domain.axis("x")` gives it.
+
+    Example:
+        >>> odd = odd_in(1)(lambda z: z[1:] + 5.0)
+        >>> float(odd(jnp.array([0.0, 2.0]))[0])
+        2.0
     """
 
     def symmetrize(network: PointFunction) -> PointFunction:

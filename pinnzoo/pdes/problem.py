@@ -202,7 +202,7 @@ class Problem:
         )
 
     def constrain(self, network: PointFunction) -> PointFunction:
-        """The network with the problem's symmetry and ansatz around it, or the network itself."""
+        """The network inside of the problem's symmetry and ansatz, if it has them."""
         if self.symmetry is not None:
             network = self.symmetry(network)
         if self.ansatz is None:

@@ -81,6 +81,10 @@ def evaluate_function(
 
     Raises:
         PointsError: There are no points.
+
+    Example:
+        >>> evaluate_function(lambda z: z**2, np.array([[1.0], [3.0]])).tolist()
+        [[1.0], [9.0]]
     """
     if len(points) == 0:
         raise PointsError("an array of no points was given: give at least one.")

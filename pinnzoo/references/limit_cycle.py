@@ -60,7 +60,7 @@ def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
 
 
 def write(path: Path, cycle: Cycle, refined: Cycle, quantum: float) -> None:
-    """Store a flow, and beside it how far a finer computation of it is from it.
+    """Store a flow, together with its difference from a finer computation.
 
     Args:
         path: The file, ending in ".npz".

@@ -66,7 +66,7 @@ class Series:
 
 
 def write(path: Path, series: Series, refined: Series, quantum: float) -> None:
-    """Store a solution, and beside it how far a finer computation of it is from it.
+    """Store a solution, together with its difference from a finer computation.
 
     Args:
         path: The file, ending in ".npz".

@@ -1,4 +1,4 @@
-"""What a recipe says about a network before there are weights, and its parameters by name."""
+"""The structure of the network that a recipe describes, and its parameters by name."""
 
 import functools
 import json
@@ -36,7 +36,7 @@ class Blueprint:
 
     @classmethod
     def of(cls, problem: Problem, model: nnx.Module) -> "Blueprint":
-        """That of a live network."""
+        """The blueprint of a live network."""
         graph, state = nnx.split(model)
         return cls(problem, graph, jax.tree.map(_shape, state))
 
@@ -123,7 +123,7 @@ def by_path(tree: Mapping[Any, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _possible(recipe: Recipe) -> Iterator[None]:
-    """Whatever a factory stumbles over in its arguments is an error of the recipe."""
+    """Turn what a factory raises because of its arguments into an error of the recipe."""
     try:
         yield
     except PinnzooError:

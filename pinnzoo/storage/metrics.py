@@ -260,7 +260,7 @@ def _from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _figures(given: Mapping[str, Any]) -> dict[str, Any]:
-    """All that is no block."""
+    """The figures that are not in a block."""
     stated = [name for name in _ERRORS if name in given]
     if stated and len(stated) < len(_ERRORS):
         lacking = [name for name in _ERRORS if name not in given]

@@ -41,7 +41,7 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
         RecipeError: Its recipe cannot be read.
 
     Example:
-        `migrate("checkpoints/burgers-mlp-adam")`
+        >>> migrate("checkpoints/burgers-mlp-adam")
     """
     target = Path(os.path.abspath(Path(folder).expanduser()))
     old = EntryFolder.open(target)
@@ -89,7 +89,7 @@ def migrate_all(root: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
     """
     home = Path(root).expanduser()
     folders = sorted(path.parent for path in home.glob(f"*/{MANIFEST}"))
-    # What a killed run left behind is no entry.
+    # Folders whose names begin with a dot are temporary ones that a killed run has left.
     folders = [path for path in folders if not path.name.startswith(".")]
     if not folders:
         raise EntryError(

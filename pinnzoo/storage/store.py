@@ -622,7 +622,7 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
     snapshots = records.snapshots
     about = {"format": f"pinnzoo-{FOLDER_FORMAT}", "dtype": recipe.dtype}
     host = jax.tree.map(np.asarray, parts.state)
-    # The last ones are those of PARAMS; of one snapshot alone nothing would be left.
+    # The last snapshot is in PARAMS already and is not stored twice, unless it is the only one.
     thetas = snapshots.thetas[:-1] if len(snapshots) > 1 else snapshots.thetas
     trees = {
         PARAMS: nnx.to_pure_dict(host),

@@ -1,8 +1,9 @@
 """From a recipe to a trained network.
 
-`train` and `finetune` are the two functions to call. Below them, `loop` does the phases and steps,
-`scope` says what a phase trains, `run` keeps the state that a kill leaves behind, `progress` tells
-how far it has come, `signals` listens for the end, and `finish` makes the entry.
+`train` and `finetune` are the two functions to call. `loop` does the phases and their steps.
+`scope` says which parameters a phase trains, and on which terms. `run` is the state of a training,
+which is saved so that a killed process can continue. `progress` reports how far a training is,
+`signals` turns Ctrl-C and its like into a request to stop, and `finish` makes the entry at the end.
 """
 
 from pinnzoo.training.finetuning import finetune as finetune

@@ -76,8 +76,8 @@ def finetune(
             and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
         adaptive: Draw the equation's new points by residual.
         part: Part of a composed network to train, as in `Phase`; by default what the last phase of
-            the entry trained. "all" trains all parameters together, on an objective that does not
-            see how windows of time join.
+            the entry trained. "all" trains all parameters together; the conditions that join
+            windows of time are then not part of the loss.
         seed: Seed of the points; by default the entry's.
         dtype: "float64" or "float32"; by default the entry's.
         report: See `train`.
@@ -121,7 +121,7 @@ def finetune(
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     trained = last.part if part is None else None if part == ALL else part
-    # Numbers of points and weights of a window are those of conditions that it alone has.
+    # Numbers of points and weights are kept for the same part only: each has its own conditions.
     same = trained == last.part
     phase = Phase(
         name,
@@ -160,7 +160,7 @@ def finetune(
 
 
 def _enough(entry: Entry, optimizer: str) -> dict[str, int]:
-    """The points of an entry's last phase, more where they would be fitted, not the solution."""
+    """The points of an entry's last phase; for Levenberg-Marquardt, enough for its parameters."""
     counts = {**entry.recipe.points, **entry.recipe.phases[-1].points}
     if optimizer == LEVENBERG_MARQUARDT:
         parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(entry.model, nnx.Param)))

@@ -63,7 +63,7 @@ def beside(work: Callable[[], T], tick: Callable[[], None]) -> T:
 
 
 def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool = False) -> Entry:
-    """Compute blocks of an entry's metrics anew, from its stored parameters; trains nothing.
+    """Compute diagnostics of an entry from its stored parameters; nothing is trained.
 
     Args:
         entry: Any entry.

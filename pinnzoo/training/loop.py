@@ -39,7 +39,7 @@ STALL = 5
 
 
 class Stopped(Exception):
-    """The time that was given to a training is spent, or somebody asked for its end."""
+    """Raised to end a training early: its time is over, or a signal asked for its end."""
 
 
 @jax.jit
@@ -131,7 +131,7 @@ class _Stage:
 
 @dataclass
 class Trainer:
-    """A recipe on its way: what is fixed during training.
+    """One training: what stays fixed during it.
 
     Attributes:
         recipe: What is done.
@@ -314,10 +314,10 @@ class Trainer:
         """
         part, k = stage.scope.part, stop - run.step
         advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
-        # What is computed and written beside the training needs no mesh.
+        # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
-        # The last info tells of the step before, so the loss is computed where it is needed.
+        # A step reports the loss before it; the loss after it is computed here.
         loss = float(_loss(stage.objective, run.theta[part]))
         run.step = run.done[run.phase] = stop
         if not np.isfinite(loss):

@@ -1,4 +1,4 @@
-"""Telling how far a training has come; the progress bar is one way of doing that."""
+"""Reporting how far a training is; the progress bar is one reporter."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from pinnzoo.training.run import Run
 
 @dataclass(frozen=True)
 class Progress:
-    """What a reporter is told.
+    """What a reporter gets at each call.
 
     Attributes:
         name: The entry that is being made.
@@ -46,7 +46,7 @@ Report: TypeAlias = Callable[[Progress], None]
 
 
 def progress_of(run: Run, recipe: Recipe, stage: str = "training", note: str = "") -> Progress:
-    """What there is to tell of a run."""
+    """The progress of a run, as a reporter gets it."""
 
     def last(column: str) -> float | None:
         value = run.history[column][-1] if run.history[column] else math.nan

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -63,13 +62,15 @@ def train(
     seconds: float | None = None,
     diagnostics: bool | Sequence[str] = True,
 ) -> Entry:
-    """Train a recipe.
+    """Train a network by a recipe.
 
-    Ctrl-C, SIGTERM and SIGHUP end the training after the step that is being done and return the
-    best state so far, and so does the end of `seconds`; the recipe of the returned entry then
-    states the steps that were done. With a `workdir`, a run that is interrupted or killed goes on
-    where it was last saved and arrives at the same numbers. A finished run goes on, too, when it is
-    given a recipe with more steps in its last phase, or with further phases.
+    **Stopping.** Ctrl-C, SIGTERM, SIGHUP and the end of `seconds` end the training after the
+    current step. The entry then has the best state so far, and its recipe states the steps that
+    were done.
+
+    **Continuing.** With a `workdir`, the state is saved there while training. The same call after
+    an interruption or a kill continues from it and arrives at the same numbers. A finished run
+    continues if its recipe has got more steps in the last phase, or further phases.
 
     Args:
         recipe: What to train.
@@ -296,8 +297,8 @@ def _train(trainer: Trainer, run: Run) -> None:
     except Stopped:
         trainer.keep_run(run)
     except KeyboardInterrupt:
-        # It may have come in the middle of a step, with the parameters ahead of their count.
-        # What was saved last is whole.
+        # It may have come in the middle of a step, when parameters and step count do not match, so
+        # the run is not saved again: the file has the last state in which they do.
         pass
 
 
