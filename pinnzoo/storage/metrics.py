@@ -316,8 +316,9 @@ def known_block(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
         ...     print(kernels["drift"]["all"]["spectral"])
     """
     block = metrics.get(name)
-    known = isinstance(block, Mapping) and (name, block.get("version")) in BLOCKS
-    return dict(block) if known else None
+    if not isinstance(block, Mapping) or (name, block.get("version")) not in BLOCKS:
+        return None
+    return {str(key): value for key, value in block.items()}
 
 
 def unknown_blocks(

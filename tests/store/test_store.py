@@ -24,6 +24,7 @@ from pinnzoo.errors import (
 )
 from pinnzoo.storage import folder as layout
 from pinnzoo.storage import store
+from pinnzoo.storage.arrays import pack
 from tests.oracles import kernel_rounding
 from tests.store.made_entries import edit_json, made_entry, made_parts, made_recipe, resign
 
@@ -643,9 +644,7 @@ def test_heavy_parts_are_read_once(stored):
 
 def pack_golden(folder, **changes) -> None:
     arrays = layout.EntryFolder.open(folder).arrays(layout.GOLDEN) | changes
-    (folder / layout.GOLDEN).write_bytes(
-        layout.pack({k: v for k, v in arrays.items() if v is not None})
-    )
+    (folder / layout.GOLDEN).write_bytes(pack({k: v for k, v in arrays.items() if v is not None}))
     resign(folder)
 
 
