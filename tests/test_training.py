@@ -1,6 +1,7 @@
 """Training: what is recorded, what resumes, and that it gets somewhere."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -38,6 +39,9 @@ TINY = Recipe(
 
 pytestmark = pytest.mark.usefixtures("small_diagnostics")
 
+train = functools.partial(pinnzoo.train, diagnostics=False)
+finetune = functools.partial(pinnzoo.finetune, diagnostics=False)
+
 
 @pytest.fixture(scope="module")
 def trained():
@@ -73,8 +77,8 @@ def test_snapshots_begin_at_initialization_and_end_at_the_published_network(trai
 
 
 def test_same_recipe_gives_the_same_numbers_and_another_seed_does_not(trained):
-    same_numbers(trained, pinnzoo.train(TINY))
-    other = pinnzoo.train(dataclasses.replace(TINY, seed=1))
+    same_numbers(trained, train(TINY))
+    other = train(dataclasses.replace(TINY, seed=1))
     assert np.abs(trained.theta - other.theta).max() > 1e-3
 
 
@@ -97,13 +101,13 @@ def train_and_die(monkeypatch, recipe, workdir, after):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_run", dying)
         with pytest.raises(Killed):
-            pinnzoo.train(recipe, workdir=workdir, save_every=0.0)
+            train(recipe, workdir=workdir, save_every=0.0)
 
 
 @pytest.mark.parametrize("after", [1, 7, 20, 34])
 def test_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, after):
     train_and_die(monkeypatch, TINY, tmp_path, after)
-    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+    same_numbers(trained, train(TINY, workdir=tmp_path))
 
 
 @pytest.mark.parametrize("moment", ["_record", "_redraw", "_reweigh"])
@@ -122,24 +126,24 @@ def test_interrupted_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.Trainer, moment, interrupting)
-        first = pinnzoo.train(TINY, workdir=tmp_path, save_every=0.0)
+        first = train(TINY, workdir=tmp_path, save_every=0.0)
     assert count == calls
     assert first.metrics["steps"] < trained.metrics["steps"]
-    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+    same_numbers(trained, train(TINY, workdir=tmp_path))
 
 
 def test_run_of_another_recipe_is_refused_and_resume_false_begins_anew(trained, tmp_path):
-    pinnzoo.train(dataclasses.replace(TINY, seed=3), workdir=tmp_path)
+    train(dataclasses.replace(TINY, seed=3), workdir=tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):
-        pinnzoo.train(TINY, workdir=tmp_path)
-    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path, resume=False))
+        train(TINY, workdir=tmp_path)
+    same_numbers(trained, train(TINY, workdir=tmp_path, resume=False))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip"])
 def test_damaged_run_is_refused_by_name(tmp_path, damage):
     (tmp_path / state.WORK_FILE).write_bytes(damage)
     with pytest.raises(IntegrityError, match="delete the file"):
-        pinnzoo.train(TINY, workdir=tmp_path)
+        train(TINY, workdir=tmp_path)
 
 
 def test_interrupt_keeps_the_best_state_and_an_honest_recipe(monkeypatch):
@@ -151,7 +155,7 @@ def test_interrupt_keeps_the_best_state_and_an_honest_recipe(monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop.Trainer, "_record", interrupting)
-    entry = pinnzoo.train(TINY)
+    entry = train(TINY)
     assert entry.metrics["steps"] == 17
     assert entry.recipe.steps == 17
     assert [phase.optimizer for phase in entry.recipe.phases] == ["adam"]
@@ -205,7 +209,7 @@ def test_kill_signal_in_a_real_process_leaves_a_run_that_resumes(tmp_path):
     assert Recipe.from_dict(about["recipe"]) == recipe
     assert about["step"] >= 1
     # The first step after it uses up what time there is.
-    entry = pinnzoo.train(recipe, workdir=work, seconds=1e-9)
+    entry = train(recipe, workdir=work, seconds=1e-9)
     assert entry.metrics["steps"] == about["step"] + 1
 
 
@@ -230,7 +234,7 @@ def test_loss_that_leaves_the_numbers_is_an_error_with_a_remedy(monkeypatch):
 
     monkeypatch.setattr(loop, "make_optimizer", fake)
     with pytest.raises(TrainingError, match="smaller learning rate"):
-        pinnzoo.train(TINY)
+        train(TINY)
 
 
 def test_phase_that_has_converged_ends_early_and_the_recipe_says_so(monkeypatch):
@@ -245,13 +249,13 @@ def test_phase_that_has_converged_ends_early_and_the_recipe_says_so(monkeypatch)
         return Optimizer(lambda *_: (), stuck, traceable=False)
 
     monkeypatch.setattr(loop, "make_optimizer", fake)
-    entry = pinnzoo.train(dataclasses.replace(TINY, phases=(Phase("levenberg_marquardt", 50),)))
+    entry = train(dataclasses.replace(TINY, phases=(Phase("levenberg_marquardt", 50),)))
     assert calls == loop.STALL
     assert entry.recipe.steps == loop.STALL == entry.metrics["steps"]
 
 
 def test_finetuning_starts_at_the_entry_and_names_it(trained):
-    tuned = pinnzoo.finetune(trained, "lm", steps=8)
+    tuned = finetune(trained, "lm", steps=8)
     assert tuned.recipe.base == trained.name
     assert tuned.name == "heat-mlp-levenberg_marquardt-from_levenberg_marquardt"
     assert tuned.metrics["relative_l2_error"] < trained.metrics["relative_l2_error"]
@@ -260,7 +264,7 @@ def test_finetuning_starts_at_the_entry_and_names_it(trained):
 
 def test_finetuning_refuses_what_the_optimizer_does_not_take(trained):
     with pytest.raises(RecipeError, match="learning_rate"):
-        pinnzoo.finetune(trained, "lm", steps=1, learning_rate=1.0)
+        finetune(trained, "lm", steps=1, learning_rate=1.0)
 
 
 def test_error_figures_are_those_of_the_definition(trained):
@@ -304,11 +308,11 @@ def test_point_sets_differ_from_draw_to_draw_and_repeat_with_the_seed():
 def test_weights_of_a_phase_are_those_of_a_recipe_for_that_long():
     weights = {"initial": 100.0}
     phase = Phase("levenberg_marquardt", 4)
-    by_recipe = pinnzoo.train(dataclasses.replace(TINY, phases=(phase,), weights=weights))
-    by_phase = pinnzoo.train(
+    by_recipe = train(dataclasses.replace(TINY, phases=(phase,), weights=weights))
+    by_phase = train(
         dataclasses.replace(TINY, phases=(dataclasses.replace(phase, weights=weights),))
     )
-    plain = pinnzoo.train(dataclasses.replace(TINY, phases=(phase,)))
+    plain = train(dataclasses.replace(TINY, phases=(phase,)))
     np.testing.assert_allclose(by_phase.theta, by_recipe.theta, rtol=1e-9)
     assert np.abs(plain.theta - by_recipe.theta).max() > 1e-3
 
@@ -392,9 +396,9 @@ def test_programs_of_earlier_windows_are_given_back():
 
 
 def test_a_windowed_run_resumes_in_the_middle_of_a_part(tmp_path, monkeypatch):
-    whole = pinnzoo.train(WINDOWED)
+    whole = train(WINDOWED)
     train_and_die(monkeypatch, WINDOWED, tmp_path, 9)
-    same_numbers(whole, pinnzoo.train(WINDOWED, workdir=tmp_path))
+    same_numbers(whole, train(WINDOWED, workdir=tmp_path))
 
 
 def test_parts_that_do_not_exist_are_refused():
@@ -406,13 +410,13 @@ def test_parts_that_do_not_exist_are_refused():
             phases=(Phase("adam", 1, part=part),),
         )
         with pytest.raises(RecipeError, match=words):
-            pinnzoo.train(recipe)
+            train(recipe)
 
 
 def test_training_ends_with_its_time_and_goes_on_with_more(trained, tmp_path):
-    first = pinnzoo.train(TINY, workdir=tmp_path, seconds=1e-9)
+    first = train(TINY, workdir=tmp_path, seconds=1e-9)
     assert first.metrics["steps"] == first.recipe.steps == 1
-    same_numbers(trained, pinnzoo.train(TINY, workdir=tmp_path))
+    same_numbers(trained, train(TINY, workdir=tmp_path))
 
 
 def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
@@ -433,19 +437,19 @@ def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
 
 def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwise():
     recipe = dataclasses.replace(WINDOWED, phases=WINDOWED.phases[:2])
-    entry = pinnzoo.train(recipe)
+    entry = train(recipe)
     last = recipe.phases[-1].part
     assert last is not None
-    tuned = pinnzoo.finetune(entry, steps=2)
+    tuned = finetune(entry, steps=2)
     assert tuned.recipe.phases[0].part == last
     changed = np.flatnonzero(tuned.theta != entry.theta)
     where = part_slice(entry.model, last)
     assert len(changed)
     assert where.start <= changed.min() <= changed.max() < where.stop
-    every = pinnzoo.finetune(entry, steps=2, part="all")
+    every = finetune(entry, steps=2, part="all")
     assert np.flatnonzero(every.theta != entry.theta).min() < where.start
     with pytest.raises(RecipeError, match="parts"):
-        pinnzoo.finetune(entry, steps=2, part=99)
+        finetune(entry, steps=2, part=99)
 
 
 def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once(monkeypatch):
@@ -454,15 +458,15 @@ def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once(mo
         second = dataclasses.replace(second, weights=weights, points=points or {})
         return dataclasses.replace(WINDOWED, phases=(first, second))
 
-    entry = pinnzoo.train(weighted(join_u=100.0))
-    plain = pinnzoo.train(weighted())
+    entry = train(weighted(join_u=100.0))
+    plain = train(weighted())
     assert np.abs(entry.theta - plain.theta).max() > 0
     # Refused before the first step of the first phase, though the second is the one that is wrong.
     monkeypatch.setattr(loop.Trainer, "run", lambda *_: pytest.fail("trained"))
     with pytest.raises(RecipeError, match="weights for 'initial' were given"):
-        pinnzoo.train(weighted(initial=2.0))
+        train(weighted(initial=2.0))
     with pytest.raises(RecipeError, match="points for 'joint_u' were given: did you mean 'join_u'"):
-        pinnzoo.train(weighted({"joint_u": 20}))
+        train(weighted({"joint_u": 20}))
 
 
 def killed_before_phase(monkeypatch, recipe, workdir, index):
@@ -477,7 +481,7 @@ def killed_before_phase(monkeypatch, recipe, workdir, index):
     with monkeypatch.context() as patch:
         patch.setattr(loop.Trainer, "_phase", dying)
         with pytest.raises(Killed):
-            pinnzoo.train(recipe, workdir=workdir)
+            train(recipe, workdir=workdir)
 
 
 def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, monkeypatch):
@@ -490,10 +494,10 @@ def test_a_phase_that_stalled_before_the_kill_is_not_taken_up_again(tmp_path, mo
     monkeypatch.setitem(OPTIMIZERS, "stuck", stuck)
     phases = (TINY.phases[0], Phase("stuck", 20), Phase("adam", 3))
     recipe = dataclasses.replace(TINY, phases=phases)
-    whole = pinnzoo.train(recipe)
+    whole = train(recipe)
     assert whole.recipe.phases[1].steps == loop.STALL
     killed_before_phase(monkeypatch, recipe, tmp_path, 2)
-    same_numbers(whole, pinnzoo.train(recipe, workdir=tmp_path))
+    same_numbers(whole, train(recipe, workdir=tmp_path))
 
 
 def test_a_phase_ends_at_its_target_and_states_the_steps_that_it_took(
@@ -506,9 +510,9 @@ def test_a_phase_ends_at_its_target_and_states_the_steps_that_it_took(
     assert losses[:13].min() > target
     phases = (dataclasses.replace(first, target_loss=target), last)
     recipe = dataclasses.replace(TINY, phases=phases)
-    entry = pinnzoo.train(recipe)
+    entry = train(recipe)
     assert entry.recipe.phases == (dataclasses.replace(first, steps=13), last)
     np.testing.assert_array_equal(entry.history["loss"][:14], losses[:14])
     assert entry.history["phase"][13:15].tolist() == [0, 1]
     killed_before_phase(monkeypatch, recipe, tmp_path, 1)
-    same_numbers(entry, pinnzoo.train(recipe, workdir=tmp_path))
+    same_numbers(entry, train(recipe, workdir=tmp_path))

@@ -1,6 +1,7 @@
 """Adaptive weights against their formulas by hand, and in a training with every optimizer."""
 
 import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -26,6 +27,8 @@ from tests.oracles import residual_rows, small_network, small_points
 PROBLEMS = ("burgers", "schrodinger")
 
 pytestmark = pytest.mark.usefixtures("small_diagnostics")
+
+train = functools.partial(pinnzoo.train, diagnostics=False)
 
 
 def assembled(name, n=24):
@@ -185,7 +188,7 @@ def test_weights_are_those_of_the_parameters_at_the_last_update(monkeypatch):
         return noted
 
     monkeypatch.setattr(loop, "make_weighting", watched)
-    pinnzoo.train(weighted(weighting="gradient_norm", reweigh_every=10, resample_every=15))
+    train(weighted(weighting="gradient_norm", reweigh_every=10, resample_every=15))
     # At the start, after 10, 15 and 20 steps; not at the end, where nothing follows.
     assert len(seen) == 4
     assert seen[0][2] == {}
@@ -202,7 +205,7 @@ def test_loss_that_is_trained_carries_weights_and_factors():
     recipe = dataclasses.replace(
         weighted(weighting="ntk_trace", reweigh_every=1000), weights={"initial": 7.0}
     )
-    entry = pinnzoo.train(recipe)
+    entry = train(recipe)
     problem, model = build(recipe)
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     plain = assemble(problem, model, points)
@@ -218,7 +221,7 @@ def test_loss_that_is_trained_carries_weights_and_factors():
 
 def test_weighted_run_that_was_killed_arrives_at_the_same_numbers(tmp_path):
     recipe = weighted(weighting="gradient_norm", reweigh_every=7)
-    whole = pinnzoo.train(recipe)
+    whole = train(recipe)
 
     class Killed(Exception):
         pass
@@ -235,8 +238,8 @@ def test_weighted_run_that_was_killed_arrives_at_the_same_numbers(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "save_run", kill)
         with pytest.raises(Killed):
-            pinnzoo.train(recipe, workdir=tmp_path, save_every=0)
-    resumed = pinnzoo.train(recipe, workdir=tmp_path)
+            train(recipe, workdir=tmp_path, save_every=0)
+    resumed = train(recipe, workdir=tmp_path)
     np.testing.assert_array_equal(whole.theta, resumed.theta)
     np.testing.assert_array_equal(whole.history["loss"], resumed.history["loss"])
 
@@ -253,7 +256,7 @@ def test_curriculum_trains_each_stage_on_its_own_problem():
         points={"equation": 40, "conditions": 10},
     )
     entry, alone, resting, same = (
-        pinnzoo.train(dataclasses.replace(recipe, phases=phases))
+        train(dataclasses.replace(recipe, phases=phases))
         for phases in (
             (first, last),
             (first,),
@@ -284,7 +287,7 @@ def test_curriculum_in_the_only_phase_trains_on_that_problem():
         architecture_arguments={"width": 6, "depth": 2},
         points={"equation": 60, "conditions": 15},
     )
-    entry = pinnzoo.train(recipe)
+    entry = train(recipe)
     easier = make_problem("convection", {"beta": 0.5})
     grid = easier.evaluation_points(8)
     error = np.linalg.norm(entry.predict(grid) - require_reference(easier)(grid))
@@ -303,7 +306,7 @@ def test_curriculum_in_the_only_phase_trains_on_that_problem():
 )
 def test_phase_that_cannot_be_is_refused(changes, error, message):
     with pytest.raises(error, match=message):
-        pinnzoo.train(weighted(**changes))
+        train(weighted(**changes))
 
 
 def test_recipes_written_before_weightings_are_read():
