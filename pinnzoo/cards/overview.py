@@ -134,11 +134,11 @@ def _reservations(rows: Sequence[Reached]) -> str:
     reasons = Counter(row.published.weakness for row in ahead if row.published.weakness)
     if not reasons:
         return ""
-    sound = [row for row in rows if not row.published.weakness]
-    told = " and ".join(f"{count} a figure {reason}" for reason, count in reasons.items())
+    sound = [row for row in rows if not (row.ahead and row.published.weakness)]
+    told = " or ".join(f"{reason} ({count})" for reason, count in reasons.items())
     return (
-        f" Of these {len(ahead)}, {reasons.total()} say little, since they beat {told}. Without "
-        f"figures of these kinds, it is {_share(sound)}."
+        f" Of these {len(ahead)}, {reasons.total()} say little, since the published figure {told}. "
+        f"Leaving these {reasons.total()} out, it is {_share(sound)}."
     )
 
 

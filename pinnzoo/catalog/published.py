@@ -98,15 +98,15 @@ class Published:
 
     @property
     def weakness(self) -> str:
-        """Why being ahead of the figure says little, as the end of "a figure ..."; or empty."""
+        """Why being ahead of the figure says little, as the end of "the figure ..."; or empty."""
         if self.error is None:
             return ""
         if self.unchecked:
-            return "of a setting that was not checked to be the same"
+            return "is of a setting that was not checked to be the same"
         if self.floor is not None and self.floor.is_figure:
-            return "that is the error of its reference file, and not of the network"
+            return "is the error of its reference file and not of the network"
         if self.floor is not None and self.error < self.floor.error:
-            return "that lies below the error of its own reference file"
+            return "lies below the error of its own reference file"
         return ""
 
     def matches(self, recipe: Recipe) -> bool:
