@@ -230,14 +230,21 @@ def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str
 
 
 def begin_blocks(study: Study, names: Iterable[str]) -> None:
-    """Begin to compile the programs of some diagnostics, beside whatever the caller does next.
+    """Start to compile the programs of some diagnostics, in threads, and return at once.
 
-    Compilation is most of what the diagnostics of a small network take; this way it is shared by
-    all processors.
+    The diagnostics of a small network take most of their time for compilation. Started early, it
+    runs on other cores while the caller does something else.
 
     Args:
-        study: What `compute_blocks` is going to be given.
-        names: Of which diagnostics.
+        study: The study that `compute_blocks` is called with later.
+        names: Which diagnostics.
+
+    Example:
+        ```python
+        begin_blocks(study, ["ntk"])
+        figures = pinnzoo.evaluate(entry)
+        blocks = compute_blocks(study, ["ntk"])
+        ```
     """
     for name in names:
         if (begin := DIAGNOSTICS[name].begin) is not None:
