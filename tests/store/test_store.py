@@ -666,6 +666,27 @@ def test_golden_values_that_could_prove_nothing_are_refused(copy, changes):
         Entry.read(copy)
 
 
+@pytest.mark.parametrize(("roundings", "same"), [(0.1, True), (10, True), (100, False)])
+def test_golden_values_may_differ_by_what_rounding_makes_of_the_parameters(
+    copy, monkeypatch, roundings, same
+):
+    """Huge parameters that cancel amplify rounding, which differs between processors."""
+    monkeypatch.setitem(store.GOLDEN_TOLERANCE, "float64", 0.0)
+    arrays = layout.EntryFolder.open(copy).arrays(layout.GOLDEN)
+    plan = store.blueprint(layout.EntryFolder.open(copy).recipe())
+    state = nnx.state(Entry.read(copy).model)
+    moved, _ = store._rounding(plan, state, arrays["points"], "float64")
+    assert 1e-18 < moved < 1e-13
+    values = arrays["values"].copy()
+    values[3] += roundings * moved
+    pack_golden(copy, values=values)
+    if same:
+        Entry.read(copy)
+    else:
+        with pytest.raises(IntegrityError, match="golden values"):
+            Entry.read(copy)
+
+
 @pytest.mark.parametrize("name", ["values", "residual"])
 def test_golden_values_are_compared(copy, name):
     arrays = layout.EntryFolder.open(copy).arrays(layout.GOLDEN)
