@@ -58,7 +58,6 @@ def entry_card(
     ntk = _known(metrics, "ntk")
     registered = _registered(metrics, diagnostics or {})
     pictures = _Pictures(summary)
-    bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
     text = _template().render(
         head=front_matter(summary, problem.title),
         name=summary.name,
@@ -74,7 +73,7 @@ def entry_card(
         loss=f"{metrics['loss']:.2e}",
         description=problem_description(problem, factories),
         address=address or summary.name,
-        point=", ".join(f"{low + 0.25 * (high - low):g}" for low, high in bounds),
+        point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
         accuracy=_accuracy(metrics),
         phase_table=_phases(recipe),
