@@ -150,13 +150,22 @@ class Box(Shape):
         lower, upper = np.asarray(self.lower), np.asarray(self.upper)
         return lower + 0.25 * (upper - lower)
 
-    def boundary(self, coords: str) -> "Surface":
+    def boundary(self, coords: str, sides: tuple[str, ...] = SIDES) -> "Surface":
         """All faces on which one of `coords` is at a bound, as one region.
 
         With the letters of space alone this is where boundary conditions hold at all times.
+
+        Args:
+            coords: Coordinates that are constant on a face.
+            sides: "left" for the faces of their lower bounds, "right" for those of their upper
+                ones; both by default.
         """
         return Surface(
-            tuple(self.face(coord, bound) for coord in coords for bound in self.bounds(coord))
+            tuple(
+                self.face(coord, self.bounds(coord)[SIDES.index(side)])
+                for coord in coords
+                for side in sides
+            )
         )
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:

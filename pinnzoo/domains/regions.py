@@ -131,7 +131,7 @@ class Domain(Region):
     def face(self, coord: str, value: float) -> "Domain":
         """The part of the domain on which `coord` equals `value`."""
 
-    def boundary(self, coords: str) -> Region:
+    def boundary(self, coords: str, sides: tuple[str, ...] = ("left", "right")) -> Region:
         """All faces on which one of `coords` is at a bound, as one region.
 
         Raises:
@@ -700,9 +700,9 @@ class Product(Domain):
         assert found is not None
         return found
 
-    def boundary(self, coords: str) -> "Product":
+    def boundary(self, coords: str, sides: tuple[str, ...] = ("left", "right")) -> "Product":
         """All faces of a factor that is a box, on which one of `coords` is at a bound."""
-        found = self._replaced(coords[0], lambda factor: factor.boundary(coords))
+        found = self._replaced(coords[0], lambda factor: factor.boundary(coords, sides))
         assert found is not None
         return found
 

@@ -240,7 +240,7 @@ def periodic(domain: Domain, component: str, coords: str, name: str | None = Non
         opposite = jnp.where(wrapped & (z == low), high, z)
         return u(z, component)[0] - u(opposite, component)[0]
 
-    region = faces[0] if len(faces) == 1 else domain.boundary(coords)
+    region = faces[0] if len(faces) == 1 else domain.boundary(coords, SIDES[:1])
     return Condition(name or f"periodic_{component}_{coords}", residual, region, component)
 
 
