@@ -185,6 +185,15 @@ def _accuracy(metrics: Mapping[str, Any]) -> str:
         ]
     else:
         rows = [("Reference", "none"), ("Final loss", f"{metrics['loss']:.3e}")]
+    errors = _known(metrics, "parameter_errors")
+    if errors:
+        letters = ", ".join(errors["parameters"])
+        worst = errors["values"][errors["errors"].index(errors["worst"])]
+        place = ", ".join(f"{value:.3g}" for value in worst)
+        rows += [
+            (f"Mean of the relative L2 errors over {letters}", f"{errors['mean']:.3e}"),
+            (f"Worst of them, at {letters} = {place}", f"{errors['worst']:.3e}"),
+        ]
     if "estimated_error" in metrics:
         label = "Estimate of the relative L2 error without a reference"
         rows.append((label, f"{metrics['estimated_error']:.1e}"))

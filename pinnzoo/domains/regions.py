@@ -138,8 +138,8 @@ class Domain(Region):
             PointsError: The domain has no faces.
         """
         raise PointsError(
-            f"the faces along {coords!r} of a shape were asked for: shapes have parts instead, so "
-            "ask for `domain.part(...)`."
+            f"the {' and '.join(sides)} faces along {coords!r} of a shape were asked for: shapes "
+            "have parts instead, so ask for `domain.part(...)`."
         )
 
     @abc.abstractmethod
