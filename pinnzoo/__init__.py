@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from pinnzoo.architectures import register_architecture as register_architecture
     from pinnzoo.derivatives import Field as Field
     from pinnzoo.diagnostics import register_diagnostic as register_diagnostic
+    from pinnzoo.domains import Ball as Ball
     from pinnzoo.domains import Box as Box
+    from pinnzoo.domains import Domain as Domain
+    from pinnzoo.domains import Interval as Interval
+    from pinnzoo.domains import Parameter as Parameter
+    from pinnzoo.domains import Polygon as Polygon
     from pinnzoo.domains import Region as Region
+    from pinnzoo.domains import Shape as Shape
     from pinnzoo.domains import Surface as Surface
     from pinnzoo.entry import Entry as Entry
     from pinnzoo.errors import PinnzooError as PinnzooError
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from pinnzoo.pdes.conditions import neumann as neumann
     from pinnzoo.pdes.conditions import periodic as periodic
     from pinnzoo.pdes.conditions import prescribe as prescribe
+    from pinnzoo.pdes.conditions import robin as robin
     from pinnzoo.pdes.constraints import check_constraints as check_constraints
     from pinnzoo.pdes.constraints import constrained as constrained
     from pinnzoo.pdes.constraints import odd_in as odd_in
@@ -57,20 +64,26 @@ __all__ = [
     "ARCHITECTURES",
     "OPTIMIZERS",
     "PROBLEMS",
+    "Ball",
     "Box",
     "Condition",
+    "Domain",
     "Entry",
     "Field",
+    "Interval",
+    "Parameter",
     "Phase",
     "PinnzooError",
     "Point",
     "PointFunction",
+    "Polygon",
     "Problem",
     "Recipe",
     "Reference",
     "Region",
     "Residual",
     "Scalar",
+    "Shape",
     "Surface",
     "Values",
     "__version__",
@@ -98,27 +111,34 @@ __all__ = [
     "register_diagnostic",
     "register_optimizer",
     "register_problem",
+    "robin",
     "train",
 ]
 
 _HOMES = {
     "ARCHITECTURES": "architectures",
+    "Ball": "domains",
     "Box": "domains",
     "Condition": "pdes.conditions",
+    "Domain": "domains",
     "Entry": "entry",
     "Field": "derivatives",
+    "Interval": "domains",
     "OPTIMIZERS": "optimizers",
     "PROBLEMS": "pdes",
+    "Parameter": "domains",
     "Phase": "recipes",
     "PinnzooError": "errors",
     "Point": "_typing",
     "PointFunction": "_typing",
+    "Polygon": "domains",
     "Problem": "pdes.problem",
     "Recipe": "recipes",
     "Reference": "pdes.reference",
     "Region": "domains",
     "Residual": "pdes.conditions",
     "Scalar": "_typing",
+    "Shape": "domains",
     "Surface": "domains",
     "Values": "_typing",
     "assemble": "objective",
@@ -144,6 +164,7 @@ _HOMES = {
     "register_diagnostic": "diagnostics",
     "register_optimizer": "optimizers",
     "register_problem": "pdes",
+    "robin": "pdes.conditions",
     "train": "training",
 }
 """The module that each public name lives in."""

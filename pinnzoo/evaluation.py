@@ -98,19 +98,61 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
         PinnzooError: The problem has no reference.
         PointsError: The reference is zero on the whole grid.
         PrecisionError: JAX would silently compute the reference in float32.
+
+    Where the equation has parameters, the block "parameter_errors" states the error for each of
+    their values.
     """
     reference = require_reference(problem)
     require_x64("a reference solution")
     points, exact = _on_the_grid(problem)
     certified = _certified_on_the_grid(problem)
     weights = problem.domain.grid_weights(problem.evaluation_shape)
-    figures: dict[str, Any] = dict(
-        error_figures(evaluate_function(function, points), exact, weights)
-    )
+    values = evaluate_function(function, points)
+    figures: dict[str, Any] = dict(error_figures(values, exact, weights))
+    if problem.domain.parameters:
+        figures["parameter_errors"] = parameter_errors(problem, points, values, exact, weights)
     return figures | {
         "reference_error": certified,
         "reference_method": reference.method,
         "evaluation_shape": list(problem.evaluation_shape),
+    }
+
+
+def parameter_errors(
+    problem: Problem,
+    points: Float[np.ndarray, "n d"],
+    values: Float[np.ndarray, "n m"],
+    reference: Float[np.ndarray, "n m"],
+    weights: Float[np.ndarray, " n"],
+) -> dict[str, Any]:
+    """Relative L2 error for each value of the parameters of the equation, over the other axes.
+
+    Args:
+        problem: Says which coordinates are parameters.
+        points: A grid.
+        values: The network on it.
+        reference: The solution on it.
+        weights: Weight of each point.
+
+    Returns:
+        The block "parameter_errors" of an entry's metrics. Its mean is over the values on the grid,
+        evenly spaced as the parameters are drawn.
+    """
+    letters = problem.domain.parameters
+    columns = points[:, [problem.domain.axis(letter) for letter in letters]]
+    places, which = np.unique(columns, axis=0, return_inverse=True)
+    errors = []
+    for k in range(len(places)):
+        mine = which.ravel() == k
+        figures = error_figures(values[mine], reference[mine], weights[mine])
+        errors.append(figures.get("relative_l2_error", figures["max_error"]))
+    return {
+        "version": 1,
+        "parameters": list(letters),
+        "values": places.tolist(),
+        "errors": errors,
+        "mean": float(np.mean(errors)),
+        "worst": float(np.max(errors)),
     }
 
 

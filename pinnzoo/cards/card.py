@@ -58,7 +58,6 @@ def entry_card(
     ntk = known_block(metrics, "ntk")
     registered = _registered(metrics, diagnostics or {})
     pictures = _Pictures(summary)
-    bounds = zip(problem.domain.lower, problem.domain.upper, strict=True)
     text = _template().render(
         head=front_matter(summary, problem.title),
         name=summary.name,
@@ -74,7 +73,7 @@ def entry_card(
         loss=f"{metrics['loss']:.2e}",
         description=problem_description(problem, factories),
         address=address or summary.name,
-        point=", ".join(f"{low + 0.25 * (high - low):g}" for low, high in bounds),
+        point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
         accuracy=_accuracy(metrics),
         phase_table=_phases(recipe),
@@ -180,6 +179,15 @@ def _accuracy(metrics: Mapping[str, Any]) -> str:
         ]
     else:
         rows = [("Reference", "none"), ("Final loss", f"{metrics['loss']:.3e}")]
+    errors = known_block(metrics, "parameter_errors")
+    if errors:
+        letters = ", ".join(errors["parameters"])
+        worst = errors["values"][errors["errors"].index(errors["worst"])]
+        place = ", ".join(f"{value:.3g}" for value in worst)
+        rows += [
+            (f"Mean of the relative L2 errors over {letters}", f"{errors['mean']:.3e}"),
+            (f"Worst of them, at {letters} = {place}", f"{errors['worst']:.3e}"),
+        ]
     if "estimated_error" in metrics:
         label = "Estimate of the relative L2 error without a reference"
         rows.append((label, f"{metrics['estimated_error']:.1e}"))

@@ -9,18 +9,25 @@ from typing import Any
 import numpy as np
 
 from pinnzoo.pdes.allen_cahn import allen_cahn
+from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.heat_diffusivities import heat_diffusivities
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
 from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
+from pinnzoo.pdes.laplace_l_shape import laplace_l_shape
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
+from pinnzoo.pdes.poisson_2d_c import poisson_2d_c
+from pinnzoo.pdes.poisson_2d_cg import poisson_2d_cg
+from pinnzoo.pdes.poisson_wave_numbers import poisson_wave_numbers
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import Problem as Problem
 from pinnzoo.pdes.reaction import reaction
@@ -34,18 +41,25 @@ from pinnzoo.registry import find, make, register
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "allen_cahn": allen_cahn,
+    "annulus": annulus,
     "beltrami": beltrami,
     "burgers": burgers,
+    "burgers_viscosities": burgers_viscosities,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
     "heat": heat,
+    "heat_diffusivities": heat_diffusivities,
     "helmholtz": helmholtz,
     "kdv": kdv,
     "kdv_solitons": kdv_solitons,
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,
+    "laplace_l_shape": laplace_l_shape,
     "poisson": poisson,
     "poisson_2d": poisson_2d,
+    "poisson_2d_c": poisson_2d_c,
+    "poisson_2d_cg": poisson_2d_cg,
+    "poisson_wave_numbers": poisson_wave_numbers,
     "reaction": reaction,
     "schrodinger": schrodinger,
     "sine_gordon": sine_gordon,

@@ -1,9 +1,9 @@
 """Initial, boundary and periodic conditions: residuals on a part of the domain.
 
 The functions here name a condition after what it says, so that the names of a problem's terms are
-unique: the kind, the component, and the axis and side where there are any. Examples are
-"initial_u", "dirichlet_u_x_left", "neumann_v_y_right" and "periodic_u_x". Another name can be
-given.
+unique: the kind, the component, and the axis and side or the part of the boundary where there is
+one. Examples are "initial_u", "dirichlet_u_x_left", "neumann_v_hole" and "periodic_u_x". Another
+name can be given.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,12 @@ from jaxtyping import Array
 
 from pinnzoo._typing import Point, Scalar
 from pinnzoo.derivatives import Field, check_letters
-from pinnzoo.domains import Box, Region, Surface
+from pinnzoo.domains import SIDES as SIDES
+from pinnzoo.domains import Domain, Part, Product, Region
 from pinnzoo.errors import UnknownNameError
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
 """Left minus right side at one point. Equations and conditions are all of this one type."""
-
-SIDES = ("left", "right")
-"""The face of a coordinate's lower bound and that of its upper bound."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,15 @@ def prescribe(
 
 
 def initial(
-    domain: Box, component: str, profile: Callable[..., Array] | float, name: str | None = None
+    domain: Domain, component: str, profile: Callable[..., Array] | float, name: str | None = None
 ) -> Condition:
     """`component` (a value or a derivative such as "u_t") equals `profile` at the first time.
 
     Args:
-        domain: Space-time box whose first coordinate is t.
+        domain: A box or a product whose first coordinate is t.
         component: What is prescribed.
-        profile: Its value as a function of the coordinates of space, `profile(x)` or
-            `profile(x, y)`, or a number.
+        profile: Its value as a function of the other coordinates, `profile(x)` or `profile(x, y)`,
+            with parameters of the equation as the last ones; or a number.
         name: Name of the condition, "initial_" and the component by default.
 
     Raises:
@@ -100,72 +98,122 @@ def initial(
 
 
 def dirichlet(
-    domain: Box,
+    domain: Domain,
     component: str,
-    coord: str,
-    side: str,
+    part: str,
+    side: str | None = None,
     value: float | Callable[[Point], Array] = 0.0,
     name: str | None = None,
 ) -> Condition:
-    """`component` equals `value` on one face of the domain.
+    """`component` equals `value` on one part of the boundary.
 
     Args:
         domain: The domain.
         component: What is prescribed.
-        coord: The coordinate that is constant on the face.
-        side: "left" for the face of its lower bound, "right" for that of its upper bound.
+        part: The coordinate that is constant on a face of a box; without a side, the name of a
+            part of the boundary of a shape.
+        side: Of a face, "left" for that of the lower bound, "right" for that of the upper bound.
         value: A number, or a function of the point.
-        name: Name of the condition; by default "dirichlet_", the component, the coordinate and
-            the side, such as "dirichlet_u_x_left".
+        name: Name of the condition; by default "dirichlet_", the component, the part and the side,
+            such as "dirichlet_u_x_left" or "dirichlet_u_hole".
 
     Raises:
-        UnknownNameError: There is no such coordinate or side.
+        UnknownNameError: There is no such coordinate, side or part.
 
     Example:
         >>> dirichlet(Box("tx", (0, 0), (1, 1)), "u", "x", "left")
+        >>> dirichlet(Box("xy", (0, 0), (1, 1)) - Ball("xy", (0.5, 0.5), 0.2), "u", "ball")
     """
-    face, _ = _face(domain, component, coord, side)
-    return prescribe(face, component, value, name or f"dirichlet_{component}_{coord}_{side}")
+    region, _ = _where(domain, component, part, side)
+    return prescribe(region, component, value, name or _named("dirichlet", component, part, side))
 
 
 def neumann(
-    domain: Box,
+    domain: Domain,
     component: str,
-    coord: str,
-    side: str,
+    part: str,
+    side: str | None = None,
     value: float | Callable[[Point], Array] = 0.0,
     name: str | None = None,
 ) -> Condition:
-    """The derivative of `component` along the outward normal equals `value` on one face.
+    """The derivative of `component` along the outward normal equals `value` on one part.
 
-    The outward normal points away from the domain: on the left face the residual is
-    `-∂u/∂x - value`, on the right face `∂u/∂x - value`.
+    The outward normal points away from the domain: on the left face of a box the residual is
+    `-∂u/∂x - value`, on the right face `∂u/∂x - value`, and on a hole the normal points into it.
 
     Args:
         domain: The domain.
         component: Whose derivative is prescribed.
-        coord: The coordinate that is constant on the face.
-        side: "left" for the face of its lower bound, "right" for that of its upper bound.
+        part: The coordinate that is constant on a face of a box; without a side, the name of a
+            part of the boundary of a shape.
+        side: Of a face, "left" for that of the lower bound, "right" for that of the upper bound.
         value: A number, or a function of the point.
-        name: Name of the condition; by default "neumann_", the component, the coordinate and the
-            side, such as "neumann_u_x_left".
+        name: Name of the condition; by default "neumann_", the component, the part and the side,
+            such as "neumann_u_x_left" or "neumann_u_hole".
 
     Raises:
-        UnknownNameError: There is no such coordinate or side.
+        UnknownNameError: There is no such coordinate, side or part.
 
     Example:
         >>> neumann(Box("tx", (0, 0), (1, 1)), "u", "x", "right", 0.0)
+        >>> neumann(Ball("xy", (0, 0), 1.0), "u", "ball", value=lambda z: z[0])
     """
-    face, outward = _face(domain, component, coord, side)
-    slope = component + ("" if "_" in component else "_") + coord
+    region, outward = _where(domain, component, part, side)
+    slopes, along = _normal_derivative(component, outward, domain)
 
     def residual(u: Field, z: Point) -> Scalar:
-        return outward * u(z, slope)[0] - (value(z) if callable(value) else value)
+        return along(u, z) - (value(z) if callable(value) else value)
 
-    return Condition(name or f"neumann_{component}_{coord}_{side}", residual, face, slope)
+    return Condition(
+        name or _named("neumann", component, part, side), residual, region, " ".join(slopes)
+    )
 
 
-def periodic(domain: Box, component: str, coords: str, name: str | None = None) -> Condition:
+def robin(
+    domain: Domain,
+    component: str,
+    part: str,
+    side: str | None = None,
+    *,
+    alpha: float | Callable[[Point], Array] = 1.0,
+    beta: float | Callable[[Point], Array] = 1.0,
+    value: float | Callable[[Point], Array] = 0.0,
+    name: str | None = None,
+) -> Condition:
+    """`α u + β ∂u/∂n = value` on one part of the boundary, with the outward normal n.
+
+    Args:
+        domain: The domain.
+        component: u.
+        part: The coordinate that is constant on a face of a box; without a side, the name of a
+            part of the boundary of a shape.
+        side: Of a face, "left" for that of the lower bound, "right" for that of the upper bound.
+        alpha: α, a number, or a function of the point.
+        beta: β, a number, or a function of the point.
+        value: A number, or a function of the point.
+        name: Name of the condition; by default "robin_", the component, the part and the side.
+
+    Raises:
+        UnknownNameError: There is no such coordinate, side or part.
+
+    Example:
+        >>> robin(Ball("xy", (0, 0), 1.0), "u", "ball", alpha=2.0, value=1.0)
+    """
+    region, outward = _where(domain, component, part, side)
+    slopes, along = _normal_derivative(component, outward, domain)
+
+    def at(what: float | Callable[[Point], Array], z: Point) -> float | Array:
+        return what(z) if callable(what) else what
+
+    def residual(u: Field, z: Point) -> Scalar:
+        mixed = at(alpha, z) * u(z, component)[0] + at(beta, z) * along(u, z)
+        return mixed - at(value, z)
+
+    asks = " ".join([component, *slopes])
+    return Condition(name or _named("robin", component, part, side), residual, region, asks)
+
+
+def periodic(domain: Domain, component: str, coords: str, name: str | None = None) -> Condition:
     """`component` has equal values on the two opposite faces of each of `coords`.
 
     Args:
@@ -192,7 +240,7 @@ def periodic(domain: Box, component: str, coords: str, name: str | None = None) 
         opposite = jnp.where(wrapped & (z == low), high, z)
         return u(z, component)[0] - u(opposite, component)[0]
 
-    region = faces[0] if len(faces) == 1 else Surface(faces)
+    region = faces[0] if len(faces) == 1 else domain.boundary(coords, SIDES[:1])
     return Condition(name or f"periodic_{component}_{coords}", residual, region, component)
 
 
@@ -205,13 +253,44 @@ def meets(before: Field, component: str, region: Region, name: str) -> Condition
     return Condition(name, residual, region, component)
 
 
-def _face(domain: Box, component: str, coord: str, side: str) -> tuple[Box, float]:
-    """A face of the domain, and the sign of the outward normal along its coordinate."""
+Outward: TypeAlias = tuple[str, float] | Part | Product
+"""The coordinate along which a face has its normal, and its sign; or what knows the normal."""
+
+
+def _where(domain: Domain, component: str, part: str, side: str | None) -> tuple[Region, Outward]:
+    """A part of the boundary, and its outward normal."""
+    check_letters(component, domain.coords)
+    if side is None:
+        region = domain.part(part)
+        if not isinstance(region, Part | Product):
+            raise UnknownNameError.of("boundary part", part, ())
+        return region, region
     if side not in SIDES:
         raise UnknownNameError(
             f"side {side!r} was given: it is 'left' for the lower bound of a coordinate or "
             "'right' for its upper bound."
         )
-    check_letters(component, domain.coords)
     index = SIDES.index(side)
-    return domain.face(coord, domain.bounds(coord)[index]), (-1.0, 1.0)[index]
+    return domain.face(part, domain.bounds(part)[index]), (part, (-1.0, 1.0)[index])
+
+
+def _normal_derivative(
+    component: str, outward: Outward, domain: Domain
+) -> tuple[list[str], Callable[[Field, Point], Scalar]]:
+    """Names of the derivatives that are needed, and the derivative along the outward normal."""
+    stem = component + ("" if "_" in component else "_")
+    if isinstance(outward, tuple):
+        slope, sign = stem + outward[0], outward[1]
+        return [slope], lambda u, z: sign * u(z, slope)[0]
+    letters = [c for c in domain.coords if c not in "t" + domain.parameters]
+    axes = np.array([domain.axis(c) for c in letters])
+    slopes = [stem + c for c in letters]
+
+    def along(u: Field, z: Point) -> Scalar:
+        return jnp.dot(jnp.stack(u(z, " ".join(slopes))), outward.normal(z)[axes])
+
+    return slopes, along
+
+
+def _named(kind: str, component: str, part: str, side: str | None) -> str:
+    return "_".join([kind, component, part, *([] if side is None else [side])])

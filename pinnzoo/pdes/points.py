@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.domains import Box
+from pinnzoo.domains import Domain
 from pinnzoo.errors import PointsError
 
 
 def check_points(
-    points: object, name: str, domain: Box, *, inside: bool = False
+    points: object, name: str, domain: Domain, *, inside: bool = False
 ) -> Float[np.ndarray, "n d"]:
     """`points` as a float64 array of shape `(n, d)`.
 
@@ -81,7 +81,7 @@ def _in_order(named: dict[Any, Any], coords: str, wanted: str) -> np.ndarray:
     return np.ma.stack([np.ma.asarray(named[key]) for key in coords], axis=1)
 
 
-def _refuse_outside(array: np.ndarray, dtype: np.dtype, name: str, domain: Box) -> None:
+def _refuse_outside(array: np.ndarray, dtype: np.dtype, name: str, domain: Domain) -> None:
     # A bound such as 2π is above its float64 value when it is rounded to float32.
     rounding = 2 * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
     slack = max(1e-12, float(rounding))
@@ -107,7 +107,7 @@ def _refuse_outside(array: np.ndarray, dtype: np.dtype, name: str, domain: Box) 
     )
 
 
-def _orders_inside(array: np.ndarray, domain: Box, slack: float) -> Iterator[tuple[str, ...]]:
+def _orders_inside(array: np.ndarray, domain: Domain, slack: float) -> Iterator[tuple[str, ...]]:
     """Orders of the coordinates in which the given columns would all lie inside."""
     for order in itertools.islice(itertools.permutations(range(domain.d)), 1, 120):
         inverse = np.argsort(order)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, check_names
-from pinnzoo.domains import Box
+from pinnzoo.domains import Domain
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes.conditions import Condition, Residual, meets
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
@@ -31,7 +31,8 @@ class Problem:
 
     Attributes:
         name: The name that entries start with.
-        domain: Space-time box; its letters name the coordinates.
+        domain: A box, a shape, or the product of one with time or parameters; its letters name the
+            coordinates.
         components: Names of the unknowns.
         equation: Residual of the equation inside of the domain; of a system, the first one.
         conditions: Residuals on the boundary. Empty where `ansatz` meets all of them.
@@ -71,7 +72,7 @@ class Problem:
     """
 
     name: str
-    domain: Box
+    domain: Domain
     components: tuple[str, ...]
     equation: Residual
     conditions: tuple[Condition, ...] = ()
@@ -203,6 +204,9 @@ class Problem:
 
     def constrain(self, network: PointFunction) -> PointFunction:
         """The network inside of the problem's symmetry and ansatz, if it has them."""
+        if self.domain.parameters:
+            plain, spread = network, self.domain.extended
+            network = lambda z: plain(spread(z))  # noqa: E731
         if self.symmetry is not None:
             network = self.symmetry(network)
         if self.ansatz is None:
@@ -211,7 +215,10 @@ class Problem:
         return lambda z: ansatz(z, network(z))
 
     def evaluation_points(self, coarsen: int = 1) -> Float[np.ndarray, "n d"]:
-        """The grid of `evaluation_shape`, every `coarsen`-th line of it kept, two at least."""
+        """The grid of `evaluation_shape`, every `coarsen`-th line of it kept, two at least.
+
+        Of a grid over the box around a shape, those points that lie in the shape.
+        """
         shape = tuple(max((k - 1) // coarsen + 1, 2) for k in self.evaluation_shape)
         return self.domain.grid(shape)
 

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnzoo._typing import Point, PointFunction, Values
+from pinnzoo._typing import Point, PointFunction, Scalar, Values
 
 
-def burgers(viscosity: float, nodes: int) -> PointFunction:
+def burgers(viscosity: float | Scalar, nodes: int) -> PointFunction:
     """Solution of `u_t + u u_x = ν u_xx` on [-1, 1] with `u(0, x) = -sin(πx)`.
 
     With `y = x - 2 sqrt(νt) s`, the transformation gives
@@ -20,7 +20,7 @@ def burgers(viscosity: float, nodes: int) -> PointFunction:
     viscosity does not overflow. The time derivative does not exist at t = 0, because of the root.
 
     Args:
-        viscosity: ν, length²/time.
+        viscosity: ν, length²/time; a number, or a scalar that JAX traces.
         nodes: Number of quadrature nodes. 200 are exact to rounding for ν = 0.01/π.
     """
     abscissae, weights = np.polynomial.hermite.hermgauss(nodes)

@@ -191,10 +191,31 @@ class LossHessianMetrics(TypedDict):
     final: LossHessian
 
 
+class ParameterErrors(TypedDict):
+    """Errors of one network for each value of the parameters that are inputs of it.
+
+    Attributes:
+        version: Version of this block, 1.
+        parameters: Letters of the coordinates that are parameters.
+        values: Their values, one list for each place on the evaluation grid.
+        errors: Relative L2 error over the other coordinates, for each of these.
+        mean: Mean of the errors.
+        worst: Largest of the errors.
+    """
+
+    version: int
+    parameters: list[str]
+    values: list[list[float]]
+    errors: list[NotNegative]
+    mean: NotNegative
+    worst: NotNegative
+
+
 BLOCKS: dict[tuple[str, int], Any] = {
     ("ntk", 1): NTKMetrics,
     ("residual_hessian", 1): ResidualHessianMetrics,
     ("loss_hessian", 1): LossHessianMetrics,
+    ("parameter_errors", 1): ParameterErrors,
 }
 """The blocks that this version knows, by name and version."""
 

@@ -1,17 +1,21 @@
-"""Boxes in space-time, their faces, and the point sets that are drawn in them."""
+"""Boxes in space-time and their faces."""
 
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.errors import PointsError, UnknownNameError
+from pinnzoo.domains.patches import Facet, Patch, Segment
+from pinnzoo.domains.regions import Domain, Part, Product, Region, Shape, trapezoidal
+from pinnzoo.errors import PointsError
+
+SIDES = ("left", "right")
+"""The face of a coordinate's lower bound and that of its upper bound."""
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(Shape):
     """An axis-aligned box; a face is a box whose lower and upper bound agree on one axis.
 
     Attributes:
@@ -55,25 +59,76 @@ class Box:
             )
 
     @property
-    def d(self) -> int:
-        """Number of coordinates."""
-        return len(self.coords)
+    def degrees(self) -> int:
+        """Number of coordinates with an extent; the others are exact."""
+        return int(np.count_nonzero(np.subtract(self.upper, self.lower)))
 
-    def axis(self, coord: str) -> int:
-        """Index of the coordinate named `coord`."""
-        if len(coord) != 1 or coord not in self.coords:
-            raise UnknownNameError.of("coordinate", coord, self.coords)
-        return self.coords.index(coord)
+    @property
+    def fill(self) -> float:
+        """All of it."""
+        return 1.0
 
-    def bounds(self, coord: str) -> tuple[float, float]:
-        """Lower and upper bound of the coordinate named `coord`."""
-        i = self.axis(coord)
-        return self.lower[i], self.upper[i]
+    @property
+    def measure(self) -> float:
+        """Product of the extents that are not zero."""
+        extents = np.subtract(self.upper, self.lower)
+        return float(np.prod(extents[extents > 0]))
 
-    def length(self, coord: str) -> float:
-        """Extent along the coordinate named `coord`, in that coordinate's unit."""
-        low, high = self.bounds(coord)
-        return high - low
+    def place(self, unit: Float[np.ndarray, "n k"]) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
+        """Points of the unit cube in the coordinates that have an extent; all are kept."""
+        return _stretch(self, unit), np.ones(len(unit), bool)
+
+    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
+        return np.max(np.maximum(self.lower - points, points - self.upper), axis=1)
+
+    @functools.cached_property
+    def patches(self) -> tuple[Patch, ...]:
+        """The faces, each of which has the names "box" and such as "x_left"."""
+        names = [[("box", f"{c}_{side}") for side in SIDES] for c in self.coords]
+        if self.d == 2:
+            (west, south), (east, north) = self.lower, self.upper
+            corners = [(west, south), (east, south), (east, north), (west, north)]
+            return tuple(
+                Segment(names[axis][side], corners[k], corners[(k + 1) % 4])
+                for k, (axis, side) in enumerate([(1, 0), (0, 1), (1, 1), (0, 0)])
+            )
+        facets = []
+        for axis in range(self.d):
+            for side, bound in enumerate((self.lower[axis], self.upper[axis])):
+                lower, upper = list(self.lower), list(self.upper)
+                lower[axis] = upper[axis] = bound
+                name, sign = names[axis][side], (-1.0, 1.0)[side]
+                facets.append(Facet(name, tuple(lower), tuple(upper), axis, sign))
+        return tuple(facets)
+
+    def part(self, *names: str) -> Part | Product:
+        """The faces of space that have one of the names, such as "x_left"; all without a name.
+
+        Raises:
+            UnknownNameError: There is no such face.
+            PointsError: There is one coordinate of space: its faces are single points.
+        """
+        if len(self.coords.replace("t", "")) < 2:
+            raise PointsError(
+                f"the boundary part {', '.join(map(repr, names))} of a box with the coordinates "
+                f"{self.coords!r} was asked for: name a coordinate and a side, such as "
+                f"'{self.coords[-1]}', 'left'."
+            )
+        if "t" not in self.coords:
+            return super().part(*names)
+        time, space = (
+            Box(self.coords[k], self.lower[k], self.upper[k]) for k in (slice(0, 1), slice(1, None))
+        )
+        return Product((time, space)).part(*names)
+
+    def __mul__(self, other: Domain) -> Domain:
+        """Every point of one beside every point of the other; of two boxes again a box."""
+        if isinstance(other, Box):
+            return Box(
+                self.coords + other.coords, self.lower + other.lower, self.upper + other.upper
+            )
+        return super().__mul__(other)
 
     def face(self, coord: str, value: float) -> "Box":
         """The part of the box on which `coord` equals `value`.
@@ -100,17 +155,31 @@ class Box:
             return None
         return Box(self.coords, tuple(lower), tuple(upper))
 
-    def boundary(self, coords: str) -> "Surface":
+    def some_point(self) -> Float[np.ndarray, " d"]:
+        """A point well inside, for examples."""
+        lower, upper = np.asarray(self.lower), np.asarray(self.upper)
+        return lower + 0.25 * (upper - lower)
+
+    def boundary(self, coords: str, sides: tuple[str, ...] = SIDES) -> "Surface":
         """All faces on which one of `coords` is at a bound, as one region.
 
         With the letters of space alone this is where boundary conditions hold at all times.
+
+        Args:
+            coords: Coordinates that are constant on a face.
+            sides: "left" for the faces of their lower bounds, "right" for those of their upper
+                ones; both by default.
 
         Example:
             >>> len(Box("xy", (0, 0), (1, 1)).boundary("xy").faces)
             4
         """
         return Surface(
-            tuple(self.face(coord, bound) for coord in coords for bound in self.bounds(coord))
+            tuple(
+                self.face(coord, self.bounds(coord)[SIDES.index(side)])
+                for coord in coords
+                for side in sides
+            )
         )
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
@@ -136,17 +205,11 @@ class Box:
 
     def grid_weights(self, shape: tuple[int, ...]) -> Float[np.ndarray, " n"]:
         """Trapezoidal weights of `grid(shape)`, normalized to one: a mean over the box."""
-        weights = np.ones(1)
-        for k in shape:
-            line = np.ones(k)
-            if k > 1:
-                line[[0, -1]] = 0.5
-            weights = np.outer(weights, line / line.sum()).ravel()
-        return weights
+        return trapezoidal(shape)
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(Region):
     """Several faces of a box as one region, so that one condition can hold on all of them.
 
     Attributes:
@@ -168,6 +231,25 @@ class Surface:
                 "have the same number of them, and at least one."
             )
 
+    @property
+    def coords(self) -> str:
+        """One letter per coordinate."""
+        return self.faces[0].coords
+
+    @property
+    def degrees(self) -> int:
+        """Number of free coordinates of each face."""
+        return self.faces[0].degrees
+
+    @property
+    def measure(self) -> float:
+        """Length, area or volume of all faces."""
+        return sum(face.measure for face in self.faces)
+
+    def place(self, unit: Float[np.ndarray, "n k"]) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
+        """Points of the unit cube on the faces; all are kept."""
+        return _unroll(self, unit), np.ones(len(unit), bool)
+
     def within(self, coord: str, low: float, high: float) -> "Surface | None":
         """The parts of the faces where `low ≤ coord ≤ high`, or None where there are none."""
         parts = [face.within(coord, low, high) for face in self.faces]
@@ -183,61 +265,6 @@ class Surface:
     def upper(self) -> tuple[float, ...]:
         """Upper bounds of the smallest box that holds all faces."""
         return tuple(np.max([face.upper for face in self.faces], axis=0).tolist())
-
-
-Region: TypeAlias = Box | Surface
-"""Where the points of a term are drawn."""
-
-
-def _uniform(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.random((n, dim))
-
-
-def _latin_hypercube(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    from scipy.stats import qmc
-
-    return qmc.LatinHypercube(dim, rng=rng).random(n)
-
-
-def _sobol(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    from scipy.stats import qmc
-
-    # random_base2 keeps the balance of the sequence; a count in between is its beginning.
-    sampler = qmc.Sobol(dim, scramble=True, rng=rng)
-    return sampler.random_base2(max(0, (n - 1).bit_length()))[:n]
-
-
-SAMPLERS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
-    "uniform": _uniform,
-    "latin_hypercube": _latin_hypercube,
-    "sobol": _sobol,
-}
-
-
-def sample(
-    region: Region, n: int, method: str, rng: np.random.Generator
-) -> Float[np.ndarray, "n d"]:
-    """Draw `n` points in `region`; coordinates without extent are exact and use up no dimension.
-
-    Args:
-        region: Where to draw. The faces of a surface get points in proportion to their size.
-        n: How many points; at least one.
-        method: A name of `SAMPLERS`: "uniform", "latin_hypercube" (McKay, Beckman and Conover
-            1979) or "sobol" (scrambled, Owen 1998).
-        rng: Source of randomness; the same state gives the same points.
-
-    Raises:
-        UnknownNameError: `method` is not a sampler.
-        PointsError: `n` is below one.
-    """
-    if method not in SAMPLERS:
-        raise UnknownNameError.of("sampler", method, SAMPLERS)
-    if n < 1:
-        raise PointsError(f"{n} points were asked for: ask for at least one.")
-    face = region.faces[0] if isinstance(region, Surface) else region
-    dim = int(np.count_nonzero(np.subtract(face.upper, face.lower)))
-    unit = SAMPLERS[method](dim, n, rng) if dim else np.empty((n, 0))
-    return _unroll(region, unit) if isinstance(region, Surface) else _stretch(region, unit)
 
 
 def _stretch(box: Box, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n d"]:
@@ -265,35 +292,3 @@ def _unroll(surface: Surface, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarra
     for k, face in enumerate(surface.faces):
         points[which == k] = _stretch(face, unit[which == k])
     return points
-
-
-def residual_adaptive(
-    candidates: Float[np.ndarray, "c d"],
-    residual: Float[np.ndarray, " c"],
-    n: int,
-    rng: np.random.Generator,
-    *,
-    exponent: float = 1.0,
-    offset: float = 1.0,
-) -> Float[np.ndarray, "n d"]:
-    """Pick `n` of the candidates with probability ∝ |r|^k / mean(|r|^k) + c, without replacement.
-
-    The RAD rule of Wu, Zhu, Tan, Kartha and Lu (2023, arXiv 2207.10289, Eq. 2).
-
-    Args:
-        candidates: Points to choose from, more than `n` of them.
-        residual: Residual of the equation at the candidates.
-        n: How many points to keep.
-        rng: Source of randomness.
-        exponent: k, how sharply large residuals attract points.
-        offset: c, the weight of the uniform part.
-    """
-    if n > len(candidates):
-        raise PointsError(
-            f"{n} points were asked of {len(candidates)} candidates: give more candidates."
-        )
-    power = np.abs(residual) ** exponent
-    mean = power.mean()
-    density = (power / mean if mean > 0 else np.ones_like(power)) + offset
-    chosen = rng.choice(len(candidates), size=n, replace=False, p=density / density.sum())
-    return candidates[np.sort(chosen)]
