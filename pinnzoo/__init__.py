@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pinnzoo.errors import PinnzooError as PinnzooError
     from pinnzoo.evaluation import evaluate as evaluate
     from pinnzoo.objective import assemble as assemble
+    from pinnzoo.observations import Observations as Observations
+    from pinnzoo.observations import observe as observe
     from pinnzoo.optimizers import OPTIMIZERS as OPTIMIZERS
     from pinnzoo.optimizers import register_optimizer as register_optimizer
     from pinnzoo.pdes import PROBLEMS as PROBLEMS
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from pinnzoo.training import diagnose as diagnose
     from pinnzoo.training import finetune as finetune
     from pinnzoo.training import train as train
+    from pinnzoo.unknowns import Estimate as Estimate
+    from pinnzoo.unknowns import Unknown as Unknown
     from pinnzoo.zoo import download as download
     from pinnzoo.zoo import list_entries as list_entries
     from pinnzoo.zoo import load as load
@@ -60,7 +64,9 @@ __all__ = [
     "Box",
     "Condition",
     "Entry",
+    "Estimate",
     "Field",
+    "Observations",
     "Phase",
     "PinnzooError",
     "Point",
@@ -72,6 +78,7 @@ __all__ = [
     "Residual",
     "Scalar",
     "Surface",
+    "Unknown",
     "Values",
     "__version__",
     "assemble",
@@ -91,6 +98,7 @@ __all__ = [
     "list_entries",
     "load",
     "neumann",
+    "observe",
     "odd_in",
     "periodic",
     "prescribe",
@@ -106,8 +114,10 @@ _HOMES = {
     "Box": "domains",
     "Condition": "pdes.conditions",
     "Entry": "entry",
+    "Estimate": "unknowns",
     "Field": "derivatives",
     "OPTIMIZERS": "optimizers",
+    "Observations": "observations",
     "PROBLEMS": "pdes",
     "Phase": "recipes",
     "PinnzooError": "errors",
@@ -120,6 +130,7 @@ _HOMES = {
     "Residual": "pdes.conditions",
     "Scalar": "_typing",
     "Surface": "domains",
+    "Unknown": "unknowns",
     "Values": "_typing",
     "assemble": "objective",
     "check_constraints": "pdes.constraints",
@@ -137,6 +148,7 @@ _HOMES = {
     "list_entries": "zoo",
     "load": "zoo",
     "neumann": "pdes.conditions",
+    "observe": "observations",
     "odd_in": "pdes.constraints",
     "periodic": "pdes.conditions",
     "prescribe": "pdes.conditions",

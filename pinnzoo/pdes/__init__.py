@@ -11,6 +11,7 @@ import numpy as np
 from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.heat import heat
@@ -22,6 +23,7 @@ from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.problem import EQUATION as EQUATION
+from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
@@ -36,6 +38,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "allen_cahn": allen_cahn,
     "beltrami": beltrami,
     "burgers": burgers,
+    "burgers_inverse": burgers_inverse,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
     "heat": heat,

@@ -65,7 +65,8 @@ def phase_scope(
         objective = assembly.objective
         if phase.problem_arguments:
             points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
-            objective = assemble(problem, model, points).objective
+            measured = assembly.observations
+            objective = assemble(problem, model, points, observations=measured).objective
         scope = Scope(problem, objective, slice(0, theta.size))
     else:
         part = part_slice(model, phase.part)

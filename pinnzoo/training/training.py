@@ -23,12 +23,14 @@ from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
 from pinnzoo.measure import check_diagnostics, core_metrics
 from pinnzoo.objective import (
     EQUATION,
+    OBSERVATIONS,
     Assembly,
     assemble,
     check_network,
     describe_nonfinite,
     part_slice,
 )
+from pinnzoo.observations import Observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
@@ -43,6 +45,7 @@ from pinnzoo.training.progress import Progress, Report, progress_bar, progress_o
 from pinnzoo.training.run import Run, save_run
 from pinnzoo.training.scope import frozen_parameters
 from pinnzoo.training.signals import Request, stop_request
+from pinnzoo.unknowns import with_unknowns
 from pinnzoo.weighting import make_weighting
 
 
@@ -61,6 +64,7 @@ def train(
     mesh: Mesh | None = None,
     seconds: float | None = None,
     diagnostics: bool | Sequence[str] = True,
+    observations: Observations | None = None,
 ) -> Entry:
     """Train a recipe.
 
@@ -92,6 +96,8 @@ def train(
         diagnostics: Compute kernels and Hessians at the end: all that are registered, those of
             the names given, or none. `pinnzoo.diagnose` computes them later. Ctrl-C while they are
             computed leaves them out.
+        observations: What was measured, which is fitted beside the equations as the term
+            "observations". The entry keeps them.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -115,8 +121,9 @@ def train(
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
-    assembly = _assembly(recipe, problem, network)
-    _check_phases(recipe, problem, network, optimizers or {})
+    observations = None if observations is None else observations.check(problem)
+    _check_phases(recipe, problem, network, optimizers or {}, observations)
+    assembly = _assembly(recipe, problem, network, observations)
     trainer = Trainer(
         recipe,
         problem,
@@ -192,17 +199,23 @@ def _prepare(
     elif is_known(recipe.architecture):
         blueprint(recipe, problem, model)
     check_network(problem, model)
-    return problem, model
+    return problem, with_unknowns(model, problem.unknowns)
 
 
-def _assembly(recipe: Recipe, problem: Problem, model: nnx.Module) -> Assembly:
+def _assembly(
+    recipe: Recipe, problem: Problem, model: nnx.Module, observations: Observations | None
+) -> Assembly:
     counts = {**recipe.points, **recipe.phases[0].points}
     points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
-    return assemble(problem, model, points, recipe.weights)
+    return assemble(problem, model, points, recipe.weights, observations)
 
 
 def _check_phases(
-    recipe: Recipe, problem: Problem, model: nnx.Module, optimizers: Mapping[str, Optimizer]
+    recipe: Recipe,
+    problem: Problem,
+    model: nnx.Module,
+    optimizers: Mapping[str, Optimizer],
+    observations: Observations | None,
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
     _check_counts(recipe.points, problem, joined=False)
@@ -213,8 +226,18 @@ def _check_phases(
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.part is not None:
             part_slice(model, phase.part)
+            if observations is not None:
+                raise RecipeError(
+                    f"a phase that trains part {phase.part} of a network was given with "
+                    "observations: train all of the network at once, with part=None."
+                )
         _check_counts(phase.points, problem, joined=phase.part is not None)
-        _check_terms(phase.weights, problem, joined=phase.part is not None)
+        _check_terms(
+            phase.weights,
+            problem,
+            joined=phase.part is not None,
+            more=() if observations is None else (OBSERVATIONS,),
+        )
         if phase.freeze:
             frozen_parameters(model, phase.freeze)
         if phase.problem_arguments:
@@ -249,7 +272,7 @@ def _check_terms(
     A window of time has conditions of its own, which begin with "join_".
     """
     for name in given:
-        if name not in problem.terms and not (joined and name.startswith("join_")):
+        if name not in (*problem.terms, *more) and not (joined and name.startswith("join_")):
             unknown = UnknownNameError.of("term", name, [*more, *problem.terms])
             raise RecipeError(f"{kind} for an {unknown}")
 
@@ -287,14 +310,23 @@ def _entry(trainer: Trainer, run: Run) -> Entry:
     """The entry of a run that is over, without its diagnostics."""
     recipe = done_recipe(trainer.recipe, run.done)
     model = trainer.assembly.to_model(run.best_theta)
-    problem = trainer.problem
+    problem, observations = trainer.problem, trainer.assembly.observations
     return Entry.from_training(
         recipe=recipe,
         model=model,
-        metrics=core_metrics(problem, model, recipe, loss=run.best_loss, seconds=run.seconds),
+        metrics=core_metrics(
+            problem,
+            model,
+            recipe,
+            loss=run.best_loss,
+            seconds=run.seconds,
+            observations=observations,
+            points=run.points,
+        ),
         history={name: np.asarray(values) for name, values in run.history.items()},
         snapshots=snapshots_of(run),
         problem=problem,
+        observations=observations,
     )
 
 
