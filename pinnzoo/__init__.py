@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pinnzoo.pdes.conditions import periodic as periodic
     from pinnzoo.pdes.conditions import prescribe as prescribe
     from pinnzoo.pdes.constraints import check_constraints as check_constraints
+    from pinnzoo.pdes.constraints import constant_along as constant_along
     from pinnzoo.pdes.constraints import constrained as constrained
     from pinnzoo.pdes.constraints import odd_in as odd_in
     from pinnzoo.pdes.problem import Problem as Problem
@@ -85,6 +86,7 @@ __all__ = [
     "check_constraints",
     "check_finite",
     "check_positive",
+    "constant_along",
     "constrained",
     "diagnose",
     "diagnostics",
@@ -136,6 +138,7 @@ _HOMES = {
     "check_constraints": "pdes.constraints",
     "check_finite": "registry",
     "check_positive": "registry",
+    "constant_along": "pdes.constraints",
     "constrained": "pdes.constraints",
     "diagnose": "training",
     "dirichlet": "pdes.conditions",

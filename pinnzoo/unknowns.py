@@ -58,14 +58,11 @@ class Unknown:
 
     def __post_init__(self) -> None:
         for name in ("initial", "lower", "upper"):
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             if value is None and name != "initial":
                 continue
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                number = math.nan
-            if isinstance(value, bool) or not math.isfinite(number):
+            number = _number(value)
+            if not math.isfinite(number):
                 raise RecipeError(
                     f"an unknown with {name}={value!r} was given: give a finite number."
                 )
@@ -107,6 +104,13 @@ class Unknown:
         if self.lower is not None:
             return math.log(value - low)
         return math.log(high - value) if self.upper is not None else float(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 class WithUnknowns(nnx.Module):

@@ -14,7 +14,10 @@ from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
+from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
 from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.heat_conductivity import heat_conductivity
+from pinnzoo.pdes.heat_source import heat_source
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
@@ -22,6 +25,7 @@ from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
+from pinnzoo.pdes.poisson_coefficient import poisson_coefficient
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
@@ -41,7 +45,10 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "burgers_inverse": burgers_inverse,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
+    "cylinder_wake_inverse": cylinder_wake_inverse,
     "heat": heat,
+    "heat_conductivity": heat_conductivity,
+    "heat_source": heat_source,
     "helmholtz": helmholtz,
     "kdv": kdv,
     "kdv_solitons": kdv_solitons,
@@ -49,6 +56,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "kovasznay": kovasznay,
     "poisson": poisson,
     "poisson_2d": poisson_2d,
+    "poisson_coefficient": poisson_coefficient,
     "reaction": reaction,
     "schrodinger": schrodinger,
     "sine_gordon": sine_gordon,
