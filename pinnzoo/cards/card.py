@@ -87,6 +87,8 @@ def entry_card(
             for diagnostic, block in registered
         ],
         unknown=_unknown(metrics, [diagnostic for diagnostic, _ in registered]),
+        unknowns=_unknowns(_known(metrics, "unknowns")),
+        components=_components(_known(metrics, "components")),
         pictures=pictures,
         others=pictures.rest(),
         source=problem.citation and _link(problem.citation),
@@ -133,6 +135,41 @@ def _known(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """A block of the package's own, where it is there in a version that is known."""
     block = blocks(metrics).get(name)
     return block if block and (name, block.get("version")) in BLOCKS else None
+
+
+def _unknowns(block: Mapping[str, Any] | None) -> str:
+    """A row for each unknown coefficient; empty where there are none."""
+    return markdown_table(*unknowns_table(block)) if block else ""
+
+
+def unknowns_table(block: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+    """Heading, rows and alignment of a table of unknown coefficients.
+
+    What is not stated about any of them, such as the truth, has no column.
+    """
+    columns = {
+        "Found": block["values"],
+        "Standard error": block.get("standard_errors"),
+        "True value": block.get("truth"),
+    }
+    stated = {heading: figures for heading, figures in columns.items() if figures}
+    rows = [
+        (name, *(_number(heading, figures.get(name)) for heading, figures in stated.items()))
+        for name in block["values"]
+    ]
+    return ("Unknown", *stated), rows, "l" + "r" * len(stated)
+
+
+def _number(heading: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1e}" if heading == "Standard error" else f"{value:.8g}"
+
+
+def _components(block: Mapping[str, Any] | None) -> str:
+    """A row for each component with its own error; empty where there is no such block."""
+    rows = [(n, f"{e:.3e}") for n, e in block["relative_l2_error"].items()] if block else []
+    return markdown_table(("Component", "Relative L2 error"), rows, "lr") if rows else ""
 
 
 def _registered(

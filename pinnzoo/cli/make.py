@@ -21,6 +21,7 @@ from pinnzoo.cli.output import emit, stdout_for_json
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
+    from pinnzoo.observations import Observations
     from pinnzoo.recipes import Recipe
 
 Settings = Annotated[
@@ -36,6 +37,15 @@ Points = Annotated[
     typer.Option("--points", metavar="TERM=N", help="Number of collocation points of a term."),
 ]
 Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
+Measured = Annotated[
+    Path | None,
+    typer.Option(
+        "--observations",
+        metavar="FILE",
+        help="What was measured: a .csv, .npz or .mat file with columns named by coordinates, "
+        "components and, if it is known, sigma.",
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
 
 
@@ -70,6 +80,7 @@ def train(
     resume: Resume = True,
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
+    observations: Measured = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -83,6 +94,7 @@ def train(
     recipe = _recipe(source, chosen | {"seed": seed, "tag": tag})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
+    measured = _observations(observations, recipe.problem, recipe.problem_arguments)
 
     from pinnzoo import training
 
@@ -94,9 +106,21 @@ def train(
             resume=resume,
             seconds=seconds,
             diagnostics=diagnostics,
+            observations=measured,
         )
         _save(entry, folder, place, overwrite=overwrite, keep=workdir is not None)
     emit(_outcome(entry, folder), as_json, _screen)
+
+
+def _observations(
+    file: Path | None, problem: str, arguments: dict[str, Any]
+) -> "Observations | None":
+    if file is None:
+        return None
+    from pinnzoo.observations import Observations
+    from pinnzoo.pdes import make_problem
+
+    return Observations.read(file, make_problem(problem, arguments))
 
 
 def _choices(
@@ -192,6 +216,7 @@ def finetune(
     resume: Resume = True,
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
+    observations: Measured = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -202,6 +227,8 @@ def finetune(
     folder = options.check_free(out, overwrite)
     place = workdir or _beside(folder)
     entry = options.load(name)
+    changed = {**entry.recipe.problem_arguments, **options.settings(physical)}
+    measured = _observations(observations, entry.recipe.problem, changed)
 
     from pinnzoo import training
 
@@ -221,6 +248,7 @@ def finetune(
             workdir=place,
             resume=resume,
             diagnostics=diagnostics,
+            observations=measured,
             **arguments,
         )
         given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
@@ -283,7 +311,8 @@ def _screen(console: Any, data: Any) -> None:
 
 def _outcome(entry: "Entry", folder: Path) -> dict[str, Any]:
     metrics = entry.metrics
-    return {
+    unknowns = {name: each.value for name, each in entry.unknowns.items()}
+    return ({"unknowns": unknowns} if unknowns else {}) | {
         "name": entry.name,
         "folder": folder,
         "before": None,

@@ -200,6 +200,11 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
         yield "Reference", "none, so the error is not known"
     if "estimated_error" in metrics:
         yield "Estimated error", f"{metrics['estimated_error']:.1e}"
+    for name, found in _unknowns(_block(metrics, "unknowns")):
+        yield f"Found {name}", found
+    if components := _block(metrics, "components"):
+        errors = components["relative_l2_error"].items()
+        yield "Error of each", ", ".join(f"{name} {error:.2e}" for name, error in errors)
     yield "Final loss", f"{metrics['loss']:.3e}"
     network = _settings(recipe["architecture_arguments"])
     yield "Network", title(recipe["architecture"]) + (f" ({network})" if network else "")
@@ -227,7 +232,7 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
         yield "Other records", ", ".join(others)
 
 
-KNOWN = ("ntk", "residual_hessian", "loss_hessian")
+KNOWN = ("ntk", "residual_hessian", "loss_hessian", "unknowns", "components")
 """Blocks of the metrics that are told here, each in version 1."""
 
 
@@ -235,6 +240,15 @@ def _block(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A block that is known; empty where it is not there, or in another version."""
     block = metrics.get(name, {})
     return block if name in KNOWN and block.get("version", 1) == 1 else {}
+
+
+def _unknowns(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each unknown coefficient of an inverse problem, and what is known about it."""
+    errors, truth = block.get("standard_errors", {}), block.get("truth", {})
+    for name, value in block.get("values", {}).items():
+        margin = f", standard error {errors[name]:.1e}" if name in errors else ""
+        stated = f", true value {truth[name]:.8g}" if name in truth else ""
+        yield name, f"{value:.8g}{margin}{stated}"
 
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -284,6 +298,8 @@ def trained(console: Any, data: Mapping[str, Any]) -> None:
             f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
             f"({_ratio(before, after)}) in {effort}",
         )
+    for name, value in data.get("unknowns", {}).items():
+        _say(console, f"found {escape(name)} = [bold]{value:.8g}[/]")
     _say(
         console,
         f"saved [bold]{escape(data['name'])}[/] in {escape(str(data['folder']))}",

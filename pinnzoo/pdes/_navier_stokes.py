@@ -5,7 +5,7 @@ along x, y and z are called u, v and w; there is no `u_t` where the coordinates 
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pinnzoo import (
     Box,
@@ -59,7 +59,7 @@ def momentum(
     return residual
 
 
-def _times(coefficient: Coefficient, value: Scalar, u: Field) -> Scalar:
+def _times(coefficient: Coefficient, value: Any, u: Field) -> Scalar:
     if callable(coefficient):
         return coefficient(u) * value
     return value if coefficient == 1.0 else coefficient * value
