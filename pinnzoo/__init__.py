@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pinnzoo.errors import PinnzooError as PinnzooError
     from pinnzoo.evaluation import evaluate as evaluate
     from pinnzoo.objective import assemble as assemble
+    from pinnzoo.observations import Observations as Observations
+    from pinnzoo.observations import observe as observe
     from pinnzoo.optimizers import OPTIMIZERS as OPTIMIZERS
     from pinnzoo.optimizers import register_optimizer as register_optimizer
     from pinnzoo.pdes import PROBLEMS as PROBLEMS
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from pinnzoo.pdes.conditions import prescribe as prescribe
     from pinnzoo.pdes.conditions import robin as robin
     from pinnzoo.pdes.constraints import check_constraints as check_constraints
+    from pinnzoo.pdes.constraints import constant_along as constant_along
     from pinnzoo.pdes.constraints import constrained as constrained
     from pinnzoo.pdes.constraints import odd_in as odd_in
     from pinnzoo.pdes.problem import Problem as Problem
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     from pinnzoo.training import diagnose as diagnose
     from pinnzoo.training import finetune as finetune
     from pinnzoo.training import train as train
+    from pinnzoo.unknowns import Estimate as Estimate
+    from pinnzoo.unknowns import Unknown as Unknown
     from pinnzoo.zoo import download as download
     from pinnzoo.zoo import list_entries as list_entries
     from pinnzoo.zoo import load as load
@@ -69,8 +74,10 @@ __all__ = [
     "Condition",
     "Domain",
     "Entry",
+    "Estimate",
     "Field",
     "Interval",
+    "Observations",
     "Parameter",
     "Phase",
     "PinnzooError",
@@ -85,12 +92,14 @@ __all__ = [
     "Scalar",
     "Shape",
     "Surface",
+    "Unknown",
     "Values",
     "__version__",
     "assemble",
     "check_constraints",
     "check_finite",
     "check_positive",
+    "constant_along",
     "constrained",
     "diagnose",
     "diagnostics",
@@ -104,6 +113,7 @@ __all__ = [
     "list_entries",
     "load",
     "neumann",
+    "observe",
     "odd_in",
     "periodic",
     "prescribe",
@@ -122,9 +132,11 @@ _HOMES = {
     "Condition": "pdes.conditions",
     "Domain": "domains",
     "Entry": "entry",
+    "Estimate": "unknowns",
     "Field": "derivatives",
     "Interval": "domains",
     "OPTIMIZERS": "optimizers",
+    "Observations": "observations",
     "PROBLEMS": "pdes",
     "Parameter": "domains",
     "Phase": "recipes",
@@ -140,11 +152,13 @@ _HOMES = {
     "Scalar": "_typing",
     "Shape": "domains",
     "Surface": "domains",
+    "Unknown": "unknowns",
     "Values": "_typing",
     "assemble": "objective",
     "check_constraints": "pdes.constraints",
     "check_finite": "registry",
     "check_positive": "registry",
+    "constant_along": "pdes.constraints",
     "constrained": "pdes.constraints",
     "diagnose": "training",
     "dirichlet": "pdes.conditions",
@@ -157,6 +171,7 @@ _HOMES = {
     "list_entries": "zoo",
     "load": "zoo",
     "neumann": "pdes.conditions",
+    "observe": "observations",
     "odd_in": "pdes.constraints",
     "periodic": "pdes.conditions",
     "prescribe": "pdes.conditions",

@@ -1,8 +1,9 @@
 """A field: a function of one point that is asked for its derivatives by name."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ class Field:
         function: Maps a point `(d,)` to the components `(m,)`.
         components: One name per component.
         coords: One letter per coordinate.
+        unknowns: Values of the problem's unknown coefficients by name, such as
+            `u.unknowns["viscosity"]`: numbers that are trained with the network.
 
     Example:
         >>> u = Field(lambda z: jnp.array([z[0] * z[1] ** 2]), ("u",), "tx")
@@ -34,6 +37,7 @@ class Field:
     function: PointFunction
     components: tuple[str, ...]
     coords: str
+    unknowns: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
         """Values and derivatives at the point `z`, one scalar per name.

@@ -19,6 +19,7 @@ from pinnzoo.architectures import is_known, snake_case
 from pinnzoo.errors import EntryError, PointsError
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import check_network
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
@@ -35,6 +36,7 @@ from pinnzoo.storage.folder import CARD, PLOTS, EntryFolder
 from pinnzoo.storage.metrics import Metrics, validate
 from pinnzoo.storage.records import HISTORY, Records, check_history, check_records
 from pinnzoo.storage.records import Snapshots as Snapshots
+from pinnzoo.unknowns import Estimate, values_of, with_unknowns
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics import Study
@@ -82,6 +84,7 @@ class Entry:
         plan.check_metrics(metrics, self.recipe)
         object.__setattr__(self, "metrics", metrics)
         object.__setattr__(self, "problem", plan.problem)
+        object.__setattr__(self, "model", with_unknowns(self.model, plan.problem.unknowns))
         object.__setattr__(self, "_blueprint", plan)
 
     @classmethod
@@ -95,6 +98,7 @@ class Entry:
         snapshots: Snapshots,
         ntk: "NTKSnapshots | None" = None,
         problem: Problem | None = None,
+        observations: Observations | None = None,
     ) -> "Entry":
         """An entry from the results of a training, with all of them checked.
 
@@ -106,13 +110,14 @@ class Entry:
             snapshots: The parameters; the last ones are those of `model`.
             ntk: The kernels, where they were computed.
             problem: What was solved; by default what the recipe's name stands for.
+            observations: What was measured.
 
         Raises:
             IntegrityError: The parts are not complete or do not belong together.
             RecipeError: The network is not the one that the recipe describes.
         """
         columns = check_history(history)
-        records = Records(lambda: columns, lambda: ntk, lambda: snapshots)
+        records = Records(lambda: columns, lambda: ntk, lambda: snapshots, lambda: observations)
         entry = cls(recipe, model, dict(metrics), records, None, problem)  # pyright: ignore[reportArgumentType]
         check_records(records, entry.problem, entry.metrics, entry.theta)
         return entry
@@ -170,6 +175,7 @@ class Entry:
         from pinnzoo.measure import core_metrics, loss_of
 
         check_network(problem, model)
+        model = with_unknowns(model, problem.unknowns)
         leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
         recipe = Recipe(
             problem.name,
@@ -278,6 +284,25 @@ class Entry:
     def snapshots(self) -> Snapshots:
         """The parameters at the steps of `ntk`; `model_at(theta)` makes a network of them."""
         return self.records.snapshots
+
+    @property
+    def observations(self) -> Observations | None:
+        """What was measured, on which the network was trained, or None."""
+        return self.records.observations
+
+    @property
+    def unknowns(self) -> dict[str, Estimate]:
+        """What the training found for the unknown coefficients of the problem, by name.
+
+        The standard errors say how far the noise of the observations may have moved the values;
+        they are NaN where there are none. Nothing is there where the problem has no unknowns.
+
+        Example:
+            >>> entry.unknowns["viscosity"].value
+        """
+        errors = self.metrics.get("unknowns", {}).get("standard_errors", {})
+        values = values_of(self.model, self.problem.unknowns)
+        return {n: Estimate(float(v), errors.get(n, float("nan"))) for n, v in values.items()}
 
     @property
     def theta(self) -> Float[np.ndarray, " p"]:
@@ -412,7 +437,8 @@ class Entry:
             >>> bool(abs(entry.residual([[0.5, 0.1], [0.7, 0.2]])).max() < 1e-4)
             True
         """
-        return residual(self.problem, self.field, self._checked(points))
+        values = values_of(self.model, self.problem.unknowns)
+        return residual(self.problem, self.field, self._checked(points), unknowns=values)
 
     def ntk_at(self, points: object, thetas: Any = None) -> "NTKSnapshots":
         """The neural tangent kernel at points of your own, from the stored parameters.
@@ -467,7 +493,15 @@ class Entry:
         chosen = check_diagnostics(names)
         if study is None:
             kept = self.snapshots
-            study = study_of(self.problem, self.model, self.recipe, kept.steps, kept.thetas, tick)
+            study = study_of(
+                self.problem,
+                self.model,
+                self.recipe,
+                kept.steps,
+                kept.thetas,
+                tick,
+                self.observations,
+            )
         blocks = compute_blocks(study, chosen)
         return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)
 
@@ -484,6 +518,7 @@ class Entry:
             lambda: before.history,
             lambda: before.ntk if ntk is None else ntk,
             lambda: before.snapshots,
+            lambda: before.observations,
         )
         return replace(self.with_metrics(blocks), records=records)
 
@@ -505,6 +540,7 @@ class Entry:
             "snapshots": (self.snapshots.steps, self.snapshots.thetas),
             "ntk": None if kernels is None else kernels.to_arrays(),
             "folder": self.folder,
+            "observations": self.observations,
             "problem": None if known else self.problem,
             "model": network,
         }
@@ -633,6 +669,9 @@ def _unpickled(parts: Mapping[str, Any]) -> Entry:
     arrays = parts["ntk"]
     kernels = None if arrays is None else NTKSnapshots.from_arrays(arrays)
     snapshots = Snapshots(*parts["snapshots"])
-    records = Records(lambda: parts["history"], lambda: kernels, lambda: snapshots)
+    measured = parts["observations"]
+    records = Records(
+        lambda: parts["history"], lambda: kernels, lambda: snapshots, lambda: measured
+    )
     network = nnx.merge(plan.graph, state)
     return Entry(recipe, network, parts["metrics"], records, parts["folder"], plan.problem)

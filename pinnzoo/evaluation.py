@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -156,6 +156,26 @@ def parameter_errors(
     }
 
 
+def component_errors(problem: Problem, function: PointFunction) -> dict[str, float]:
+    """Relative L2 error of each component alone, on the evaluation grid.
+
+    Components whose reference is zero on all of it are left out.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+        PrecisionError: JAX would silently compute the reference in float32.
+    """
+    points, exact = _on_the_grid(problem)
+    weights = problem.domain.grid_weights(problem.evaluation_shape)
+    values = evaluate_function(function, points)
+    found = {
+        name: error_figures(values[:, k : k + 1], exact[:, k : k + 1], weights)
+        for k, name in enumerate(problem.components)
+    }
+    key = "relative_l2_error"
+    return {name: figures[key] for name, figures in found.items() if key in figures}
+
+
 def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
     """The network with the problem's ansatz around it, as a function of one point.
 
@@ -259,7 +279,12 @@ def derivatives(
 
 
 def residual(
-    problem: Problem, function: PointFunction, points: ArrayLike, *, extrapolate: bool = False
+    problem: Problem,
+    function: PointFunction,
+    points: ArrayLike,
+    *,
+    extrapolate: bool = False,
+    unknowns: Mapping[str, Any] | None = None,
 ) -> Float[np.ndarray, "n equations"]:
     """Residuals of the equations for a function of one point, at many points; zero for a solution.
 
@@ -268,18 +293,29 @@ def residual(
         function: Maps a point `(d,)` to the components `(m,)`.
         points: Where, `(n, d)`, or named columns.
         extrapolate: Allow points outside of the domain.
+        unknowns: Values of the problem's unknowns; the true ones by default.
 
     Returns:
         One column per equation, the first one first, then those of `problem.system`.
 
     Raises:
         PointsError: See `Problem.check_points`.
+        PinnzooError: The value of an unknown is not given, and its true value is not known.
 
     Example:
         >>> abs(residual(problem, field_of(problem, model), points)).max()
     """
     checked = problem.check_points(points, inside=not extrapolate)
-    return evaluate_function(_through(_residual(problem), function), checked)
+    values = problem.truth if unknowns is None else unknowns
+    lacking = [name for name in problem.unknowns if name not in values]
+    if lacking:
+        raise PinnzooError(
+            f"no value of {', '.join(map(repr, lacking))} was given, which the equations of "
+            f"{problem.name} need: give unknowns={{...}}, or call entry.residual(points)."
+        )
+    numbers = {name: np.float64(value) for name, value in values.items()}
+    whole = jax.tree_util.Partial(_residual(problem), numbers, _as_pytree(function))
+    return evaluate_function(whole, checked)
 
 
 @functools.lru_cache(maxsize=256)
@@ -288,14 +324,19 @@ def _derivatives(problem: Problem, names: str) -> Callable[[PointFunction, Point
 
 
 @functools.lru_cache(maxsize=256)
-def _residual(problem: Problem) -> Callable[[PointFunction, Point], Array]:
+def _residual(problem: Problem) -> Callable[[dict[str, Any], PointFunction, Point], Array]:
     equations = (problem.equation, *(term.residual for term in problem.system))
 
-    def at_point(function: PointFunction, z: Point) -> Array:
-        field = problem.field(function)
+    def at_point(values: dict[str, Any], function: PointFunction, z: Point) -> Array:
+        field = problem.field(function, values)
         return jnp.stack([equation(field, z) for equation in equations])
 
     return at_point
+
+
+def _as_pytree(function: PointFunction) -> PointFunction:
+    partial = isinstance(function, jax.tree_util.Partial)
+    return function if partial else jax.tree_util.Partial(function)
 
 
 def _through(

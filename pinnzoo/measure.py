@@ -1,8 +1,9 @@
 """The figures of an entry: those of the network itself, and what its diagnostics look at."""
 
+import math
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study
 from pinnzoo.diagnostics import points as counts
+from pinnzoo.diagnostics.covariance import estimate_unknowns
 from pinnzoo.domains import sample
-from pinnzoo.evaluation import evaluate_field
-from pinnzoo.objective import assemble
+from pinnzoo.evaluation import component_errors, evaluate_field
+from pinnzoo.objective import OBSERVATIONS, assemble
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import find
@@ -50,6 +53,7 @@ def study_of(
     steps: Sequence[int] | np.ndarray,
     thetas: Float[np.ndarray, "s p"],
     tick: Tick = lambda _: None,
+    observations: Observations | None = None,
 ) -> Study:
     """What the diagnostics of an entry look at, from stored parameters alone.
 
@@ -62,16 +66,15 @@ def study_of(
         steps: Steps at which parameters were kept.
         thetas: The parameters there; the last ones are the network's.
         tick: Called often, with what is being done.
+        observations: What was measured; the loss has their rows too.
     """
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
     points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    stated = {**recipe.weights, **recipe.phases[-1].weights}
-    # A window has terms of its own, which the whole problem lacks.
-    weights = {name: weight for name, weight in stated.items() if name in problem.terms}
+    weights = _weights(problem, recipe, observations)
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
     return Study(
         problem=problem,
-        objective=assemble(problem, in_float64(model), points, weights).objective,
+        objective=assemble(problem, in_float64(model), points, weights, observations).objective,
         steps=np.asarray(steps),
         thetas=np.asarray(thetas),
         ntk_points=draw_points(problem, counts.ntk_counts(problem), "sobol", seed, stream),
@@ -85,6 +88,15 @@ def study_of(
     )
 
 
+def _weights(
+    problem: Problem, recipe: Recipe, observations: Observations | None
+) -> dict[str, float]:
+    """Loss weights at the end; a window has terms of its own, which the whole problem lacks."""
+    stated = {**recipe.weights, **recipe.phases[-1].weights}
+    own = {*problem.terms} | ({OBSERVATIONS} if observations is not None else set())
+    return {name: weight for name, weight in stated.items() if name in own}
+
+
 def loss_of(problem: Problem, model: nnx.Module, recipe: Recipe) -> float:
     """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
@@ -93,12 +105,35 @@ def loss_of(problem: Problem, model: nnx.Module, recipe: Recipe) -> float:
 
 
 def core_metrics(
-    problem: Problem, model: nnx.Module, recipe: Recipe, *, loss: float, seconds: float
+    problem: Problem,
+    model: nnx.Module,
+    recipe: Recipe,
+    *,
+    loss: float,
+    seconds: float,
+    observations: Observations | None = None,
+    points: Mapping[str, Float[np.ndarray, "n d"]] | None = None,
 ) -> dict[str, Any]:
-    """The figures of an entry without its diagnostics; errors only where there is a reference."""
+    """The figures of an entry without its diagnostics; errors only where there is a reference.
+
+    Args:
+        problem: What the network solves.
+        model: The network.
+        recipe: How it was trained.
+        loss: At the end of that.
+        seconds: How long it took.
+        observations: What was measured.
+        points: Those of the end of the training, per term; by default those of its beginning.
+    """
     errors = {}
     if problem.reference is not None:
-        errors = evaluate_field(problem, problem.constrain(model))  # pyright: ignore
+        field: Any = problem.constrain(model)  # pyright: ignore[reportArgumentType]
+        errors = evaluate_field(problem, field)
+        if problem.m > 1 and observations is not None:
+            each = component_errors(problem, field)
+            errors["components"] = {"version": 1, "relative_l2_error": each}
+    if problem.unknowns:
+        errors["unknowns"] = _unknowns_block(problem, model, recipe, observations, points)
     sizes = [leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
     return {
         "format": 2,
@@ -111,6 +146,31 @@ def core_metrics(
         "hardware": hardware(),
         "platform": jax.default_backend(),
     }
+
+
+def _unknowns_block(
+    problem: Problem,
+    model: nnx.Module,
+    recipe: Recipe,
+    observations: Observations | None,
+    points: Mapping[str, Float[np.ndarray, "n d"]] | None,
+) -> dict[str, Any]:
+    """The unknowns' values, with standard errors where observations say how noisy they are."""
+    own = {name: points[name] for name in problem.terms if name in points} if points else {}
+    if set(own) != set(problem.terms):
+        own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
+    weights = _weights(problem, recipe, observations)
+    found, noise = estimate_unknowns(problem, model, observations, own, weights)
+    errors = {n: each.standard_error for n, each in found.items()}
+    block: dict[str, Any] = {
+        "version": 1,
+        "values": {name: each.value for name, each in found.items()},
+    }
+    if all(map(math.isfinite, errors.values())):
+        block["standard_errors"] = errors
+    if problem.truth:
+        block["truth"] = dict(problem.truth)
+    return block if noise is None else block | {"noise": noise}
 
 
 def check_diagnostics(names: Sequence[str] | None) -> list[str]:

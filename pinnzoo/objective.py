@@ -20,8 +20,11 @@ from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, S
 from pinnzoo.derivatives import Field, check_names
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import EQUATION as EQUATION
+from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
+from pinnzoo.unknowns import values_of, with_unknowns
 
 CONDITIONS = "conditions"
 """In a recipe's numbers of points: all terms that are not named."""
@@ -39,7 +42,8 @@ class Term:
     """One equation or condition on its own points.
 
     Attributes:
-        points: Collocation points, `(n, d)`.
+        points: Collocation points, `(n, d)`; those of the observations have in further columns
+            what was measured there, see `Observations.rows`.
         scale: √(weight / n), one number, or one per point.
         name: "equation" or the condition's name.
         residual: `(theta, point) -> scalar`, unweighted.
@@ -231,12 +235,14 @@ class Assembly:
         objective: The residual vector.
         field: `(theta, point) -> (m,)`, the network with the problem's ansatz around it.
         to_model: Puts flat parameters back into a live module.
+        observations: What was measured, or None.
     """
 
     theta: Theta
     objective: Objective
     field: Callable[[Theta, Point], Array]
     to_model: Callable[[Theta], nnx.Module]
+    observations: Observations | None = None
 
     def __iter__(self) -> Iterator[Any]:
         """`theta, objective, to_model = assemble(...)`."""
@@ -264,6 +270,7 @@ def assemble(
     model: nnx.Module,
     points: Mapping[str, Float[np.ndarray, "n d"]],
     weights: Mapping[str, float] | None = None,
+    observations: Observations | None = None,
 ) -> Assembly:
     """Bring a problem, a network and collocation points together.
 
@@ -271,9 +278,11 @@ def assemble(
 
     Args:
         problem: What to solve.
-        model: Maps one point to the network's output.
+        model: Maps one point to the network's output. The problem's unknowns are put beside it
+            where they are not yet.
         points: Points `(n, d)` per term: "equation" and each condition's name.
         weights: Loss weight per term, 1 where none is given.
+        observations: What was measured; it becomes the last term, "observations".
 
     Returns:
         The assembly; unpack it as `theta, objective, to_model`.
@@ -291,6 +300,7 @@ def assemble(
     """
     check_network(problem, model)
     check_terms(problem)
+    model = with_unknowns(model, problem.unknowns)
     theta, to_model = flatten_model(model)
 
     def field(vector: Theta, z: Point) -> Array:
@@ -299,7 +309,8 @@ def assemble(
 
     residuals = {name: term.residual for name, term in problem.terms.items()}
     _check_names(problem, points, "points", PointsError)
-    _check_names(problem, weights or {}, "weights", PointsError)
+    more = () if observations is None else (OBSERVATIONS,)
+    _check_names(problem, weights or {}, "weights", PointsError, more)
     missing = [name for name in residuals if name not in points]
     if missing:
         raise PointsError(
@@ -311,11 +322,15 @@ def assemble(
         residual = residuals[name]
 
         def at_point(vector: Theta, z: Point) -> Scalar:
-            return residual(problem.field(functools.partial(field, vector)), z)
+            values = values_of(to_model(vector), problem.unknowns) if problem.unknowns else {}
+            return residual(problem.field(functools.partial(field, vector), values), z)
 
         drawn = problem.check_points(points[name])
         if len(drawn) == 0:
             raise PointsError(f"term {name!r} was given no points: give at least one.")
+        return made(name, drawn, at_point)
+
+    def made(name: str, drawn: np.ndarray, at_point: TermResidual) -> Term:
         weight = _weight(name, (weights or {}).get(name, 1.0))
         scale = math.sqrt(weight / len(drawn))
         return Term(
@@ -324,7 +339,20 @@ def assemble(
 
     # The same order as in `flatten_model`.
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    return Assembly(theta, Objective(tuple(map(term, residuals)), shapes), field, to_model)
+    terms = list(map(term, residuals))
+    if observations is not None:
+        misfit = functools.partial(_misfit, field, problem.d, problem.m)
+        terms.append(made(OBSERVATIONS, observations.rows(problem), misfit))
+    return Assembly(theta, Objective(tuple(terms), shapes), field, to_model, observations)
+
+
+def _misfit(
+    field: Callable[[Theta, Point], Array], d: int, m: int, theta: Theta, row: Point
+) -> Scalar:
+    """The network's value minus the measured one, times the root of the row's relative weight."""
+    value, component, root = row[d:]
+    own = jnp.where(jnp.arange(m) == component, field(theta, row[:d]), 0.0)
+    return root * (own.sum() - value)
 
 
 def _weight(name: str, weight: Any) -> float:
@@ -373,8 +401,10 @@ def check_counts(problem: Problem, counts: Mapping[str, int]) -> None:
     _check_names(problem, counts, "points", RecipeError, (CONDITIONS,))
 
 
-def check_weights(problem: Problem, weights: Mapping[str, float]) -> None:
-    """Raise unless a recipe's loss weights are for terms of the problem.
+def check_weights(
+    problem: Problem, weights: Mapping[str, float], more: tuple[str, ...] = ()
+) -> None:
+    """Raise unless a recipe's loss weights are for terms of the problem, or for `more`.
 
     Raises:
         RecipeError: A name is that of no term; the message has the nearest ones.
@@ -382,7 +412,7 @@ def check_weights(problem: Problem, weights: Mapping[str, float]) -> None:
     Example:
         >>> check_weights(problem, {"equation": 1.0, "initial": 100.0})
     """
-    _check_names(problem, weights, "weights", RecipeError)
+    _check_names(problem, weights, "weights", RecipeError, more)
 
 
 def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
@@ -417,7 +447,8 @@ def check_terms(problem: Problem) -> None:
 
         def at_point(z: Point, residual: Any = term.residual) -> Any:
             stand_in = lambda z: jnp.broadcast_to(z.sum(), (problem.m,))  # noqa: E731
-            return residual(_Names(stand_in, problem.components, problem.coords), z)
+            guesses = {name: jnp.asarray(u.initial) for name, u in problem.unknowns.items()}
+            return residual(_Names(stand_in, problem.components, problem.coords, guesses), z)
 
         try:
             value = jax.eval_shape(at_point, jax.ShapeDtypeStruct((problem.d,), float))

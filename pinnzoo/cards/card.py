@@ -86,6 +86,8 @@ def entry_card(
             for diagnostic, block in registered
         ],
         unknown=_unknown(metrics, [diagnostic for diagnostic, _ in registered]),
+        unknowns=_unknowns(known_block(metrics, "unknowns")),
+        components=_components(known_block(metrics, "components")),
         pictures=pictures,
         others=pictures.rest(),
         source=problem.citation and _link(problem.citation),
@@ -126,6 +128,41 @@ class _Pictures:
     def rest(self) -> str:
         """Those that no section of the card is about."""
         return self(*(name for name in self.left if name not in PLOT_CAPTIONS))
+
+
+def _unknowns(block: Mapping[str, Any] | None) -> str:
+    """A row for each unknown coefficient; empty where there are none."""
+    return markdown_table(*unknowns_table(block)) if block else ""
+
+
+def unknowns_table(block: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+    """Heading, rows and alignment of a table of unknown coefficients.
+
+    What is not stated about any of them, such as the truth, has no column.
+    """
+    columns = {
+        "Found": block["values"],
+        "Standard error": block.get("standard_errors"),
+        "True value": block.get("truth"),
+    }
+    stated = {heading: figures for heading, figures in columns.items() if figures}
+    rows = [
+        (name, *(_number(heading, figures.get(name)) for heading, figures in stated.items()))
+        for name in block["values"]
+    ]
+    return ("Unknown", *stated), rows, "l" + "r" * len(stated)
+
+
+def _number(heading: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1e}" if heading == "Standard error" else f"{value:.8g}"
+
+
+def _components(block: Mapping[str, Any] | None) -> str:
+    """A row for each component with its own error; empty where there is no such block."""
+    rows = [(n, f"{e:.3e}") for n, e in block["relative_l2_error"].items()] if block else []
+    return markdown_table(("Component", "Relative L2 error"), rows, "lr") if rows else ""
 
 
 def _registered(

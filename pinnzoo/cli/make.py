@@ -12,6 +12,7 @@ from pinnzoo.cli.options import (
     Diagnostics,
     Factory,
     Imports,
+    Measured,
     Name,
     OptimizerName,
     Overwrite,
@@ -30,6 +31,7 @@ from pinnzoo.cli.output import emit, stdout_for_json
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
+    from pinnzoo.observations import Observations
     from pinnzoo.recipes import Recipe
 
 OF_A_PROBLEM = (
@@ -76,6 +78,7 @@ def train(
     resume: Resume = True,
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
+    observations: Measured = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -95,6 +98,7 @@ def train(
     recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
+    measured = _observations(observations, recipe.problem, recipe.problem_arguments)
 
     from pinnzoo import training
 
@@ -106,9 +110,21 @@ def train(
             resume=resume,
             seconds=seconds,
             diagnostics=diagnostics,
+            observations=measured,
         )
         _save(entry, folder, place, overwrite=overwrite, keep=workdir is not None)
     emit(_outcome(entry, folder), as_json, _screen)
+
+
+def _observations(
+    file: Path | None, problem: str, arguments: dict[str, Any]
+) -> "Observations | None":
+    if file is None:
+        return None
+    from pinnzoo.observations import Observations
+    from pinnzoo.pdes import make_problem
+
+    return Observations.read(file, make_problem(problem, arguments))
 
 
 def _choices(
@@ -201,6 +217,7 @@ def finetune(
     resume: Resume = True,
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
+    observations: Measured = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -211,6 +228,8 @@ def finetune(
     folder = options.check_free(out, overwrite)
     place = workdir or _beside(folder)
     entry = options.load(name)
+    changed = {**entry.recipe.problem_arguments, **options.settings(physical)}
+    measured = _observations(observations, entry.recipe.problem, changed)
 
     from pinnzoo import training
 
@@ -230,6 +249,7 @@ def finetune(
             workdir=place,
             resume=resume,
             diagnostics=diagnostics,
+            observations=measured,
             **arguments,
         )
         given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
@@ -292,7 +312,8 @@ def _screen(console: Any, data: Any) -> None:
 
 def _outcome(entry: "Entry", folder: Path) -> dict[str, Any]:
     metrics = entry.metrics
-    return {
+    unknowns = {name: each.value for name, each in entry.unknowns.items()}
+    return ({"unknowns": unknowns} if unknowns else {}) | {
         "name": entry.name,
         "folder": folder,
         "before": None,

@@ -74,6 +74,15 @@ Points = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the points, and of a new network.")]
 Tag = Annotated[str | None, typer.Option(help="Tag of the new entry's name.")]
 Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
+Measured = Annotated[
+    Path | None,
+    typer.Option(
+        "--observations",
+        metavar="FILE",
+        help="What was measured: a .csv, .npz or .mat file with columns named by coordinates, "
+        "components and, if it is known, sigma.",
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
 
 

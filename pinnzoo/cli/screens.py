@@ -202,6 +202,11 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
         yield "Reference", "none, so the error is not known"
     if "estimated_error" in metrics:
         yield "Estimated error", f"{metrics['estimated_error']:.1e}"
+    for name, found in _unknowns(known_block(metrics, "unknowns") or {}):
+        yield f"Found {name}", found
+    if components := known_block(metrics, "components"):
+        errors = components["relative_l2_error"].items()
+        yield "Error of each", ", ".join(f"{name} {error:.2e}" for name, error in errors)
     yield "Final loss", f"{metrics['loss']:.3e}"
     network = _settings(recipe["architecture_arguments"])
     yield "Network", title(recipe["architecture"]) + (f" ({network})" if network else "")
@@ -231,6 +236,15 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
 
 VERDICTS = {True: "[green]matches[/]", False: "[red]differs[/]", None: "none stored"}
 """Whether the stored error figures are those that were computed; None where none are stored."""
+
+
+def _unknowns(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each unknown coefficient of an inverse problem, and what is known about it."""
+    errors, truth = block.get("standard_errors", {}), block.get("truth", {})
+    for name, value in block.get("values", {}).items():
+        margin = f", standard error {errors[name]:.1e}" if name in errors else ""
+        stated = f", true value {truth[name]:.8g}" if name in truth else ""
+        yield name, f"{value:.8g}{margin}{stated}"
 
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -280,6 +294,8 @@ def trained(console: Any, data: Mapping[str, Any]) -> None:
             f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
             f"({_ratio(before, after)}) in {effort}",
         )
+    for name, value in data.get("unknowns", {}).items():
+        _say(console, f"found {escape(name)} = [bold]{value:.8g}[/]")
     _say(
         console,
         f"saved [bold]{escape(data['name'])}[/] in {escape(str(data['folder']))}",

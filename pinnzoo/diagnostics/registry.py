@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
 from pinnzoo.errors import DiagnosticError, PinnzooError, UnknownNameError
-from pinnzoo.objective import Objective
+from pinnzoo.objective import OBSERVATIONS, Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.registry import is_builtin, register
 
@@ -43,9 +43,11 @@ RESERVED = frozenset(
         "reference_method",
         "evaluation_shape",
         "estimated_error",
+        "unknowns",
+        "components",
     }
 )
-"""Keys of `metrics.json` that are not blocks."""
+"""Keys of `metrics.json` that are not blocks of diagnostics."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class Study:
             are those of the loss Hessian.
         steps: Steps at which the parameters were taken, rising.
         thetas: Flat parameters there, `(s, p)`.
-        ntk_points: Points of the kernels, per term.
+        ntk_points: Points of the kernels, per term; the observations have no part in them.
         hessian_points: Points `(n, d)` for Hessians of the equation's residual.
         tick: The sign of life: a diagnostic that takes longer than a second calls it often, with a
             few words on what it does.
@@ -92,8 +94,13 @@ class Study:
     @functools.cached_property
     def ntk(self) -> NTKSnapshots:
         """The kernels at all steps: computed when first asked for, and then shared."""
+        terms = tuple(term for term in self.objective.terms if term.name != OBSERVATIONS)
         return ntk_snapshots(
-            self.objective, self.steps, self.thetas, self.ntk_points, tick=self.tick
+            Objective(terms, self.objective.shapes),
+            self.steps,
+            self.thetas,
+            self.ntk_points,
+            tick=self.tick,
         )
 
 

@@ -12,11 +12,15 @@ from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
+from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
 from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.heat_conductivity import heat_conductivity
 from pinnzoo.pdes.heat_diffusivities import heat_diffusivities
+from pinnzoo.pdes.heat_source import heat_source
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
@@ -27,8 +31,10 @@ from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.poisson_2d_c import poisson_2d_c
 from pinnzoo.pdes.poisson_2d_cg import poisson_2d_cg
+from pinnzoo.pdes.poisson_coefficient import poisson_coefficient
 from pinnzoo.pdes.poisson_wave_numbers import poisson_wave_numbers
 from pinnzoo.pdes.problem import EQUATION as EQUATION
+from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
@@ -45,10 +51,14 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "beltrami": beltrami,
     "burgers": burgers,
     "burgers_viscosities": burgers_viscosities,
+    "burgers_inverse": burgers_inverse,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
+    "cylinder_wake_inverse": cylinder_wake_inverse,
     "heat": heat,
     "heat_diffusivities": heat_diffusivities,
+    "heat_conductivity": heat_conductivity,
+    "heat_source": heat_source,
     "helmholtz": helmholtz,
     "kdv": kdv,
     "kdv_solitons": kdv_solitons,
@@ -60,6 +70,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "poisson_2d_c": poisson_2d_c,
     "poisson_2d_cg": poisson_2d_cg,
     "poisson_wave_numbers": poisson_wave_numbers,
+    "poisson_coefficient": poisson_coefficient,
     "reaction": reaction,
     "schrodinger": schrodinger,
     "sine_gordon": sine_gordon,

@@ -4,6 +4,9 @@ The Navier-Stokes equations `u_t + (u·∇)u + ∇p = ν Δu` and `∇·u = 0`, 
 along x, y and z are called u, v and w; there is no `u_t` where the coordinates have no t.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 from pinnzoo import (
     Box,
     Condition,
@@ -16,6 +19,9 @@ from pinnzoo import (
     prescribe,
 )
 
+Coefficient: TypeAlias = float | Callable[[Field], Scalar]
+"""A number, or what gives an unknown one, such as `lambda u: u.unknowns["viscosity"]`."""
+
 VELOCITIES = {"x": "u", "y": "v", "z": "w"}
 """The velocity along each coordinate of space."""
 
@@ -25,13 +31,16 @@ def velocities(domain: Box) -> tuple[str, ...]:
     return tuple(VELOCITIES[coord] for coord in domain.coords if coord != "t")
 
 
-def momentum(domain: Box, along: str, viscosity: float) -> Residual:
-    """`c_t + (u·∇)c + ∂p/∂s - ν Δc` for the velocity c along s.
+def momentum(
+    domain: Box, along: str, viscosity: Coefficient, convection: Coefficient = 1.0
+) -> Residual:
+    """`c_t + λ (u·∇)c + ∂p/∂s - ν Δc` for the velocity c along s.
 
     Args:
         domain: Its coordinates say whether the flow is steady and how many velocities there are.
         along: The letter of s.
         viscosity: ν, length²/time.
+        convection: λ, which is one but for a test of the equations themselves.
     """
     space = domain.coords.replace("t", "")
     c, carriers = VELOCITIES[along], " ".join(velocities(domain))
@@ -44,9 +53,16 @@ def momentum(domain: Box, along: str, viscosity: float) -> Residual:
         p_s, *values = u(z, f"p_{along} {carriers} {slopes} {curvatures} {rate}")
         velocity, slope, curvature, c_t = (values[k * d : (k + 1) * d] for k in range(4))
         carried = sum(a * b for a, b in zip(velocity, slope, strict=True))
-        return sum(c_t) + carried + p_s - viscosity * sum(curvature)
+        carried, friction = _times(convection, carried, u), _times(viscosity, sum(curvature), u)
+        return sum(c_t) + carried + p_s - friction
 
     return residual
+
+
+def _times(coefficient: Coefficient, value: Any, u: Field) -> Scalar:
+    if callable(coefficient):
+        return coefficient(u) * value
+    return value if coefficient == 1.0 else coefficient * value
 
 
 def continuity(domain: Box) -> Residual:
@@ -59,20 +75,26 @@ def continuity(domain: Box) -> Residual:
     return residual
 
 
-def navier_stokes(domain: Box, viscosity: float) -> tuple[Residual, tuple[Condition, ...]]:
+def navier_stokes(
+    domain: Box, viscosity: Coefficient, convection: Coefficient = 1.0
+) -> tuple[Residual, tuple[Condition, ...]]:
     """The momentum along x, and the system that goes with it: other momenta, then continuity.
 
     Args:
         domain: Where they hold; its coordinates say how many there are.
         viscosity: ν, length²/time; one over the Reynolds number where lengths and velocities are
             in units of the flow's own.
+        convection: See `momentum`.
     """
     others = [s for s in domain.coords if s not in "tx"]
     system = (
-        *(Condition(f"momentum_{s}", momentum(domain, s, viscosity), domain) for s in others),
+        *(
+            Condition(f"momentum_{s}", momentum(domain, s, viscosity, convection), domain)
+            for s in others
+        ),
         Condition("continuity", continuity(domain), domain),
     )
-    return momentum(domain, "x", viscosity), system
+    return momentum(domain, "x", viscosity, convection), system
 
 
 def prescribe_velocity(

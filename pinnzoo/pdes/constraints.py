@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
+import numpy as np
+
 from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.errors import RecipeError
 from pinnzoo.pdes.conditions import Condition
@@ -57,6 +60,32 @@ def constrained(
     if constraints == "soft":
         return {"conditions": (*met, *kept)}
     return {"conditions": tuple(kept), "ansatz": ansatz}
+
+
+def constant_along(axis: int, components: Sequence[int]) -> Symmetry:
+    """Makes some components of a network independent of one coordinate.
+
+    Such as a coefficient of the equation that is a component of its own and does not change in
+    time. These components are taken from the network where the coordinate is zero.
+
+    Args:
+        axis: Index of the coordinate; `domain.axis("t")` gives it.
+        components: Indices of the components.
+
+    Example:
+        >>> Problem(..., components=("u", "a"), symmetry=constant_along(domain.axis("t"), [1]))
+    """
+    chosen = tuple(components)
+
+    def symmetrize(network: PointFunction) -> PointFunction:
+        def function(z: Point) -> Values:
+            values, still = network(z), network(z.at[axis].set(0.0))
+            fixed = np.isin(np.arange(values.shape[0]), chosen)
+            return jnp.where(fixed, still, values)
+
+        return function
+
+    return symmetrize
 
 
 def odd_in(axis: int) -> Symmetry:

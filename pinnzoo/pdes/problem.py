@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,9 +16,13 @@ from pinnzoo.pdes.conditions import Condition, Residual, meets
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
+from pinnzoo.unknowns import Unknown, values_of
 
 EQUATION = "equation"
 """Name of the term that holds the (first) equation; the others are named by their conditions."""
+
+OBSERVATIONS = "observations"
+"""Name of the term that holds what was measured; no equation or condition can have it."""
 
 POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
 """Of the default evaluation grid, by number of coordinates."""
@@ -48,9 +53,13 @@ class Problem:
         symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
             before the ansatz.
         time_order: Order of the equation in time, 2 where velocities are prescribed too.
+        unknowns: Coefficients that are found with the solution, by name. Equations and conditions
+            read their values from the field, as `u.unknowns["viscosity"]`. An unknown that varies
+            in space or time is one more component instead, without an equation of its own.
+        truth: The values of unknowns where they are known, as in a benchmark.
 
     Raises:
-        RecipeError: Two terms have one name, or a component or the grid is not usable.
+        RecipeError: Two terms have one name, or a component, an unknown or the grid is not usable.
         UnknownNameError: A condition asks for a component or a derivative that does not exist.
 
     Example:
@@ -86,6 +95,8 @@ class Problem:
     system: tuple[Condition, ...] = ()
     symmetry: Symmetry | None = None
     time_order: int = 1
+    unknowns: Mapping[str, Unknown] = field(default_factory=dict)
+    truth: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         components = (self.components,) if isinstance(self.components, str) else self.components
@@ -101,9 +112,12 @@ class Problem:
             "title": self.title or self.name.replace("_", " ").capitalize(),
             "evaluation_shape": tuple(map(int, self.evaluation_shape)) or (axis,) * self.d,
             "arguments": arguments,
+            "unknowns": dict(self.unknowns),
+            "truth": {name: float(value) for name, value in self.truth.items()},
         }.items():
             object.__setattr__(self, key, value)
         self._check_components()
+        self._check_unknowns()
         self._check_terms()
 
     def _check_components(self) -> None:
@@ -119,6 +133,23 @@ class Problem:
                 f"give {self.d} whole numbers, one per coordinate, 2 or more."
             )
 
+    def _check_unknowns(self) -> None:
+        for name, unknown in self.unknowns.items():
+            if not (isinstance(name, str) and name.isidentifier() and isinstance(unknown, Unknown)):
+                raise RecipeError(
+                    f"problem {self.name!r} was given the unknown {name!r}, a "
+                    f"{type(unknown).__name__}: give a name of letters, digits and underscores, "
+                    "and an Unknown."
+                )
+        for name, value in self.truth.items():
+            low, high = self.unknowns[name].bounds if name in self.unknowns else (np.inf, -np.inf)
+            if not low < value < high:
+                raise RecipeError(
+                    f"problem {self.name!r} was given {value:g} as the truth of {name!r}: give "
+                    f"values of its unknowns ({', '.join(self.unknowns) or 'none'}), each between "
+                    "its bounds."
+                )
+
     def _check_terms(self) -> None:
         terms = (*self.system, *self.conditions)
         counts = Counter([EQUATION, *(term.name for term in terms)])
@@ -128,6 +159,11 @@ class Problem:
                 f"problem {self.name!r} has more than one term named "
                 f"{', '.join(map(repr, doubled))}: give every equation and condition a name of "
                 f"its own; {EQUATION!r} is that of the first equation."
+            )
+        if OBSERVATIONS in counts:
+            raise RecipeError(
+                f"problem {self.name!r} has a term named {OBSERVATIONS!r}, which is the name of "
+                "what was measured: give it another."
             )
         for term in terms:
             try:
@@ -158,9 +194,20 @@ class Problem:
         """Number of components."""
         return len(self.components)
 
-    def field(self, function: PointFunction) -> Field:
-        """Wrap a function of one point so that derivatives can be asked for by name."""
-        return Field(function, self.components, self.coords)
+    def field(self, function: PointFunction, unknowns: Mapping[str, Any] | None = None) -> Field:
+        """Wrap a function of one point so that derivatives can be asked for by name.
+
+        Args:
+            function: Maps a point `(d,)` to the components `(m,)`.
+            unknowns: Values of the problem's unknowns; by default the true ones, as far as they
+                are known.
+        """
+        values = self.truth if unknowns is None else unknowns
+        return Field(function, self.components, self.coords, values)
+
+    def field_of(self, model: Any) -> Field:
+        """The field of a network: symmetry and ansatz around it, and its unknowns beside it."""
+        return self.field(self.constrain(model), values_of(model, self.unknowns))
 
     def between(self, first: float, last: float, before: PointFunction | None) -> "Problem":
         """The same problem on a window of time, the first coordinate.

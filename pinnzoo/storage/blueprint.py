@@ -18,6 +18,7 @@ from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import check_dtype
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.metrics import Metrics
+from pinnzoo.unknowns import with_unknowns
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +99,8 @@ def _values(problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
 def _replay(
     problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
 ) -> tuple[Array, Array]:
-    u = _function(problem, graph, state)
-    return jax.vmap(lambda z: (u(z), problem.equation(problem.field(u), z)))(points)
+    u = problem.field_of(nnx.merge(graph, state))
+    return jax.vmap(lambda z: (u.function(z), problem.equation(u, z)))(points)
 
 
 def _function(problem: Problem, graph: nnx.GraphDef, state: nnx.State) -> Callable[[Any], Array]:
@@ -186,6 +187,7 @@ def blueprint(
     """
     check_dtype(recipe.dtype)
     problem = pose(recipe, problem)
+    model = None if model is None else with_unknowns(model, problem.unknowns)
     if model is not None and not is_known(recipe.architecture):
         return Blueprint.of(problem, model)
     with _possible(recipe):
@@ -211,7 +213,7 @@ def _blueprint(
 def _architecture(
     problem: Problem, name: str, arguments: Mapping[str, Any], dtype: str, seed: int
 ) -> nnx.Module:
-    return make_architecture(
+    network = make_architecture(
         name,
         arguments,
         m=problem.m,
@@ -220,10 +222,11 @@ def _architecture(
         dtype=dtype,
         seed=seed,
     )
+    return with_unknowns(network, problem.unknowns)
 
 
 def build(recipe: Recipe, problem: Problem | None = None) -> tuple[Problem, nnx.Module]:
-    """The problem of a recipe and its network at initialisation.
+    """The problem of a recipe and its network at initialisation, with the problem's unknowns.
 
     Raises:
         UnknownNameError: There is no such problem or architecture.

@@ -37,9 +37,14 @@ GOLDEN, HISTORY, NTK = "golden.npz", "history.npz", "ntk.npz"
 SAFETENSORS = "model.safetensors"
 PARAMS, SNAPSHOTS = "params", "snapshots"
 
+OBSERVATIONS = "observations.npz"
+
 FILES = (CONFIG, METRICS, GOLDEN, HISTORY, NTK, SAFETENSORS)
 OPTIONAL = (NTK,)
 """What an entry may lack, since it can be computed from the rest."""
+
+GIVEN = (OBSERVATIONS,)
+"""What an entry has where it was trained on measurements."""
 
 TREES = (PARAMS, SNAPSHOTS)
 CARD, PLOTS = "README.md", "plots"
@@ -460,7 +465,7 @@ def _check_format(folder: Path, data: Any) -> None:
 
 
 def _is_allowed(name: str) -> bool:
-    """Whether an entry may have a file of this path: one of `FILES`, or below one of `TREES`.
+    """Whether an entry may have a file of this path: one of those above, or below a tree.
 
     Parts begin with a letter, a digit or '_', so that no path can climb, start at the root or
     name a drive.
@@ -468,7 +473,7 @@ def _is_allowed(name: str) -> bool:
     parts = name.split("/")
     if not all(map(_PART.fullmatch, parts)):
         return False
-    return name in FILES if len(parts) == 1 else parts[0] in TREES
+    return name in (*FILES, *GIVEN) if len(parts) == 1 else parts[0] in TREES
 
 
 def _size(folder: Path, name: str) -> int | None:

@@ -211,11 +211,43 @@ class ParameterErrors(TypedDict):
     worst: NotNegative
 
 
+class UnknownsMetrics(TypedDict):
+    """The unknown coefficients of an inverse problem, by name.
+
+    Attributes:
+        version: Version of this block, 1.
+        values: What was found.
+        standard_errors: By `pinnzoo.diagnostics.covariance`; left out without observations.
+        truth: True values, where the problem knows them.
+        noise: Standard deviation of an observed value, as given or as estimated.
+    """
+
+    version: int
+    values: dict[str, float]
+    standard_errors: NotRequired[dict[str, NotNegative]]
+    truth: NotRequired[dict[str, float]]
+    noise: NotRequired[NotNegative]
+
+
+class ComponentsMetrics(TypedDict):
+    """Errors of single components, for problems of which some components are not observed.
+
+    Attributes:
+        version: Version of this block, 1.
+        relative_l2_error: As in `ErrorFigures`, of one component each.
+    """
+
+    version: int
+    relative_l2_error: dict[str, NotNegative]
+
+
 BLOCKS: dict[tuple[str, int], Any] = {
     ("ntk", 1): NTKMetrics,
     ("residual_hessian", 1): ResidualHessianMetrics,
     ("loss_hessian", 1): LossHessianMetrics,
     ("parameter_errors", 1): ParameterErrors,
+    ("unknowns", 1): UnknownsMetrics,
+    ("components", 1): ComponentsMetrics,
 }
 """The blocks that this version knows, by name and version."""
 

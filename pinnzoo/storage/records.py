@@ -14,6 +14,7 @@ from pinnzoo.storage.metrics import Metrics, known_block
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics.ntk import NTKSnapshots
+    from pinnzoo.observations import Observations
 
 COLUMNS = (
     "step",
@@ -126,9 +127,11 @@ class Records:
         history: Callable[[], dict[str, np.ndarray]],
         ntk: Callable[[], "NTKSnapshots | None"],
         snapshots: Callable[[], Snapshots],
+        observations: "Callable[[], Observations | None]" = lambda: None,
     ):
         """Keep the functions that read the parts."""
         self._history, self._ntk, self._snapshots = history, ntk, snapshots
+        self._observations = observations
 
     @functools.cached_property
     def history(self) -> dict[str, np.ndarray]:
@@ -144,6 +147,11 @@ class Records:
     def snapshots(self) -> Snapshots:
         """See `Entry.snapshots`."""
         return self._snapshots()
+
+    @functools.cached_property
+    def observations(self) -> "Observations | None":
+        """See `Entry.observations`."""
+        return self._observations()
 
 
 def check_snapshots(snapshots: Snapshots, theta: Float[np.ndarray, " p"]) -> None:
@@ -167,7 +175,10 @@ def check_records(
 
     Raises:
         IntegrityError: They do not.
+        PointsError: The observations are not of this problem.
     """
     check_history(records.history)
     check_ntk(records.ntk, problem, metrics)
     check_snapshots(records.snapshots, theta)
+    if records.observations is not None:
+        records.observations.check(problem)

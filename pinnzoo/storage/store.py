@@ -32,7 +32,8 @@ from orbax.checkpoint import v1 as ocp
 
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.domains import sample
-from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, UnknownNameError
+from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, PointsError, UnknownNameError
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
@@ -57,6 +58,7 @@ from pinnzoo.storage.folder import (
     MANIFEST,
     METRICS,
     NTK,
+    OBSERVATIONS,
     PARAMS,
     SAFETENSORS,
     SNAPSHOTS,
@@ -166,6 +168,7 @@ def load(
         functools.partial(_load_history, folder),
         functools.partial(_load_ntk, folder, plan, metrics),
         functools.partial(_load_snapshots, folder, plan, theta),
+        functools.partial(_load_observations, folder, plan),
     )
     if verify == "all":
         folder.verify()
@@ -228,6 +231,19 @@ def _load_ntk(folder: EntryFolder, plan: Blueprint, metrics: Metrics) -> "NTKSna
         ntk = NTKSnapshots.from_arrays(folder.arrays(NTK))
         check_ntk(ntk, plan.problem, metrics)
         return ntk
+
+
+def _load_observations(folder: EntryFolder, plan: Blueprint) -> Observations | None:
+    if OBSERVATIONS not in folder.manifest["files"]:
+        return None
+    with _refusing(folder, OBSERVATIONS):
+        try:
+            return Observations.from_arrays(folder.arrays(OBSERVATIONS)).check(plan.problem)
+        except (PointsError, UnknownNameError) as error:
+            raise IntegrityError(
+                f"the entry in {str(folder.path)!r} is damaged: {OBSERVATIONS!r} does not hold "
+                f"observations of {plan.problem.name} ({error}); download or train it again."
+            ) from error
 
 
 def _load_snapshots(
@@ -680,6 +696,9 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
     }
     if records.ntk is not None:
         contents[NTK] = pack(records.ntk.to_arrays())
+    if records.observations is not None:
+        named = records.observations.check(plan.problem)
+        contents[OBSERVATIONS] = pack(named.to_arrays())
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     files: dict[str, FileRecord] = {}

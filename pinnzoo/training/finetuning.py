@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import EQUATION
+from pinnzoo.observations import Observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
@@ -51,6 +52,7 @@ def finetune(
     tag: str | None = None,
     mesh: Mesh | None = None,
     diagnostics: bool | Sequence[str] = True,
+    observations: Observations | None = None,
     **arguments: Any,
 ) -> Entry:
     """Go on training an entry.
@@ -87,6 +89,7 @@ def finetune(
         tag: Tag of the new entry; by default "from_" and the old optimizer.
         mesh: Devices over which the points are spread, as in `train`.
         diagnostics: See `train`.
+        observations: What was measured, as in `train`; by default what the entry was trained on.
         **arguments: Arguments of the optimizer.
 
     Returns:
@@ -156,6 +159,7 @@ def finetune(
         mesh=mesh,
         seconds=seconds,
         diagnostics=diagnostics,
+        observations=entry.observations if observations is None else observations,
     )
 
 

@@ -18,7 +18,7 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures
-from pinnzoo.objective import Assembly, Objective
+from pinnzoo.objective import OBSERVATIONS, Assembly, Objective
 from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
@@ -196,6 +196,12 @@ class Trainer:
         if saved is None:
             return None
         run = saved.run
+        kept, own = (points.get(OBSERVATIONS) for points in (run.points, self._measured()))
+        if (kept is None) != (own is None) or not np.array_equal(kept, own):  # pyright: ignore
+            raise RecipeError(
+                f"the folder {str(self.workdir)!r} holds a run with other observations: give "
+                "those, another folder, or resume=False to begin anew."
+            )
         self._check_beginning(run)
         phase = self.recipe.phases[run.phase]
         scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
@@ -408,8 +414,14 @@ class Trainer:
         run.factors = {name: np.asarray(value) for name, value in self._agree(factors).items()}
 
     def _redraw(self, run: Run, phase: Phase, scope: Scope) -> None:
-        run.points = self._agree(resample(scope, self.recipe, phase, run.theta, run.draws))
+        drawn = self._agree(resample(scope, self.recipe, phase, run.theta, run.draws))
+        run.points = drawn | self._measured()
         run.draws += 1
+
+    def _measured(self) -> dict[str, np.ndarray]:
+        """Rows of the observations, which are never drawn anew; nothing without any."""
+        terms = self.assembly.objective.terms
+        return {term.name: np.asarray(term.points) for term in terms if term.name == OBSERVATIONS}
 
     def _restart_best(self, run: Run, loss: float) -> None:
         """Losses on other points or with other weights do not compare."""

@@ -41,9 +41,9 @@ class Scope:
     @property
     def equations(self) -> Objective:
         """The terms that hold everywhere, of which a system has several."""
-        region = self.problem.domain
-        terms = self.objective.terms
-        return Objective(tuple(t for t in terms if self.problem.terms[t.name].region == region))
+        stated, region = self.problem.terms, self.problem.domain
+        everywhere = {name for name, term in stated.items() if term.region == region}
+        return Objective(tuple(t for t in self.objective.terms if t.name in everywhere))
 
 
 def phase_scope(
@@ -65,7 +65,8 @@ def phase_scope(
         objective = assembly.objective
         if phase.problem_arguments:
             points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
-            objective = assemble(problem, model, points).objective
+            measured = assembly.observations
+            objective = assemble(problem, model, points, observations=measured).objective
         scope = Scope(problem, objective, slice(0, theta.size))
     else:
         part = part_slice(model, phase.part)

@@ -21,6 +21,7 @@ from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
 from pinnzoo.measure import Tick, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
+    OBSERVATIONS,
     Assembly,
     assemble,
     check_counts,
@@ -29,6 +30,7 @@ from pinnzoo.objective import (
     describe_nonfinite,
     part_slice,
 )
+from pinnzoo.observations import Observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
@@ -43,6 +45,7 @@ from pinnzoo.training.progress import Progress, Report, progress_bar, progress_o
 from pinnzoo.training.run import Run
 from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
+from pinnzoo.unknowns import with_unknowns
 from pinnzoo.weighting import make_weighting
 
 
@@ -61,6 +64,7 @@ def train(
     mesh: Mesh | None = None,
     seconds: float | None = None,
     diagnostics: bool | Sequence[str] = True,
+    observations: Observations | None = None,
 ) -> Entry:
     """Train a network by a recipe.
 
@@ -95,6 +99,8 @@ def train(
         diagnostics: Compute kernels and Hessians at the end: all that are registered, those of
             the names given, or none. `pinnzoo.diagnose` computes them later. Ctrl-C while they are
             computed leaves them out.
+        observations: What was measured, which is fitted beside the equations as the term
+            "observations". The entry keeps them.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -119,10 +125,11 @@ def train(
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
-    assembly = _assembly(recipe, problem, network)
+    observations = None if observations is None else observations.check(problem)
     # Phases state full names, also where an alias was written.
     own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
-    _check_phases(recipe, problem, network, own)
+    _check_phases(recipe, problem, network, own, observations)
+    assembly = _assembly(recipe, problem, network, observations)
     trainer = Trainer(
         recipe,
         problem,
@@ -220,17 +227,23 @@ def _prepare(
     elif is_known(recipe.architecture):
         blueprint(recipe, problem, model)
     check_network(problem, model)
-    return problem, model
+    return problem, with_unknowns(model, problem.unknowns)
 
 
-def _assembly(recipe: Recipe, problem: Problem, model: nnx.Module) -> Assembly:
+def _assembly(
+    recipe: Recipe, problem: Problem, model: nnx.Module, observations: Observations | None
+) -> Assembly:
     counts = {**recipe.points, **recipe.phases[0].points}
     points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
-    return assemble(problem, model, points, recipe.weights)
+    return assemble(problem, model, points, recipe.weights, observations)
 
 
 def _check_phases(
-    recipe: Recipe, problem: Problem, model: nnx.Module, optimizers: Mapping[str, Optimizer]
+    recipe: Recipe,
+    problem: Problem,
+    model: nnx.Module,
+    optimizers: Mapping[str, Optimizer],
+    observations: Observations | None,
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
     check_counts(problem, recipe.points)
@@ -248,7 +261,7 @@ def _check_phases(
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.freeze:
             frozen_parameters(model, phase.freeze)
-        _check_terms(phase, _posed_for(recipe, phase, problem), model)
+        _check_terms(phase, _posed_for(recipe, phase, problem), model, observations)
 
 
 def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
@@ -259,7 +272,9 @@ def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
     return pose(replace(recipe, problem_arguments=arguments))
 
 
-def _check_terms(phase: Phase, problem: Problem, model: nnx.Module) -> None:
+def _check_terms(
+    phase: Phase, problem: Problem, model: nnx.Module, observations: Observations | None
+) -> None:
     """Raise where a phase states points or weights for terms that it does not have.
 
     A window of time has conditions of its own, which begin with "join_", and lacks those that hold
@@ -269,9 +284,14 @@ def _check_terms(phase: Phase, problem: Problem, model: nnx.Module) -> None:
     if phase.part is not None:
         part_slice(model, phase.part)
         trained = window_of(problem, model, phase.part)
+        if observations is not None:
+            raise RecipeError(
+                f"a phase that trains part {phase.part} of a network was given with "
+                "observations: train all of the network at once, with part=None."
+            )
     others = problem.terms.keys() - trained.terms.keys()
     check_counts(trained, {k: n for k, n in phase.points.items() if k not in others})
-    check_weights(trained, phase.weights)
+    check_weights(trained, phase.weights, () if observations is None else (OBSERVATIONS,))
 
 
 def _first(trainer: Trainer) -> Run:
@@ -314,7 +334,15 @@ def _begun(trainer: Trainer, run: Run, names: list[str], tick: Tick) -> Study | 
     recipe = done_recipe(trainer.recipe, run.done)
     model = trainer.assembly.to_model(run.best_theta)
     try:
-        study = study_of(trainer.problem, model, recipe, kept.steps, kept.thetas, tick)
+        study = study_of(
+            trainer.problem,
+            model,
+            recipe,
+            kept.steps,
+            kept.thetas,
+            tick,
+            trainer.assembly.observations,
+        )
         begin_blocks(study, names)
     except (Exception, KeyboardInterrupt):
         return None
@@ -325,9 +353,17 @@ def _entry(trainer: Trainer, run: Run, tick: Tick) -> Entry:
     """The entry of a run that is over, without its diagnostics."""
     recipe = done_recipe(trainer.recipe, run.done)
     model = trainer.assembly.to_model(run.best_theta)
-    problem = trainer.problem
+    problem, observations = trainer.problem, trainer.assembly.observations
     metrics = beside(
-        lambda: core_metrics(problem, model, recipe, loss=run.best_loss, seconds=run.seconds),
+        lambda: core_metrics(
+            problem,
+            model,
+            recipe,
+            loss=run.best_loss,
+            seconds=run.seconds,
+            observations=observations,
+            points=run.points,
+        ),
         lambda: tick("error" if problem.reference else "figures"),
     )
     return Entry.from_training(
@@ -337,6 +373,7 @@ def _entry(trainer: Trainer, run: Run, tick: Tick) -> Entry:
         history={name: np.asarray(values) for name, values in run.history.items()},
         snapshots=snapshots_of(run),
         problem=problem,
+        observations=observations,
     )
 
 

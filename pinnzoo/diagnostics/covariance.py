@@ -1,0 +1,139 @@
+"""How well observations fix the unknowns: the covariance of a fit by Gauss and Newton.
+
+At the solution a training has made `½ |r(θ)|²` stationary. Noise ε in the observations moves it, to
+first order, by `δ = -J⁺ r(ε)`, where the rows of the equations and conditions have no noise. With
+`J⁺ = (JᵀJ)⁻¹Jᵀ` the covariance of θ is the sandwich `s² J⁺_o J⁺_oᵀ` of the columns that belong
+to the observations, where s is the standard deviation of a weighted row of theirs. It holds
+whatever the weights of the terms are, and asks of the equations no noise of their own.
+
+Of θ only the unknowns matter. With N the columns of J that belong to the network and K those of
+the unknowns, `J⁺` restricted to the unknowns is the pseudo-inverse of `E = (I - P) K`, where P
+projects onto the range of N (Golub and Pereyra 1973, variable projection). N has singular values
+down to rounding; those below `CUTOFF` times the largest are left out, since no training moves
+along their directions either. JᵀJ is never formed, which would square the condition number.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+from flax import nnx
+from jaxtyping import Float
+
+from pinnzoo.casting import in_float64
+from pinnzoo.diagnostics._rows import jacobian_blocks
+from pinnzoo.objective import OBSERVATIONS, assemble
+from pinnzoo.observations import Observations
+from pinnzoo.pdes import Problem
+from pinnzoo.unknowns import Estimate, values_of, with_unknowns
+
+CUTOFF = 1e-9
+"""Least singular value of the network's columns that counts, relative to the largest."""
+
+
+class Sensitivity(NamedTuple):
+    """What a linear least-squares problem says about noise in some of its rows.
+
+    Attributes:
+        covariance: Of the parameters of interest, for noise of variance one in each noisy row.
+        freedom: Expected sum of squares of the noisy rows' residuals for such noise.
+    """
+
+    covariance: Float[np.ndarray, "k k"]
+    freedom: float
+
+
+def sensitivity(
+    jacobian: Float[np.ndarray, "n p"],
+    wanted: np.ndarray,
+    noisy: slice,
+    cutoff: float = CUTOFF,
+) -> Sensitivity:
+    """How independent noise of variance one in some rows moves some of the parameters.
+
+    Args:
+        jacobian: J of the linear least-squares problem, with its weights.
+        wanted: Indices of the k parameters of interest.
+        noisy: The rows that have noise.
+        cutoff: See `CUTOFF`.
+
+    Example:
+        >>> sensitivity(np.ones((4, 1)), np.array([0]), slice(0, 4)).covariance
+        array([[0.25]])
+    """
+    inner = np.delete(jacobian, wanted, axis=1)
+    basis = np.zeros((len(jacobian), 0))
+    if inner.shape[1]:
+        q, upper = scipy.linalg.qr(inner, mode="economic", check_finite=False)
+        u, values, _ = scipy.linalg.svd(upper, full_matrices=False, check_finite=False)
+        kept = values > cutoff * values[0]
+        basis = q @ u[:, kept]
+    own = jacobian[:, wanted]
+    for _ in range(2):  # once more, since the first projection leaves rounding behind
+        own = own - basis @ (basis.T @ own)
+    inverse = np.linalg.pinv(own, rcond=1e-12)[:, noisy]
+    q_own = scipy.linalg.orth(own)
+    q = np.hstack([basis, q_own])[noisy]
+    freedom = len(q) - 2 * np.sum(q**2) + np.sum((q.T @ q) ** 2)
+    return Sensitivity(inverse @ inverse.T, float(freedom))
+
+
+def estimate_unknowns(
+    problem: Problem,
+    model: nnx.Module,
+    observations: Observations | None,
+    points: Mapping[str, Float[np.ndarray, "n d"]],
+    weights: Mapping[str, float] | None = None,
+) -> tuple[dict[str, Estimate], float | None]:
+    """The values of a problem's unknowns with their standard errors, and the noise level.
+
+    Args:
+        problem: What was solved.
+        model: The trained network with its unknowns.
+        observations: What was measured, or None: there are no standard errors then.
+        points: Those on which it was trained, or as many others, per term.
+        weights: Those with which it was trained.
+
+    Returns:
+        An estimate for each unknown, and the standard deviation of the noise: where that is not
+        given with the observations, it is estimated from what is left of them. Where it differs
+        between values, it is that of a value of mean weight.
+
+    Raises:
+        PrecisionError: JAX has float64 switched off.
+    """
+    model = with_unknowns(in_float64(model), problem.unknowns)
+    values = {name: float(v) for name, v in values_of(model, problem.unknowns).items()}
+    if observations is None or not values:
+        return {name: Estimate(value, math.nan) for name, value in values.items()}, None
+    theta, objective, _ = assemble(problem, model, points, weights, observations)
+    rows = objective.slices()[OBSERVATIONS]
+    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
+    found = sensitivity(jacobian, _indices(model), rows)
+    scale = float(objective.terms[-1].scale)
+    if observations.sigma is None:
+        left = float(np.sum(np.asarray(objective.terms[-1].rows(theta)) ** 2))
+        noise = math.sqrt(left / max(found.freedom, 1.0)) / scale
+    else:
+        noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
+    errors = noise * scale * np.sqrt(np.diagonal(found.covariance))
+    slopes = [
+        float(jax.grad(problem.unknowns[name].value)(model.unknowns[name][...][0]))
+        for name in sorted(problem.unknowns)
+    ]
+    stated = dict(zip(sorted(problem.unknowns), np.abs(slopes) * errors, strict=True))
+    return {name: Estimate(value, float(stated[name])) for name, value in values.items()}, noise
+
+
+def _indices(model: nnx.Module) -> np.ndarray:
+    """Where the raw values of the unknowns, sorted by name, lie among the flat parameters."""
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, nnx.Param))
+    own = np.repeat(
+        [path[0].key == "unknowns" for path, _ in leaves],  # pyright: ignore
+        [jnp.size(leaf) for _, leaf in leaves],
+    )
+    return np.flatnonzero(own)

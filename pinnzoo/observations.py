@@ -1,0 +1,306 @@
+"""What was measured: values of some components at some points, and how noisy they are."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo.errors import PointsError, UnknownNameError
+from pinnzoo.evaluation import require_reference
+from pinnzoo.pdes import Problem
+
+SIGMA = "sigma"
+"""Column of a file that holds standard deviations."""
+
+KINDS = (".csv", ".npz", ".mat")
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Measured values, which a training fits beside the equations.
+
+    They become the term "observations" of the residual vector, with one row for each number: the
+    network's value minus the measured one. The points are never drawn anew. Where standard
+    deviations are given, the square of a row is weighted by 1/σ², relative to the mean of all 1/σ².
+
+    Attributes:
+        points: Where, `(n, d)`, columns in the order of the problem's coordinates.
+        values: What was measured there, `(n, k)`, or `(n,)` for one component.
+        components: Names of the k components; by default all of the problem, in their order.
+        sigma: Standard deviation of the noise: one number, one for each point `(n,)`, or one for
+            each value `(n, k)`. None where it is not known and to be estimated.
+
+    Raises:
+        PointsError: The arrays do not fit each other, or hold what is no real number.
+
+    Example:
+        >>> sensors = Observations([[0.5, 0.1], [0.5, 0.9]], [1.2, 0.7], components=("u",))
+        >>> entry = pinnzoo.train(recipe, observations=sensors)
+    """
+
+    points: Float[np.ndarray, "n d"]
+    values: Float[np.ndarray, "n k"]
+    components: tuple[str, ...] | None = None
+    sigma: Float[np.ndarray, "n k"] | None = None
+
+    def __post_init__(self) -> None:
+        points, values = _numbers(self.points, "points"), _numbers(self.values, "values")
+        values = values[:, None] if values.ndim == 1 else values
+        if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
+            raise PointsError(
+                f"observations with points of shape {np.shape(self.points)} and values of shape "
+                f"{np.shape(self.values)} were given: give points (n, d) and values (n, k), with "
+                "one row for each of one or more points."
+            )
+        names = (self.components,) if isinstance(self.components, str) else self.components
+        if names is not None and (len(names) != values.shape[1] or len(set(names)) < len(names)):
+            raise PointsError(
+                f"observations of {tuple(names)} with {values.shape[1]} columns of values were "
+                "given: name each column once."
+            )
+        object.__setattr__(self, "points", _frozen(points))
+        object.__setattr__(self, "values", _frozen(values))
+        object.__setattr__(self, "components", None if names is None else tuple(map(str, names)))
+        object.__setattr__(self, "sigma", _deviations(self.sigma, values.shape))
+
+    @property
+    def n(self) -> int:
+        """Number of measured values, which is the number of rows."""
+        return self.values.size
+
+    def check(self, problem: Problem) -> "Observations":
+        """The same observations with their components named.
+
+        Raises:
+            PointsError: Points have another number of coordinates than those of the problem, or
+                lie outside of its domain, or the columns are not its components.
+            UnknownNameError: There is no such component.
+        """
+        problem.check_points(self.points, inside=True)
+        names = problem.components if self.components is None else self.components
+        for name in names:
+            if name not in problem.components:
+                raise UnknownNameError.of("component", name, problem.components)
+        if len(names) != self.values.shape[1]:
+            raise PointsError(
+                f"observations with {self.values.shape[1]} columns of values were given for the "
+                f"components {', '.join(names)} of {problem.name}: say with components=(...) which "
+                "of them were measured."
+            )
+        return Observations(self.points, self.values, names, self.sigma)
+
+    def rows(self, problem: Problem) -> Float[np.ndarray, "n d+3"]:
+        """One row for each value: its point, the value, the component's index and √weight."""
+        checked = self.check(problem)
+        n, k = checked.values.shape
+        index = [problem.components.index(name) for name in checked.components or ()]
+        root = np.ones((n, k))
+        if checked.sigma is not None:
+            root = 1 / checked.sigma
+            root = root / np.sqrt(np.mean(root**2))
+        columns = (checked.values.T, np.repeat(np.array(index, float)[:, None], n, 1), root.T)
+        return np.hstack([np.tile(checked.points, (k, 1)), *(c.reshape(-1, 1) for c in columns)])
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, for a file; the inverse of `from_arrays`. Components must be named."""
+        found: dict[str, np.ndarray] = {"points": self.points}
+        for k, name in enumerate(self.components or ()):
+            found[f"values/{name}"] = self.values[:, k]
+            if self.sigma is not None:
+                found[f"sigma/{name}"] = self.sigma[:, k]
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Observations":
+        """Observations from the arrays of a file.
+
+        Raises:
+            PointsError: They are not complete.
+        """
+        names = [key.partition("/")[2] for key in arrays if key.startswith("values/")]
+        deviations = [arrays[f"sigma/{name}"] for name in names if f"sigma/{name}" in arrays]
+        if not names or "points" not in arrays or len(deviations) not in (0, len(names)):
+            raise PointsError(
+                f"arrays named {', '.join(arrays)} were given: observations have 'points' and, "
+                "for each component, 'values/' and its name."
+            )
+        values = np.stack([arrays[f"values/{name}"] for name in names], axis=1)
+        sigma: Any = np.stack(deviations, axis=1) if deviations else None
+        return cls(arrays["points"], values, tuple(names), sigma)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike[str],
+        problem: Problem,
+        columns: Mapping[str, str] | None = None,
+    ) -> "Observations":
+        """Observations from a file with named columns.
+
+        Args:
+            path: A text file of comma-separated values whose first line has the names, an ".npz"
+                file, or a ".mat" file of MATLAB up to version 7.
+            problem: Its coordinates are columns of the file, and at least one of its components.
+                A column "sigma" holds the standard deviation at each point.
+            columns: Names of columns in the file, by coordinate, component or "sigma", where they
+                are other names.
+
+        Raises:
+            PointsError: The file cannot be read, or lacks a column.
+            UnknownNameError: `columns` names what the problem does not have.
+
+        Example:
+            >>> Observations.read("sensors.csv", problem, {"u": "temperature", "t": "time"})
+        """
+        known = (*problem.coords, *problem.components, SIGMA)
+        for name in columns or {}:
+            if name not in known:
+                raise UnknownNameError.of("column", name, known)
+        found = _columns(Path(path).expanduser())
+        names = {name: (columns or {}).get(name, name) for name in known}
+        measured = [name for name in problem.components if names[name] in found]
+        lacking = [names[c] for c in problem.coords if names[c] not in found]
+        lacking += [
+            own for name, own in names.items() if name in (columns or {}) and own not in found
+        ]
+        if lacking or not measured:
+            wanted = lacking or [f"one of {', '.join(problem.components)}"]
+            raise PointsError(
+                f"the file {str(path)!r} has the columns {', '.join(map(repr, found))}: "
+                f"observations of {problem.name} also need {', '.join(map(str, wanted))}, so name "
+                "the columns so, or say what they are called with columns={...}."
+            )
+        sizes = {own: found[own].size for own in names.values() if own in found}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise PointsError(
+                f"the file {str(path)!r} has columns of different length ({told}): give one "
+                "number in each for every point."
+            )
+        stack = lambda which: np.stack([found[names[c]].ravel() for c in which], axis=1)  # noqa: E731
+        sigma: Any = found[names[SIGMA]].ravel() if names[SIGMA] in found else None
+        return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
+
+
+def observe(
+    problem: Problem,
+    n: int,
+    *,
+    components: Sequence[str] | None = None,
+    noise: float = 0.0,
+    relative: bool = True,
+    seed: int = 0,
+) -> Observations:
+    """Measurements of a benchmark, made from its reference at random points of the domain.
+
+    Args:
+        problem: A problem with a reference solution.
+        n: Number of points, uniform in the domain.
+        components: What is measured; by default all of it.
+        noise: Standard deviation of the normal noise.
+        relative: Whether `noise` is in units of each component's own standard deviation over the
+            points, so that 0.01 is 1 %; otherwise in the unit of the component.
+        seed: Of the points and the noise. The points depend on nothing else, so that several
+            draws of noise at the same points are `observe(..., seed=0).values` plus them.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+        UnknownNameError: There is no such component.
+
+    Example:
+        >>> data = observe(problem, 2000, components=("u",), noise=0.01)
+    """
+    names = tuple(problem.components if components is None else components)
+    for name in names:
+        if name not in problem.components:
+            raise UnknownNameError.of("component", name, problem.components)
+    points_rng, noise_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+    lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
+    points = points_rng.uniform(lower, upper, (n, problem.d))
+    exact = require_reference(problem)(points)[:, [problem.components.index(c) for c in names]]
+    scale = exact.std(axis=0) if relative else np.ones(len(names))
+    values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
+    return Observations(points, values, names)
+
+
+def _numbers(given: Any, what: str) -> np.ndarray:
+    try:
+        array = np.asarray(given)
+        if np.iscomplexobj(array) or np.ma.is_masked(given):
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise PointsError(
+            f"observations were given whose {what} are not all real numbers: give these alone."
+        ) from None
+    if not np.isfinite(array).all():
+        raise PointsError(
+            f"{int((~np.isfinite(array)).sum())} of {array.size} {what} of the observations are "
+            "NaN or infinite: leave these measurements out."
+        )
+    return array
+
+
+def _deviations(given: Any, shape: tuple[int, int]) -> Any:
+    if given is None:
+        return None
+    array = _numbers(given, "standard deviations")
+    wide = array[:, None] if array.ndim == 1 else array
+    if wide.ndim not in (0, 2) or (wide.ndim == 2 and wide.shape not in ((shape[0], 1), shape)):
+        raise PointsError(
+            f"standard deviations of shape {array.shape} were given for values of shape {shape}: "
+            "give one number, one for each point, or one for each value."
+        )
+    if not (wide > 0).all():
+        raise PointsError(
+            f"a standard deviation of {wide.min():g} was given: each is above zero, or give "
+            "sigma=None where it is not known."
+        )
+    return _frozen(np.broadcast_to(wide, shape).copy())
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of numbers by name."""
+    if path.suffix.lower() not in KINDS:
+        raise PointsError(
+            f"the file {str(path)!r} was given: observations are read from {', '.join(KINDS)}."
+        )
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() == ".npz":
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return {name: _numbers(file[name], name) for name in file.files}
+        if path.suffix.lower() == ".mat":
+            from scipy.io import loadmat
+
+            found = loadmat(io.BytesIO(content))
+            return {
+                name: _numbers(value, name)
+                for name, value in found.items()
+                if not name.startswith("__") and np.asarray(value).dtype.kind in "iuf"
+            }
+        lines = content.decode("utf-8-sig").splitlines()
+        names = [name.strip().strip('"') for name in lines[0].split(",")]
+        table = np.loadtxt(lines[1:], delimiter=",", ndmin=2)
+        if table.shape[1] != len(names):
+            raise ValueError(f"{len(names)} names stand above {table.shape[1]} columns")
+        return dict(zip(names, _numbers(table, "numbers").T, strict=True))
+    except PointsError:
+        raise
+    except Exception as error:
+        told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise PointsError(
+            f"observations cannot be read from {str(path)!r} ({told}): give a table of numbers "
+            "whose first line has their names, an .npz file, or a .mat file up to version 7."
+        ) from error

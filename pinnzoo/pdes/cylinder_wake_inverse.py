@@ -1,0 +1,70 @@
+"""Wake of a cylinder with unknown coefficients: `u_t + λ₁ (u·∇)u + ∇p = λ₂ Δu`, `∇·u = 0`.
+
+The flow of `cylinder_wake` in the same window, of which nothing is known but velocities that were
+measured inside of it: from them alone come λ₁, λ₂, and the pressure, which is measured nowhere. The
+truth is λ₁ = 1 and λ₂ = 1/100, one over the Reynolds number. Since the equations fix the pressure
+up to a function of time, it is counted from its value at (7.5, 2.5).
+
+Source: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks" (J. Comput. Phys.
+378, 2019), section 4.1.1, with velocities at 5,000 points. Known difficulty: λ₂ multiplies
+derivatives that are small beside the others.
+"""
+
+from pinnzoo import Box, Point, Problem, Reference, Unknown, Values, check_positive, prescribe
+from pinnzoo.pdes._navier_stokes import navier_stokes
+from pinnzoo.pdes.cylinder_wake import LOWER, REYNOLDS, STORED, UPPER
+from pinnzoo.references import limit_cycle
+
+
+def cylinder_wake_inverse(horizon: float = 16.0) -> Problem:
+    """The wake of a cylinder with the coefficients of convection and of friction unknown.
+
+    Args:
+        horizon: Last time.
+
+    Raises:
+        RecipeError: The horizon is not positive.
+    """
+    check_positive(horizon=horizon)
+    domain = Box("txy", (0.0, *LOWER), (horizon, *UPPER))
+    equation, system = navier_stokes(
+        domain, lambda u: u.unknowns["viscosity"], lambda u: u.unknowns["convection"]
+    )
+    corner = domain.face("x", UPPER[0]).face("y", UPPER[1])
+    return Problem(
+        name="cylinder_wake_inverse",
+        title=f"Wake of a cylinder with both coefficients unknown, t up to {horizon:g}",
+        domain=domain,
+        components=("u", "v", "p"),
+        equation=equation,
+        system=system,
+        conditions=(prescribe(corner, "p", 0.0, "pressure"),),
+        unknowns={
+            "convection": Unknown(0.0),
+            "viscosity": Unknown(0.1, positive=True),
+        },
+        truth={"convection": 1.0, "viscosity": 1 / REYNOLDS},
+        reference=Reference(
+            _flow,
+            "limit cycle by finite elements of order 5 (NGSolve), harmonics in t",
+            refined=_refined_flow,
+        ),
+        evaluation_shape=(33, 33, 33),
+        arguments={"horizon": horizon},
+        citation="doi:10.1016/j.jcp.2018.10.045",
+    )
+
+
+def _flow(z: Point) -> Values:
+    return _from_the_corner(z, refined=False)
+
+
+def _refined_flow(z: Point) -> Values:
+    return _from_the_corner(z, refined=True)
+
+
+def _from_the_corner(z: Point, *, refined: bool) -> Values:
+    """The stored flow, with the pressure less that at the corner."""
+    cycle = limit_cycle.solution(STORED, refined=refined)
+    corner = cycle(z.at[1:].set(UPPER))
+    return cycle(z).at[2].add(-corner[2])

@@ -1,0 +1,238 @@
+"""Train the inverse problems on measurements made from their references, and print what is found.
+
+    python scripts/inverse_problems.py burgers_inverse heat_conductivity --seconds 300
+    python scripts/inverse_problems.py burgers_inverse --draws 40
+
+With `--draws`, that many draws of 1 % noise at the same points are fitted, each starting from the
+network of clean data, and the table says in how many of them the truth lies within two stated
+standard errors.
+"""
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+
+import pinnzoo
+from pinnzoo import Entry, Observations, Phase, Recipe, observe
+from pinnzoo.objective import OBSERVATIONS
+from pinnzoo.pdes import make_problem
+
+SCALED = {"scaling": "columns", "damping": 1e-9}
+WITHIN = 2.0
+"""Standard errors within which the truth should lie."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An inverse problem with its measurements and its recipe.
+
+    Attributes:
+        recipe: How it is trained.
+        n: Number of points at which it is measured.
+        components: What is measured.
+        noise: Standard deviation of the noise, in the unit of the components.
+    """
+
+    recipe: Recipe
+    n: int
+    components: tuple[str, ...]
+    noise: float = 0.0
+
+    def observations(self, seed: int) -> Observations:
+        """The measurements."""
+        problem = make_problem(self.recipe.problem, self.recipe.problem_arguments)
+        return observe(
+            problem,
+            self.n,
+            components=self.components,
+            noise=self.noise,
+            relative=False,
+            seed=seed,
+        )
+
+
+def _moving(steps: int, points: int, **arguments: object) -> Phase:
+    return Phase(
+        "levenberg_marquardt",
+        steps,
+        arguments,  # pyright: ignore[reportArgumentType]
+        points={"equation": points},
+        resample_every=10,
+        adaptive=True,
+    )
+
+
+CASES = {
+    "burgers_inverse": Case(
+        Recipe(
+            "burgers_inverse",
+            "mlp",
+            (
+                Phase("levenberg_marquardt", 30),
+                _moving(60, 4000),
+                _moving(60, 4000, **SCALED),
+            ),
+            architecture_arguments={"width": 20, "depth": 3},
+            points={"equation": 1000},
+        ),
+        2000,
+        ("u",),
+    ),
+    "heat_conductivity": Case(
+        Recipe(
+            "heat_conductivity",
+            "mlp",
+            (Phase("levenberg_marquardt", 60, resample_every=10),),
+            problem_arguments={"constraints": "hard"},
+            architecture_arguments={"width": 16, "depth": 2},
+            points={"equation": 1500},
+            weights={"equation": 10.0},
+        ),
+        2500,
+        ("u",),
+        noise=0.1,
+    ),
+    "poisson_coefficient": Case(
+        Recipe(
+            "poisson_coefficient",
+            "mlp",
+            (Phase("levenberg_marquardt", 60, resample_every=10),),
+            architecture_arguments={"width": 10, "depth": 2},
+            points={"equation": 1500, "conditions": 200},
+            weights={"equation": 10.0, "coefficient": 10.0},
+        ),
+        2500,
+        ("u",),
+        noise=0.1,
+    ),
+    "heat_source": Case(
+        Recipe(
+            "heat_source",
+            "mlp",
+            (Phase("levenberg_marquardt", 100, resample_every=10),),
+            problem_arguments={"constraints": "hard"},
+            architecture_arguments={"width": 16, "depth": 2},
+            points={"equation": 1500},
+        ),
+        500,
+        ("u",),
+    ),
+    "cylinder_wake_inverse": Case(
+        Recipe(
+            "cylinder_wake_inverse",
+            "mlp",
+            (_moving(30, 1500), _moving(60, 2500)),
+            architecture_arguments={"width": 24, "depth": 3},
+            points={"equation": 1500, "pressure": 100},
+            weights={"observations": 10.0},
+        ),
+        5000,
+        ("u", "v"),
+    ),
+}
+
+
+def fit(case: Case, seed: int, seconds: float) -> Entry:
+    """Train a case on its measurements."""
+    return pinnzoo.train(
+        case.recipe,
+        observations=case.observations(seed),
+        seconds=seconds,
+        diagnostics=False,
+    )
+
+
+def tell(entry: Entry) -> None:
+    """Print what was found, and how far it is from the truth."""
+    print(
+        f"{entry.name}: {entry.metrics['steps']} steps, "
+        f"{entry.metrics['training_seconds']:.0f} s, loss {entry.metrics['loss']:.2e}, "
+        f"error of the solution {entry.metrics['relative_l2_error']:.2e}"
+    )
+    for name, each in entry.unknowns.items():
+        off = each.value / entry.problem.truth[name] - 1
+        print(
+            f"  {name} = {each.value:.9g}: {off:+.1e} of the truth, "
+            f"standard error {each.standard_error:.1e}"
+        )
+    errors = entry.metrics.get("components", {}).get("relative_l2_error", {})
+    for name, error in errors.items():
+        print(f"  error of {name}: {error:.2e}")
+    if "p" in entry.problem.components:
+        print(f"  error of p up to a constant: {pressure_error(entry):.2e}")
+
+
+def pressure_error(entry: Entry) -> float:
+    """Relative L2 error of the pressure, less the mean difference over the domain."""
+    points = entry.problem.evaluation_points()
+    k = entry.problem.components.index("p")
+    own = entry.predict(points)[:, k]
+    assert entry.problem.reference is not None
+    exact = entry.problem.reference(points)[:, k]
+    exact = exact - exact.mean()
+    return float(np.linalg.norm(own - own.mean() - exact) / np.linalg.norm(exact))
+
+
+def coverage(entry: Entry, draws: int, noise: float, steps: int) -> None:
+    """Fit draws of noise, each from the entry of clean data, and count where the truth lies."""
+    clean = entry.observations
+    assert clean is not None
+    deviation = noise * clean.values.std()
+    inside = dict.fromkeys(entry.unknowns, 0)
+    scores = {name: [] for name in entry.unknowns}
+    # Many more points than parameters and a heavy equation: it has no noise, the data have.
+    weights = {"equation": 1.0, OBSERVATIONS: 1.0}
+    for seed in range(draws):
+        drawn = np.random.default_rng([seed, 1]).standard_normal(clean.values.shape)
+        tuned = pinnzoo.finetune(
+            entry,
+            steps=steps,
+            observations=Observations(clean.points, clean.values + deviation * drawn),
+            weights=weights,
+            resample_every=0,
+            adaptive=False,
+            diagnostics=False,
+        )
+        for name, each in tuned.unknowns.items():
+            score = (each.value - entry.problem.truth[name]) / each.standard_error
+            scores[name].append(score)
+            inside[name] += abs(score) <= WITHIN
+        print(
+            f"  draw {seed}: "
+            + ", ".join(
+                f"{name} {each.value:.6g} +- {each.standard_error:.1e} ({scores[name][-1]:+.2f})"
+                for name, each in tuned.unknowns.items()
+            ),
+            flush=True,
+        )
+    for name, count in inside.items():
+        spread = np.std(scores[name])
+        print(
+            f"  {name}: truth within {WITHIN:g} standard errors in {count} of {draws}; "
+            f"spread of the scores {spread:.2f}"
+        )
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", default=list(CASES), help=", ".join(CASES))
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=0)
+    parser.add_argument("--draw-steps", type=int, default=6)
+    parser.add_argument("--save", help="folder for the entries")
+    arguments = parser.parse_args()
+    pinnzoo.enable_x64()
+    for name in arguments.cases:
+        entry = fit(CASES[name], arguments.seed, arguments.seconds)
+        tell(entry)
+        if arguments.save:
+            entry.save(f"{arguments.save}/{entry.name}", overwrite=True)
+        if arguments.draws:
+            coverage(entry, arguments.draws, 0.01, arguments.draw_steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+"""Unknown coefficients and observations: from a problem that states them to a stored entry."""
+
+import dataclasses
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnzoo
+from pinnzoo import Box, Observations, Phase, Problem, Recipe, Reference, Unknown, observe
+from pinnzoo.cards.card import entry_card
+from pinnzoo.cards.summary import summarize
+from pinnzoo.diagnostics.covariance import estimate_unknowns, sensitivity
+from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
+from pinnzoo.evaluation import residual
+from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
+from pinnzoo.storage.folder import EntryFolder
+from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
+from tests.oracles import small_network
+
+RATE, LEVEL = 1.5, 0.25
+POINTS = {"equation": 20}
+
+
+def decay() -> Problem:
+    """`u' = -rate u + level`, whose solution from 1 is known in closed form."""
+
+    def equation(u, z):
+        value, slope = u(z, "u u_t")
+        return slope + u.unknowns["rate"] * value - u.unknowns["level"]
+
+    rest = LEVEL / RATE
+    return Problem(
+        name="decay",
+        domain=Box("t", (0.0,), (2.0,)),
+        components=("u",),
+        equation=equation,
+        unknowns={"rate": Unknown(0.7, positive=True), "level": Unknown(0.0, -1.0, 1.0)},
+        truth={"rate": RATE, "level": LEVEL},
+        reference=Reference(lambda z: rest + (1 - rest) * jnp.exp(-RATE * z), "closed form"),
+        evaluation_shape=(101,),
+    )
+
+
+DECAY = decay()
+
+
+def recipe(steps=25, **changes) -> Recipe:
+    network = {"width": 6, "depth": 1}
+    phases = (Phase("levenberg_marquardt", steps, resample_every=10),)
+    made = Recipe("decay", "mlp", phases, architecture_arguments=network, points=POINTS)
+    return dataclasses.replace(made, **changes)
+
+
+def fitted(observations, **changes):
+    return pinnzoo.train(
+        recipe(**changes), problem=DECAY, observations=observations, diagnostics=False
+    )
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return fitted(observe(DECAY, 30))
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        "unknown",
+        [
+            Unknown(0.3),
+            Unknown(0.3, positive=True),
+            Unknown(0.3, lower=-1.0),
+            Unknown(0.3, upper=2.0),
+            Unknown(0.3, 0.0, 1.0),
+        ],
+    )
+    def test_raw_is_the_inverse_of_value_and_value_keeps_the_bounds(self, unknown):
+        low, high = unknown.bounds
+        for value in (0.3, 0.9, 0.01):
+            assert float(unknown.value(jnp.asarray(unknown.raw(value)))) == pytest.approx(value)
+        for raw in (-9.0, 0.0, 9.0):
+            assert low < float(unknown.value(jnp.asarray(raw))) < high
+
+    def test_what_cannot_be_is_refused(self):
+        with pytest.raises(RecipeError, match="above 0 and below inf"):
+            Unknown(-1.0, positive=True)
+        with pytest.raises(RecipeError, match="finite"):
+            Unknown(float("nan"))
+        with pytest.raises(RecipeError, match="truth of 'rate'"):
+            dataclasses.replace(DECAY, truth={"rate": -1.0})
+        with pytest.raises(RecipeError, match="give a name"):
+            dataclasses.replace(DECAY, unknowns={"rate": 1.0})
+
+
+class TestModel:
+    def test_unknowns_are_parameters_beside_the_networks(self):
+        network = small_network(DECAY)
+        points = {"equation": np.array([[0.5], [1.0]])}
+        theta, objective, to_model = assemble(DECAY, network, points)
+        model = to_model(theta)
+        assert isinstance(model, WithUnknowns)
+        assert theta.size == flatten_model(network)[0].size + 2
+        values = values_of(model, DECAY.unknowns)
+        assert {name: float(v) for name, v in values.items()} == pytest.approx(
+            {"rate": 0.7, "level": 0.0}
+        )
+        # The derivative with respect to them, by differences.
+        jacobian = np.asarray(objective.jacobian(theta))
+        for k in (-1, -2):
+            step = jnp.zeros_like(theta).at[k].set(1e-6)
+            change = objective.residual(theta + step) - objective.residual(theta - step)
+            np.testing.assert_allclose(jacobian[:, k], change / 2e-6, rtol=1e-6, atol=1e-9)
+            assert np.abs(jacobian[:, k]).min() > 1e-3
+
+    def test_values_that_are_known_already_are_kept(self):
+        model = with_unknowns(small_network(DECAY), DECAY.unknowns)
+        assert with_unknowns(model, DECAY.unknowns) is model
+        more = with_unknowns(model, {**DECAY.unknowns, "shift": Unknown(3.0)})
+        assert float(more.unknowns["shift"][...][0]) == 3.0
+        np.testing.assert_array_equal(more.unknowns["rate"][...], model.unknowns["rate"][...])
+        assert with_unknowns(model, {}) is model.network
+
+    def test_equation_that_asks_for_another_unknown_is_refused(self):
+        broken = dataclasses.replace(DECAY, unknowns={}, truth={})
+        with pytest.raises(RecipeError, match="rate"):
+            assemble(broken, small_network(broken), {"equation": np.array([[0.5]])})
+
+
+class TestObservations:
+    def test_rows_are_weighted_misfits_and_the_last_term(self):
+        sigma = np.array([0.1, 0.2, 0.4])
+        data = Observations([[0.1], [0.5], [1.0]], [1.0, 2.0, 3.0], sigma=sigma)
+        network = small_network(DECAY)
+        points = {"equation": np.array([[0.5]])}
+        theta, objective, _ = assemble(DECAY, network, points, {OBSERVATIONS: 4.0}, data)
+        values = np.array([float(network(jnp.asarray(z))[0]) for z in data.points])
+        relative = sigma**-2 / np.mean(sigma**-2)
+        expected = np.sqrt(4.0 / 3 * relative) * (values - data.values[:, 0])
+        rows = objective.residual(theta)[objective.slices()[OBSERVATIONS]]
+        np.testing.assert_allclose(rows, expected, rtol=1e-12)
+        assert np.abs(expected).min() > 0.1
+
+    def test_each_component_is_compared_with_its_own_values(self):
+        problem = pinnzoo.PROBLEMS["heat_source"]()
+        data = Observations([[0.2, 0.3], [0.5, 0.5]], [[1.0, 2.0], [3.0, 4.0]], ("f", "u"))
+        network = small_network(problem)
+        theta, objective, _ = assemble(
+            problem,
+            network,
+            {n: t.region.grid((2, 2)) for n, t in problem.terms.items()},
+            observations=data,
+        )
+        field = np.asarray(jax.vmap(problem.constrain(network))(jnp.asarray(data.points)))
+        misfit = np.concatenate([field[:, 1] - [1.0, 3.0], field[:, 0] - [2.0, 4.0]]) / 2
+        rows = objective.residual(theta)[objective.slices()[OBSERVATIONS]]
+        np.testing.assert_allclose(rows, misfit, rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            (([[0.1]], [1.0, 2.0]), "one row for each"),
+            (([[0.1]], [np.nan]), "NaN or infinite"),
+            (([[0.1]], ["warm"]), "not all real numbers"),
+            (([[0.1]], [1.0], None, -1.0), "above zero"),
+            (([[0.1]], [1.0], None, [1.0, 2.0]), "standard deviations of shape"),
+            (([[0.1]], [[1.0, 2.0]], ("u",)), "name each column"),
+        ],
+    )
+    def test_what_is_no_observation_is_refused(self, arguments, match):
+        with pytest.raises(PointsError, match=match):
+            Observations(*arguments)
+
+    def test_what_is_not_of_the_problem_is_refused(self):
+        with pytest.raises(PointsError, match="outside"):
+            Observations([[5.0]], [1.0]).check(DECAY)
+        with pytest.raises(UnknownNameError, match="pressure"):
+            Observations([[0.5]], [1.0], ("pressure",)).check(DECAY)
+        with pytest.raises(PointsError, match=r"2 columns"):
+            Observations([[0.5]], [[1.0, 2.0]]).check(DECAY)
+
+    def test_files_of_every_kind_give_the_same(self, tmp_path):
+        t, u, sigma = np.array([0.1, 0.7, 1.9]), np.array([1.0, 0.5, 0.25]), np.full(3, 0.1)
+        lines = [
+            "time,u,sigma",
+            *(
+                f"{a!r},{b!r},{c!r}"
+                for a, b, c in zip(*map(np.ndarray.tolist, (t, u, sigma)), strict=True)
+            ),
+        ]
+        (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+        np.savez(tmp_path / "a.npz", time=t, u=u, sigma=sigma)
+        from scipy.io import savemat
+
+        savemat(tmp_path / "a.mat", {"time": t, "u": u, "sigma": sigma, "about": "words"})
+        for name in ("a.csv", "a.npz", "a.mat"):
+            read = Observations.read(tmp_path / name, DECAY, {"t": "time"})
+            np.testing.assert_array_equal(read.points[:, 0], t)
+            np.testing.assert_array_equal(read.values[:, 0], u)
+            np.testing.assert_array_equal(read.sigma[:, 0], sigma)  # pyright: ignore
+            assert read.components == ("u",)
+        with pytest.raises(PointsError, match="also need t"):
+            Observations.read(tmp_path / "a.csv", DECAY)
+        with pytest.raises(PointsError, match="cannot be read"):
+            Observations.read(tmp_path / "absent.csv", DECAY)
+        with pytest.raises(PointsError, match=r"\.csv, \.npz, \.mat"):
+            Observations.read(tmp_path / "a.xlsx", DECAY)
+
+    def test_noise_has_the_size_that_was_asked_for_and_clean_points_stay(self):
+        noisy, clean = (observe(DECAY, 4000, noise=noise) for noise in (0.1, 0.0))
+        np.testing.assert_array_equal(noisy.points, clean.points)
+        spread = (noisy.values - clean.values).std()
+        assert spread == pytest.approx(0.1 * clean.values.std(), rel=0.05)
+
+
+class TestSensitivity:
+    def test_equals_the_sandwich_of_the_normal_equations(self):
+        rng = np.random.default_rng(0)
+        jacobian, noisy = rng.normal(size=(40, 6)), slice(25, 40)
+        inverse = np.linalg.inv(jacobian.T @ jacobian)
+        own = inverse @ jacobian[noisy].T
+        found = sensitivity(jacobian, np.array([1, 4]), noisy)
+        np.testing.assert_allclose(found.covariance, (own @ own.T)[np.ix_([1, 4], [1, 4])])
+        left = (np.eye(40) - jacobian @ inverse @ jacobian.T)[noisy, noisy]
+        assert found.freedom == pytest.approx(np.sum(left**2))
+
+    def test_directions_that_nothing_sees_do_no_harm(self):
+        rng = np.random.default_rng(1)
+        jacobian, noisy = rng.normal(size=(40, 6)), slice(20, 40)
+        expected = sensitivity(jacobian, np.array([0]), noisy)
+        more = np.hstack([jacobian, jacobian[:, 1:3], 1e-13 * rng.normal(size=(40, 2))])
+        found = sensitivity(more, np.array([0]), noisy)
+        np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-9)
+        assert found.freedom == pytest.approx(expected.freedom)
+
+    def test_agrees_with_many_draws_of_noise(self):
+        """Of a straight line, where the network is one number and both coefficients are linear."""
+        rng = np.random.default_rng(2)
+        x = np.linspace(0, 1, 12)
+        jacobian = np.stack([np.ones(12), x], axis=1)
+        found = sensitivity(jacobian, np.array([1]), slice(0, 12))
+        noise = 0.3 * rng.standard_normal((20_000, 12))
+        slopes = np.linalg.lstsq(jacobian, noise.T, rcond=None)[0][1]
+        assert slopes.std() == pytest.approx(0.3 * np.sqrt(found.covariance[0, 0]), rel=0.03)
+
+
+class TestTraining:
+    def test_clean_data_give_the_coefficients(self, clean):
+        assert clean.metrics["relative_l2_error"] < 1e-4
+        assert clean.unknowns["rate"].value == pytest.approx(RATE, rel=1e-3)
+        assert clean.unknowns["level"].value == pytest.approx(LEVEL, rel=1e-3)
+        block = clean.metrics["unknowns"]
+        assert block["truth"] == {"rate": RATE, "level": LEVEL}
+        assert block["values"]["rate"] == clean.unknowns["rate"].value
+
+    def test_standard_errors_agree_with_draws_of_noise(self, clean):
+        before = clean.observations
+        noise = 0.01
+        found = []
+        for seed in range(12):
+            drawn = np.random.default_rng(seed).standard_normal(before.values.shape)
+            data = Observations(before.points, before.values + noise * drawn)
+            tuned = pinnzoo.finetune(
+                clean,
+                steps=8,
+                observations=data,
+                points=POINTS,
+                resample_every=0,
+                adaptive=False,
+                diagnostics=False,
+            )
+            found.append((tuned.unknowns["rate"], tuned.metrics["unknowns"]["noise"]))
+        values = np.array([estimate.value for estimate, _ in found])
+        stated = np.mean([estimate.standard_error for estimate, _ in found])
+        # Of 12 draws the spread itself is known to 20 %.
+        assert 0.5 < values.std(ddof=1) / stated < 2.0
+        assert np.mean([level for _, level in found]) == pytest.approx(noise, rel=0.3)
+        assert np.sum(np.abs(values - RATE) < 2 * stated) >= 9
+
+    def test_entry_keeps_observations_and_loads_alone(self, clean, tmp_path):
+        stored = clean.save(tmp_path / "entry")
+        assert "observations.npz" in EntryFolder.open(stored).manifest["files"]
+        read = pinnzoo.load(str(stored), problem=DECAY)
+        assert read.unknowns == clean.unknowns
+        np.testing.assert_array_equal(read.observations.values, clean.observations.values)
+        again = pickle.loads(pickle.dumps(pinnzoo.load(str(stored), problem=DECAY).observations))
+        np.testing.assert_array_equal(again.points, clean.observations.points)
+        points = np.array([[0.3], [1.2]])
+        np.testing.assert_allclose(read.residual(points), clean.residual(points), atol=1e-12)
+        assert np.abs(read.residual(points)).max() < 1e-2
+        card = entry_card(summarize(EntryFolder.open(stored)), DECAY)
+        assert f"| rate | {clean.unknowns['rate'].value:.8g} |" in card
+
+    def test_changed_observations_are_noticed(self, clean, tmp_path):
+        from pinnzoo.storage.folder import pack, record
+
+        stored = clean.save(tmp_path / "entry")
+        file = stored / "observations.npz"
+        file.write_bytes(pack({"points": np.zeros((2, 1))}))
+        with pytest.raises(IntegrityError):
+            pinnzoo.load(str(stored), problem=DECAY, verify="all")
+        assert record(file.read_bytes())
+
+    def test_points_are_never_drawn_anew_and_other_observations_do_not_resume(self, tmp_path):
+        data = observe(DECAY, 9)
+        run = dict(problem=DECAY, observations=data, diagnostics=False, workdir=tmp_path / "run")
+        phases = (Phase("levenberg_marquardt", 4, resample_every=2, adaptive=True),)
+        entry = pinnzoo.train(recipe(phases=phases), **run)
+        kept = np.load(tmp_path / "run" / "state.npz")["points/observations"]
+        np.testing.assert_array_equal(kept, data.rows(DECAY))
+        assert pinnzoo.train(recipe(phases=phases), **run).unknowns == entry.unknowns
+        other = observe(DECAY, 9, seed=1)
+        with pytest.raises(RecipeError, match="other observations"):
+            pinnzoo.train(recipe(phases=phases), **run | {"observations": other})
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "soap", "ssbroyden"])
+    def test_other_optimizers_train_unknowns_too(self, optimizer):
+        entry = fitted(observe(DECAY, 10), phases=(Phase(optimizer, 3),))
+        assert entry.unknowns["rate"].value != pytest.approx(0.7, rel=1e-9)
+
+    @pytest.mark.usefixtures("small_diagnostics")
+    def test_diagnostics_and_weights_know_the_observations(self, clean):
+        done = clean.diagnosed(["ntk", "loss_hessian"])
+        assert set(done.ntk.terms) == {"equation"}
+        assert done.observations is clean.observations
+        louder = recipe(weights={OBSERVATIONS: 9.0})
+        trace = dataclasses.replace(clean, recipe=louder).diagnosed(["loss_hessian"]).metrics
+        assert trace["loss_hessian"]["final"] != done.metrics["loss_hessian"]["final"]
+        with pytest.raises(RecipeError, match="weights for"):
+            pinnzoo.train(
+                recipe(phases=(Phase("lm", 1, weights={OBSERVATIONS: 2.0}),)), problem=DECAY
+            )
+
+    def test_without_observations_there_are_values_but_no_standard_errors(self):
+        found, noise = estimate_unknowns(
+            DECAY, with_unknowns(small_network(DECAY), DECAY.unknowns), None, {}
+        )
+        assert np.isnan(found["rate"].standard_error)
+        assert noise is None
+        blind = dataclasses.replace(DECAY, truth={})
+        with pytest.raises(PinnzooError, match="rate"):
+            residual(blind, lambda z: z, [[0.5]])
