@@ -43,6 +43,11 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+MOST_MAPS = 15_000
+"""Memory maps after which compiled programs are dropped at the end of a module; a module adds up to
+some thousands."""
+
+
 def share_compiled_programs():
     """Let all processes of one test run compile each program once, in a folder of this run alone.
 
@@ -68,15 +73,25 @@ def share_compiled_programs():
 share_compiled_programs()
 
 
+def pytest_xdist_auto_num_workers():
+    """One more worker than processors: tests also wait, for servers, timers and other processes."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_compiled_programs():
-    """Drop what a module compiled when it is done.
+    """Drop what was compiled before the compiler runs out of memory maps.
 
     Each compiled program holds memory maps, of which Linux grants a process 65,530. The whole suite
     compiles more than that, and the compiler then dies of a segmentation fault.
     """
     yield
-    jax.clear_caches()
+    try:
+        maps = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        maps = MOST_MAPS
+    if maps >= MOST_MAPS:
+        jax.clear_caches()
 
 
 def patch_diagnostics(patch):

@@ -96,7 +96,7 @@ def test_picture_is_small_enough_for_an_entry(drawn, name):
     assert 4_000 < path.stat().st_size < 60_000
     with Image.open(path) as image:
         assert image.format == "PNG"
-        assert 700 < image.width < 1000
+        assert 600 < image.width < 1000
 
 
 @pytest.mark.parametrize("name", plots.PLOTS)
@@ -145,7 +145,7 @@ def test_map_of_a_system_has_a_row_per_component_and_says_where_it_is(problem, f
     assert len(images) == 3 * posed.m
     for coord, value in fixed.items():
         assert f"${coord} = {value:g}$" in figure.get_suptitle()
-    row, column = 40, 120
+    row, column = 40, 60
     last = [
         low + k / (solution.MAP_POINTS - 1) * (high - low)
         for k, low, high in zip(

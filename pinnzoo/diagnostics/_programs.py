@@ -66,7 +66,7 @@ def _key(program: Any, arguments: tuple[Any, ...]) -> Any:
     return program, structure, tuple(jax.typeof(leaf) for leaf in leaves)
 
 
-def begin_compiling(program: Any, *arguments: Any) -> None:
+def begin_compiling(program: Any, *arguments: Any, tick: Tick = silent, text: str = "") -> None:
     """Compile in another thread what `compile_for` is going to be asked for, and return at once.
 
     The program is traced here, since switches like `jax.enable_x64` belong to one thread.
@@ -74,9 +74,14 @@ def begin_compiling(program: Any, *arguments: Any) -> None:
     Args:
         program: What `jax.jit` returned.
         *arguments: What it will be called with.
+        tick: The sign of life.
+        text: What to tell it.
     """
     if (key := _key(program, arguments)) not in _begun:
-        _begun[key] = _Compilation(program.trace(*arguments).lower())
+        tick(text)
+        traced = program.trace(*arguments)
+        tick(text)
+        _begun[key] = _Compilation(traced.lower())
 
 
 def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
@@ -91,8 +96,7 @@ def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
         tick: The sign of life.
         text: What to tell it.
     """
-    tick(text)
-    begin_compiling(program, *arguments)
+    begin_compiling(program, *arguments, tick=tick, text=text)
     tick(text)
     _begun.pop(_key(program, arguments)).wait(tick, text)
 

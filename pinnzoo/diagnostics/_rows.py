@@ -37,10 +37,14 @@ def _chunk(term: Term, size: int, start: int) -> Term:
     return dataclasses.replace(term, points=jnp.asarray(points[chosen]), scale=bare)
 
 
-def begin_jacobian(objective: Objective, theta: Theta, *, chunk: int | None = None) -> None:
+def begin_jacobian(
+    objective: Objective, theta: Theta, *, chunk: int | None = None, tick: Tick = silent
+) -> None:
     """Begin to compile what `jacobian_blocks` takes its rows by."""
     for term in objective.terms:
-        begin_compiling(_jacobian, _chunk(term, chunk or CHUNK, 0), theta)
+        text = f"Jacobian of {term.name!r}"
+        some = _chunk(term, chunk or CHUNK, 0)
+        begin_compiling(_jacobian, some, theta, tick=tick, text=text)
 
 
 def jacobian_blocks(

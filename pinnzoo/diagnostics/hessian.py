@@ -312,13 +312,16 @@ def begin_residual_hessian(
     theta: Vector,
     points: Float[np.ndarray, "n d"],
     dense_limit: int,
+    tick: Tick = silent,
 ) -> None:
     """Begin to compile what `residual_hessian_norms` takes its products by."""
     theta = in_float64(objective, theta, "a Hessian")
     if theta.size > dense_limit:
         n = _together(len(points), theta.size)
         there = unscaled(find_term(objective, EQUATION), np.asarray(points)[:n])
-        begin_compiling(_row_products, there, theta, jnp.zeros((n, theta.size)))
+        text = "Hessian of the residual"
+        vectors = jnp.zeros((n, theta.size))
+        begin_compiling(_row_products, there, theta, vectors, tick=tick, text=text)
 
 
 def _dense_magnitude(
@@ -501,11 +504,14 @@ def loss_hessian_spectrum(
     )
 
 
-def begin_loss_hessian(objective: Objective, theta: Vector, dense_limit: int) -> None:
+def begin_loss_hessian(
+    objective: Objective, theta: Vector, dense_limit: int, tick: Tick = silent
+) -> None:
     """Begin to compile what `loss_hessian_spectrum` takes its products by."""
     theta = in_float64(objective, theta, "a Hessian")
     if theta.size > dense_limit:
-        begin_compiling(_curvature_product, objective, theta, theta)
+        text = "Hessian of the loss"
+        begin_compiling(_curvature_product, objective, theta, theta, tick=tick, text=text)
 
 
 def gauss_newton_spectrum(

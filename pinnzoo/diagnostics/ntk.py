@@ -387,11 +387,14 @@ def _blocks(terms: Mapping[str, np.ndarray]) -> dict[str, slice]:
 
 
 def begin_snapshots(
-    objective: Objective, theta: Vector, points: Mapping[str, Float[np.ndarray, "n d"]]
+    objective: Objective,
+    theta: Vector,
+    points: Mapping[str, Float[np.ndarray, "n d"]],
+    tick: Tick = silent,
 ) -> None:
     """Begin to compile what `ntk_snapshots` takes its rows by."""
     bare = unscaled_objective(objective, points)
-    begin_jacobian(bare, in_float64(bare, theta, "an NTK"))
+    begin_jacobian(bare, in_float64(bare, theta, "an NTK"), tick=tick)
 
 
 def ntk_snapshots(

@@ -164,15 +164,17 @@ def _study_loss_hessian(study: Study) -> dict[str, Any]:
 
 
 def _begin_ntk(study: Study) -> None:
-    begin_snapshots(study.objective, study.final, study.ntk_points)
+    begin_snapshots(study.objective, study.final, study.ntk_points, study.tick)
 
 
 def _begin_residual_hessian(study: Study) -> None:
-    begin_residual_hessian(study.objective, study.final, study.hessian_points, DENSE_LIMIT)
+    begin_residual_hessian(
+        study.objective, study.final, study.hessian_points, DENSE_LIMIT, study.tick
+    )
 
 
 def _begin_loss_hessian(study: Study) -> None:
-    begin_loss_hessian(study.objective, study.final, DENSE_LIMIT)
+    begin_loss_hessian(study.objective, study.final, DENSE_LIMIT, study.tick)
 
 
 for _made in (
