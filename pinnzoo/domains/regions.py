@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -261,6 +262,11 @@ class Shape(Domain):
             f"{', '.join(map(repr, self.names))}, so ask for `domain.part(...)`."
         )
 
+    def bounding(self, patch: Patch, points: Float[np.ndarray, "n d"]) -> np.ndarray:
+        """At which points of a patch the shape lies behind it, and not ahead of it."""
+        step = 1e-7 * self.extent * patch.normal(points)
+        return (self.level(points - step) < 0) & (self.level(points + step) >= 0)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parts of the boundary."""
@@ -349,7 +355,11 @@ class Combination(Shape):
         ours, theirs = self.first.patches, self.second.patches
         if self.d > 2:
             flip = self.operation == "difference"
-            return (*ours, *(patch.flipped() if flip else patch for patch in theirs))
+            both = (*ours, *(patch.flipped() if flip else patch for patch in theirs))
+            rng = np.random.default_rng(0)
+            trials = [patch.at(rng.random((4096, patch.degrees))) for patch in both]
+            bounding = [self.bounding(*pair).any() for pair in zip(both, trials, strict=True)]
+            return tuple(itertools.compress(both, bounding))
         size = max(self.first.extent, self.second.extent)
         kept: list[Patch] = []
         for curve, others in [(c, theirs) for c in ours] + [(c, ours) for c in theirs]:
@@ -442,8 +452,7 @@ class Part(Region):
     def _bounding(self, k: int, points: np.ndarray) -> np.ndarray:
         """Which points of a patch lie on the boundary of the shape, and on no patch before it."""
         assert self.shape is not None
-        step = 1e-7 * self.shape.extent * self.patches[k].normal(points)
-        bounds = (self.shape.level(points - step) < 0) & (self.shape.level(points + step) >= 0)
+        bounds = self.shape.bounding(self.patches[k], points)
         for patch in self.patches[:k]:
             bounds &= patch.gap(points) > 1e-9 * self.shape.extent
         return bounds

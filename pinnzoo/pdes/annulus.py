@@ -3,9 +3,9 @@
 `-∂u/∂r = 1 + 2 cos 2θ` on r = 1, the derivative along the outward normal, and `u + ∂u/∂r =
 g(θ)` on r = 2, so that `u = a - log r + (r² + b / r²) cos 2θ` with `b = 2` and a = 1.
 
-Source: separation of variables; the mixed conditions are those of a pipe that is heated inside and
-cooled by convection outside. Known difficulty: none; a first test of Neumann and Robin conditions
-on curves.
+Source: separation of variables, for a pipe that is heated inside and cooled by convection outside;
+after the Laplace problem on a disk of DeepXDE (Lu, Meng, Mao and Karniadakis, arXiv 1907.04502).
+Known difficulty: none; a first test of Neumann and Robin conditions on curves.
 """
 
 import math
@@ -71,4 +71,5 @@ def annulus() -> Problem:
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(201, 201),
+        citation="arXiv:1907.04502",
     )

@@ -3,7 +3,8 @@
 t, x ∈ [0, 1], `u(0, x, κ) = sin πx + ½ sin 3πx`, `u = 0` at both ends; the coordinate k is κ, drawn
 uniformly in its logarithm: `u = exp(-κπ²t) sin πx + ½ exp(-9κπ²t) sin 3πx`.
 
-Source: PINN-Collection (hf.co/sr5434/PINN-Collection) has one network for all κ in (0, 1). Known
+Source: the heat equation of Dangel, Müller and Zeinhofer (arXiv 2405.15603), made a family as in
+PINN-Collection (hf.co/sr5434/PINN-Collection), which has one network for all κ in (0, 1). Known
 difficulty: none; a first test of a parameter as an input.
 """
 
@@ -80,4 +81,5 @@ def heat_diffusivities(
         reference=Reference(solution, "closed form"),
         evaluation_shape=(51, 101, 9),
         arguments={"lowest": lowest, "highest": highest, "constraints": constraints},
+        citation="arXiv:2405.15603",
     )

@@ -52,8 +52,8 @@ def poisson_2d_c(constraints: str = "soft") -> Problem:
 
     def equation(u: Field, z: Point) -> Scalar:
         u_xx, u_yy = u(z, "u_xx u_yy")
-        # Of order one where the potential rises within a radius of a disc.
-        return RADIUS**2 * (u_xx + u_yy)
+        # Of the order of the gradient at the discs.
+        return RADIUS * (u_xx + u_yy)
 
     def ansatz(z: Point, network: Values) -> Values:
         x, y = z

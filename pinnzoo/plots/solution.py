@@ -91,15 +91,14 @@ def _solution_curves(entry: Drawable) -> "Figure":
 
 def _solution_maps(entry: Drawable) -> "Figure":
     problem = entry.problem
-    horizontal, vertical = problem.coords[-2:]
-    shape = (MAP_POINTS, MAP_POINTS)
-    points, where = _map_points(problem, shape)
+    horizontal, vertical = shown = _shown(problem)
+    points, inside, where = _map_points(problem, shown)
     exact, predicted = _reference(problem, points), np.asarray(entry.predict(points))
     extent = (*problem.domain.bounds(horizontal), *problem.domain.bounds(vertical))
     if exact is None:
-        figure, grid = _network_maps(problem, predicted, shape, extent)
+        figure, grid = _network_maps(problem, predicted, inside, extent)
     else:
-        figure, grid = _error_maps(problem, exact, predicted, shape, extent)
+        figure, grid = _error_maps(problem, exact, predicted, inside, extent)
     for axes in grid[-1]:
         axes.set_xlabel(f"${horizontal}$")
     for axes in grid[:, 0]:
@@ -109,21 +108,21 @@ def _solution_maps(entry: Drawable) -> "Figure":
 
 
 def _network_maps(
-    problem: Any, predicted: np.ndarray, shape: tuple[int, int], extent: Any
+    problem: Any, predicted: np.ndarray, inside: np.ndarray, extent: Any
 ) -> tuple["Figure", Any]:
     """A map per component, side by side."""
     figure = new_figure(2.6, min(WIDTH, 3.4 * problem.m))
     grid = figure.subplots(1, problem.m, sharex=True, sharey=True, squeeze=False)
     for k, component in enumerate(problem.components):
         values = predicted[:, k]
-        image = _map(grid[0, k], values, shape, extent, **_color_limits(values))
+        image = _map(grid[0, k], values, inside, extent, **_color_limits(values))
         grid[0, k].set_title(f"${component}$, network")
         colorbar(figure, image, [grid[0, k]])
     return figure, grid
 
 
 def _error_maps(
-    problem: Any, exact: np.ndarray, predicted: np.ndarray, shape: tuple[int, int], extent: Any
+    problem: Any, exact: np.ndarray, predicted: np.ndarray, inside: np.ndarray, extent: Any
 ) -> tuple["Figure", Any]:
     """A row per component: reference, network and absolute error."""
     figure = new_figure(2.35 * problem.m + 0.15)
@@ -133,35 +132,50 @@ def _error_maps(
         limits = _color_limits(both)
         left, middle, right = rows[k]
         for axes, values, whose in ((left, exact, "reference"), (middle, predicted, "network")):
-            image = _map(axes, values[:, k], shape, extent, **limits)
+            image = _map(axes, values[:, k], inside, extent, **limits)
             axes.set_title(f"${component}$, {whose}")
         colorbar(figure, image, [left, middle])
         error = np.abs(predicted - exact)[:, k]
         image = _map(
-            right, _floored(error), shape, extent, cmap=colormap(ERROR), norm=_log_norm(error)
+            right, _floored(error), inside, extent, cmap=colormap(ERROR), norm=_log_norm(error)
         )
         right.set_title("absolute error")
         colorbar(figure, image, [right])
     return figure, rows
 
 
-def _map_points(problem: Any, shape: tuple[int, int]) -> tuple[Float[np.ndarray, "n d"], str]:
-    """A grid over the last two coordinates, and in words where the others are."""
-    fixed = {c: problem.domain.bounds(c) for c in problem.coords[:-2]}
-    values = {c: high if c == "t" else (low + high) / 2 for c, (low, high) in fixed.items()}
-    grid = problem.domain.grid((*(1 for _ in fixed), *shape))
+def _shown(problem: Any) -> str:
+    """The two coordinates of a map: the last ones that are no parameters."""
+    plain = [c for c in problem.coords if c not in problem.domain.parameters]
+    return "".join(plain[-2:]) if len(plain) > 1 else problem.coords[-2:]
+
+
+def _map_points(problem: Any, shown: str) -> tuple[Float[np.ndarray, "n d"], np.ndarray, str]:
+    """Points of the domain on a grid over two coordinates, and in words where the others are.
+
+    Returns:
+        The points that lie in the domain, which of the grid they are, and the words.
+    """
+    fixed = {c: problem.domain.bounds(c) for c in problem.coords if c not in shown}
+    middle = problem.domain.lattice(tuple(1 if c in shown else 3 for c in problem.coords))
+    halfway = middle[len(middle) // 2]
+    values = {
+        c: high if c == "t" else float(halfway[problem.domain.axis(c)])
+        for c, (_, high) in fixed.items()
+    }
+    grid = problem.domain.lattice(tuple(MAP_POINTS if c in shown else 1 for c in problem.coords))
     for coord, value in values.items():
         grid[:, problem.domain.axis(coord)] = value
-    where = "".join(f", ${coord} = {value:g}$" for coord, value in values.items())
-    return grid, where
+    where = "".join(f", ${coord} = {value:.4g}$" for coord, value in values.items())
+    inside = problem.domain.contains(grid)
+    return grid[inside], inside.reshape(MAP_POINTS, MAP_POINTS), where
 
 
-def _map(
-    axes: "Axes", values: np.ndarray, shape: tuple[int, int], extent: Any, **style: Any
-) -> Any:
-    image = axes.imshow(
-        values.reshape(shape).T, origin="lower", extent=extent, aspect="auto", **style
-    )
+def _map(axes: "Axes", values: np.ndarray, inside: np.ndarray, extent: Any, **style: Any) -> Any:
+    """A map of values at the points that are inside; the others are left white."""
+    picture = np.full(inside.shape, np.nan)
+    picture[inside] = values
+    image = axes.imshow(picture.T, origin="lower", extent=extent, aspect="auto", **style)
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(True)

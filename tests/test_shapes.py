@@ -1,0 +1,428 @@
+"""Shapes beside oracles: closed forms, set logic, finite differences, the divergence theorem."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from matplotlib.path import Path
+
+import pinnzoo
+from pinnzoo import (
+    Ball,
+    Box,
+    Interval,
+    Parameter,
+    Polygon,
+    Problem,
+    Reference,
+    dirichlet,
+    initial,
+    neumann,
+    robin,
+)
+from pinnzoo.collocation import draw_points
+from pinnzoo.domains import SAMPLERS, Product, sample
+from pinnzoo.errors import PointsError, UnknownNameError
+from pinnzoo.evaluation import evaluate_field
+from pinnzoo.pdes import make_problem
+from tests.oracles import small_network
+
+SQUARE = Box("xy", (-1.0, -1.0), (1.0, 1.0))
+DISC = Ball("xy", (0.5, 0.25), 0.6)
+ARROW = Polygon("xy", ((-1, -1), (1, -0.5), (0.2, 0.1), (0.4, 1), (-0.6, 0.4)))
+CUBE = Box("xyz", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+ROUND = Ball("xyz", (0.5, 0.5, 1.0), 0.3)
+
+
+def lens(a, b, distance):
+    """Area that two discs have in common."""
+    x = (distance**2 + a**2 - b**2) / (2 * distance)
+    y = (distance**2 + b**2 - a**2) / (2 * distance)
+    half = math.sqrt(a**2 - x**2)
+    return a**2 * math.acos(x / a) + b**2 * math.acos(y / b) - distance * half
+
+
+OTHER = Ball("xy", (-0.2, 0.1), 0.5)
+APART = math.dist(DISC.centre, OTHER.centre)
+LENS = lens(0.6, 0.5, APART)
+HOLES = (
+    SQUARE - Ball("xy", (0.5, 0.5), 0.2, name="holes") - Ball("xy", (0.4, -0.4), 0.4, name="holes")
+)
+L_SHAPE = SQUARE - Box("xy", (0.0, -1.0), (1.0, 0.0))
+STACKED = Box("xy", (-1.0, -1.0), (0.0, 0.0)) | Box("xy", (-1.0, 0.0), (1.0, 1.0))
+
+PLANE = {
+    "box": (SQUARE, 4.0),
+    "disc": (DISC, math.pi * 0.36),
+    "polygon": (ARROW, None),
+    "lens": (DISC & OTHER, LENS),
+    "eight": (DISC | OTHER, math.pi * (0.36 + 0.25) - LENS),
+    "crescent": (DISC - OTHER, math.pi * 0.36 - LENS),
+    "holes": (HOLES, 4 - math.pi * (0.04 + 0.16)),
+    "l_shape": (L_SHAPE, 3.0),
+    "stacked": (STACKED, 3.0),
+    "annulus": (Ball("xy", (0, 0), 2) - Ball("xy", (0, 0), 1, name="inner"), 3 * math.pi),
+    "bitten_arrow": (ARROW - DISC, None),
+    "nested": ((SQUARE & Ball("xy", (0, 0), 1.2)) - (ARROW | DISC), None),
+}
+SPACE = {
+    "ball": (ROUND, 4 / 3 * math.pi * 0.027),
+    "dented_cube": (CUBE - ROUND, 1 - 2 / 3 * math.pi * 0.027),
+    "mushroom": (CUBE | ROUND, 1 + 2 / 3 * math.pi * 0.027),
+    "dome": (CUBE & ROUND, 2 / 3 * math.pi * 0.027),
+}
+SHAPES = PLANE | SPACE
+
+
+def inside(shape, points):
+    """Set logic on closed forms, and the polygons of matplotlib."""
+    if isinstance(shape, Box):
+        return np.all((points > shape.lower) & (points < shape.upper), axis=1)
+    if isinstance(shape, Ball):
+        return np.sum((points - shape.centre) ** 2, axis=1) < shape.radius**2
+    if isinstance(shape, Polygon):
+        return Path(shape.corners).contains_points(points)
+    a, b = inside(shape.first, points), inside(shape.second, points)
+    return {"union": a | b, "intersection": a & b, "difference": a & ~b}[shape.operation]
+
+
+def around(shape, n=4000):
+    rng = np.random.default_rng(0)
+    low, high = np.array(shape.lower), np.array(shape.upper)
+    return rng.uniform(low - 0.3, high + 0.3, (n, shape.d))
+
+
+def gauss(part, n=60):
+    """Points, weights and normals of Gauss quadrature over a boundary part in the plane."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    unit = ((nodes + 1) / 2)[:, None]
+    points = np.concatenate([p.at(unit) for p in part.patches])
+    normals = np.concatenate([p.normal(p.at(unit)) for p in part.patches])
+    return points, np.concatenate([p.size * weights / 2 for p in part.patches]), normals
+
+
+@pytest.mark.parametrize("name", SHAPES)
+class TestShape:
+    def test_what_lies_inside_is_what_set_logic_says(self, name):
+        shape, _ = SHAPES[name]
+        points = around(shape)
+        away = np.abs(shape.level(points)) > 1e-9
+        expected = inside(shape, points)
+        np.testing.assert_array_equal(shape.contains(points)[away], expected[away])
+        assert 0 < expected.sum() < len(points)
+
+    def test_area_is_the_closed_form_and_the_share_of_random_points(self, name):
+        shape, exact = SHAPES[name]
+        if exact is not None:
+            tolerance = 1e-12 if shape.d == 2 else 5e-3
+            np.testing.assert_allclose(shape.measure, exact, rtol=tolerance)
+        points = np.random.default_rng(1).uniform(shape.lower, shape.upper, (40_000, shape.d))
+        box = np.prod(np.subtract(shape.upper, shape.lower))
+        share = inside(shape, points).mean()
+        deviation = math.sqrt(share * (1 - share) / len(points))
+        assert abs(shape.measure / box - share) < 4 * deviation + 2e-3
+
+    @pytest.mark.parametrize("method", SAMPLERS)
+    def test_samples_lie_inside_and_repeat_with_the_seed(self, name, method):
+        shape, _ = SHAPES[name]
+        points = sample(shape, 300, method, np.random.default_rng(3))
+        assert points.shape == (300, shape.d)
+        assert (shape.level(points) <= 0).all()
+        again = sample(shape, 300, method, np.random.default_rng(3))
+        np.testing.assert_array_equal(points, again)
+        assert not np.array_equal(points, sample(shape, 300, method, np.random.default_rng(4)))
+
+    def test_points_of_every_part_lie_on_the_boundary_and_normals_point_out(self, name):
+        shape, _ = SHAPES[name]
+        for part_name in shape.names:
+            part = shape.part(part_name)
+            points = sample(part, 200, "sobol", np.random.default_rng(0))
+            assert np.abs(shape.level(points)).max() < 1e-9
+            normals = np.asarray(jax.vmap(part.normal)(jnp.asarray(points)))
+            np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, rtol=1e-12)
+            step = 1e-6
+            assert (shape.level(points - step * normals) < 0).all()
+            assert (shape.level(points + step * normals) > 0).all()
+            slope = [
+                (shape.level(points + step * e) - shape.level(points - step * e)) / (2 * step)
+                for e in np.eye(shape.d)
+            ]
+            # Off the corners, where the distance has no gradient.
+            smooth = np.isclose(np.linalg.norm(slope, axis=0), 1, atol=1e-4)
+            assert smooth.mean() > 0.95
+            np.testing.assert_allclose(np.transpose(slope)[smooth], normals[smooth], atol=1e-4)
+
+    def test_flux_through_the_boundary_is_the_integral_of_the_divergence(self, name):
+        shape, _ = SHAPES[name]
+        rng = np.random.default_rng(5)
+        powers = rng.integers(0, 4, (shape.d, 5, shape.d))
+        factors = rng.normal(size=(shape.d, 5))
+
+        def field(z):
+            return jnp.stack(
+                [
+                    sum(c * jnp.prod(z**p) for c, p in zip(cs, ps, strict=True))
+                    for cs, ps in zip(factors, powers, strict=True)
+                ]
+            )
+
+        def divergence(z):
+            return jnp.trace(jax.jacfwd(field)(z))
+
+        part = shape.part()
+        if shape.d == 2:
+            points, weights, normals = gauss(part)
+        else:
+            points = sample(part, 2**14, "sobol", np.random.default_rng(0))
+            weights = np.full(len(points), part.measure * part.fill / len(points))
+            normals = jax.vmap(part.normal)(jnp.asarray(points))
+        through = np.sum(np.asarray(jax.vmap(field)(jnp.asarray(points))) * normals, axis=1)
+        within = sample(shape, 2**15, "sobol", np.random.default_rng(0))
+        inner = np.asarray(jax.vmap(divergence)(jnp.asarray(within)))
+        assert np.abs(inner).mean() > 0.1
+        scale = shape.measure * np.abs(inner).mean()
+        np.testing.assert_allclose(
+            np.dot(weights, through), shape.measure * inner.mean(), atol=0.01 * scale
+        )
+
+
+@pytest.mark.parametrize("name", PLANE)
+def test_constants_have_no_flux_exactly(name):
+    _, weights, normals = gauss(PLANE[name][0].part())
+    np.testing.assert_allclose(weights @ normals, 0, atol=1e-11)
+    assert weights.sum() > 1
+
+
+def test_edges_that_two_shapes_share_are_inside_of_their_union():
+    assert STACKED.contains(np.array([[-0.5, 0.0]])).all()
+    assert math.isclose(STACKED.part().measure, 8.0)
+    assert math.isclose(L_SHAPE.part().measure, 8.0)
+    both = Box("xy", (0, 0), (1, 1)) | Box("xy", (0, 0), (1, 1))
+    assert math.isclose(both.part().measure, 4.0)
+    assert both.measure == 1
+
+
+def test_polygons_agree_with_shapely():
+    geometry = pytest.importorskip("shapely")
+    theirs = geometry.Polygon(ARROW.corners)
+    assert math.isclose(theirs.area, ARROW.measure)
+    assert math.isclose(theirs.length, ARROW.part().measure)
+    points = around(ARROW)
+    np.testing.assert_array_equal(
+        ARROW.contains(points), geometry.contains_xy(theirs, points[:, 0], points[:, 1])
+    )
+
+
+def test_polygon_is_counterclockwise_and_its_edges_keep_their_names():
+    corners = ((0, 0), (0, 1), (1, 0), (0, 0))
+    polygon = Polygon("xy", corners, edges=("wall", "slope", "floor"))
+    assert polygon.measure == 0.5
+    floor = polygon.part("floor")
+    np.testing.assert_array_equal(floor.normal(jnp.array([0.3, 0.0])), [0.0, -1.0])
+    np.testing.assert_array_equal(polygon.part("wall").normal(jnp.array([0.0, 0.5])), [-1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Ball("xy", (0, 0), 0.0),
+        lambda: Ball("xy", (0, 0, 0), 1.0),
+        lambda: Ball("tx", (0, 0), 1.0),
+        lambda: Polygon("xy", ((0, 0), (1, 1), (1, 0), (0, 1))),
+        lambda: Polygon("xy", ((0, 0), (1, 0))),
+        lambda: Polygon("xy", ((0, 0), (1, 0), (2, 0))),
+        lambda: Polygon("xy", ((0, 0), (1, 0), (1, 1)), edges=("a",)),
+        lambda: SQUARE - Ball("xy", (0, 0), 9.0),
+        lambda: SQUARE & Ball("xy", (5, 5), 1.0),
+        lambda: SQUARE - CUBE,
+        lambda: DISC * Interval("t", 0, 1),
+        lambda: DISC * DISC,
+        lambda: DISC.face("x", 0.5),
+        lambda: DISC.boundary("x"),
+        lambda: DISC.within("x", 0.4, 0.5),
+        lambda: DISC.grid((3,)),
+        lambda: Parameter("n", 0.0, 1.0, "log"),
+        lambda: Parameter("n", 1.0, 0.0),
+        lambda: Box("tx", (0, 0), (1, 1)).part("x_left"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(make):
+    with pytest.raises(PointsError):
+        make()
+
+
+def test_names_that_do_not_exist_are_refused():
+    for wrong in (
+        lambda: HOLES.part("hole"),
+        lambda: dirichlet(HOLES, "u", "ball"),
+        lambda: neumann(Interval("t", 0, 1) * HOLES, "u", "ball"),
+        lambda: Parameter("n", 1.0, 2.0, "cubic"),
+    ):
+        with pytest.raises(UnknownNameError):
+            wrong()
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_boxes_are_sampled_bit_by_bit_as_ever(method):
+    box = Box("txy", (0.0, -1.0, 2.0), (1.0, 3.0, 2.5)).face("x", 0.3)
+    unit = SAMPLERS[method](2, 57, np.random.default_rng([3, 1]))
+    expected = np.stack(
+        [0.0 + (1.0 - 0.0) * unit[:, 0], np.full(57, 0.3), 2.0 + (2.5 - 2.0) * unit[:, 1]], axis=1
+    )
+    drawn = sample(box, 57, method, np.random.default_rng([3, 1]))
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_products_of_boxes_are_boxes():
+    product = Interval("t", 0, 2) * Box("xy", (-1, 0), (1, 3))
+    assert product == Box("txy", (0, -1, 0), (2, 1, 3))
+    assert product.part("x_left").normal(jnp.array([0.5, -1.0, 2.0])).tolist() == [0, -1, 0]
+
+
+class TestProduct:
+    domain = Interval("t", 0.0, 2.0) * HOLES * Parameter("k", 0.1, 10.0, "log")
+
+    def test_points_of_all_parts_lie_where_they_should(self):
+        rng = np.random.default_rng(0)
+        assert self.domain.coords == "txyk"
+        assert self.domain.contains(sample(self.domain, 500, "sobol", rng)).all()
+        start = sample(self.domain.face("t", 0.0), 100, "sobol", rng)
+        assert (start[:, 0] == 0).all()
+        wall = self.domain.part("holes")
+        points = sample(wall, 256, "sobol", rng)
+        assert np.abs(HOLES.level(points[:, 1:3])).max() < 1e-12
+        normals = np.asarray(jax.vmap(wall.normal)(jnp.asarray(points)))
+        np.testing.assert_array_equal(normals[:, [0, 3]], 0)
+        np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1)
+
+    def test_logarithmic_parameters_are_drawn_and_shown_evenly(self):
+        k = sample(self.domain, 1024, "sobol", np.random.default_rng(0))[:, 3]
+        assert abs(np.mean(k < 1) - 0.5) < 0.05
+        seen = self.domain.extended(jnp.array([1.0, 0.0, 0.0, 1.0]))
+        np.testing.assert_allclose(seen, [1.0, 0.0, 0.0, 5.05])
+        grid = self.domain.grid((2, 5, 5, 3))
+        np.testing.assert_allclose(np.unique(grid[:, 3]), [0.1, 1.0, 10.0])
+
+    def test_windows_of_time_keep_the_shape(self):
+        window = self.domain.within("t", 0.5, 1.0)
+        assert isinstance(window, Product)
+        assert window.bounds("t") == (0.5, 1.0)
+        assert window.coords == "txyk"
+        assert self.domain.face("t", 0.0).within("t", 0.5, 1.0) is None
+
+    def test_weights_of_the_grid_are_a_mean_over_the_domain(self):
+        shape = (3, 41, 41, 3)
+        points, weights = self.domain.grid(shape), self.domain.grid_weights(shape)
+        assert len(points) == len(weights)
+        np.testing.assert_allclose(weights.sum(), 1)
+        np.testing.assert_allclose(weights @ points[:, 0], 1.0)
+
+
+def rod(domain):
+    """Heat in a plate with a hole, where `u = t + x² + y²`."""
+
+    def equation(u, z):
+        u_t, u_xx, u_yy = u(z, "u_t u_xx u_yy")
+        return u_t - (u_xx + u_yy) / 4
+
+    def solution(z):
+        return (z[0] + z[1] ** 2 + z[2] ** 2)[None]
+
+    hole = domain.part("ball")
+
+    def slope(z):
+        return jnp.dot(2 * z[1:], hole.normal(z)[1:])
+
+    return Problem(
+        name="plate",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(
+            initial(domain, "u", lambda x, y: x**2 + y**2),
+            dirichlet(domain, "u", "box", value=lambda z: solution(z)[0]),
+            neumann(domain, "u", "ball", value=slope),
+            robin(
+                domain,
+                "u",
+                "ball",
+                alpha=2.0,
+                beta=lambda z: z[0],
+                value=lambda z: 2 * solution(z)[0] + z[0] * slope(z),
+            ),
+        ),
+        reference=Reference(solution, "closed form"),
+        evaluation_shape=(5, 21, 21),
+    )
+
+
+class TestProblemOnAShape:
+    domain = Interval("t", 0.0, 1.0) * (SQUARE - Ball("xy", (0.2, 0.1), 0.4))
+
+    def test_solution_meets_all_conditions_and_another_function_does_not(self):
+        problem = rod(self.domain)
+        assert problem.reference is not None
+        exact = problem.field(problem.reference.function)
+        other = problem.field(lambda z: (z[0] + z[1] ** 3 + z[2])[None])
+        for name, term in problem.terms.items():
+            points = jnp.asarray(sample(term.region, 50, "uniform", np.random.default_rng(0)))
+            left = jax.vmap(lambda z, r=term.residual: r(exact, z))(points)
+            assert np.abs(left).max() < 1e-12, name
+            wrong = jax.vmap(lambda z, r=term.residual: r(other, z))(points)
+            assert np.abs(wrong).max() > 0.1, name
+
+    def test_training_evaluation_windows_and_storage_work(self):
+        problem = rod(self.domain)
+        phases = (
+            pinnzoo.Phase("lm", 20),
+            pinnzoo.Phase("lm", 6, resample_every=2, adaptive=True),
+        )
+        recipe = pinnzoo.Recipe(
+            "plate",
+            "mlp",
+            phases,
+            architecture_arguments={"width": 8, "depth": 1},
+            points={"equation": 60, "conditions": 20},
+        )
+        entry = pinnzoo.train(recipe, problem=problem, diagnostics=False)
+        assert entry.metrics["relative_l2_error"] < 0.4
+        points = problem.evaluation_points()
+        assert len(points) < 5 * 21 * 21
+        assert np.isfinite(entry.residual(points)).all()
+        with pytest.raises(PointsError, match="outside"):
+            entry.predict([[0.5, 0.2, 0.1]])
+        window = problem.between(0.25, 0.5, None)
+        drawn = draw_points(window, {"equation": 30}, "sobol", 0, 0)
+        assert set(drawn) == {"equation", *(c.name for c in window.conditions)}
+        assert all(window.domain.contains(p, 1e-9).all() for p in drawn.values())
+
+    def test_point_of_the_card_lies_in_the_domain(self):
+        assert self.domain.contains(self.domain.some_point()[None]).all()
+        ring = Ball("xy", (0, 0), 2) - Ball("xy", (0, 0), 1.9)
+        assert ring.contains(ring.some_point()[None]).all()
+
+
+def test_errors_over_a_parameter_are_those_of_the_network_at_each_value():
+    problem = make_problem("heat_diffusivities", {})
+    assert problem.reference is not None
+    function = problem.reference.function
+    scaled = dataclasses.replace(problem, evaluation_shape=(5, 11, 4))
+    figures = evaluate_field(scaled, lambda z: function(z) * (1 + z[2]))
+    block = figures["parameter_errors"]
+    values = np.array(block["values"])[:, 0]
+    np.testing.assert_allclose(values, [0.01, 0.1 ** (4 / 3), 0.1 ** (2 / 3), 1.0])
+    np.testing.assert_allclose(block["errors"], values)
+    assert (block["worst"], block["parameters"]) == (max(block["errors"]), ["k"])
+    np.testing.assert_allclose(block["mean"], np.mean(values))
+
+
+def test_network_of_a_parameter_sees_its_logarithm():
+    problem = make_problem("heat_diffusivities", {})
+    network = small_network(problem)
+    z = jnp.array([0.3, 0.4, 0.1])
+    seen = problem.domain.extended(z)
+    np.testing.assert_allclose(seen[2], 0.01 + 0.99 / 2)
+    np.testing.assert_array_equal(problem.constrain(network)(z), network(seen))  # pyright: ignore
