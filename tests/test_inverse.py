@@ -97,7 +97,7 @@ class TestUnknown:
 class TestModel:
     def test_unknowns_are_parameters_beside_the_networks(self):
         network = small_network(DECAY)
-        points = {"equation": np.array([[0.5], [1.0]])}
+        points = {"equation": np.array([[0.5], [1.7]])}
         theta, objective, to_model = assemble(DECAY, network, points)
         model = to_model(theta)
         assert isinstance(model, WithUnknowns)

@@ -95,6 +95,8 @@ def train(
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
     measured = _observations(observations, recipe.problem, recipe.problem_arguments)
+    if measured is None and _is_entry(source):
+        measured = options.load(source).observations
 
     from pinnzoo import training
 
@@ -145,13 +147,12 @@ def _choices(
 
 def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
     """The recipe of a file or of an entry, or that of a problem with what was chosen for it."""
-    from pinnzoo.pdes import PROBLEMS
     from pinnzoo.recipes import Phase, Recipe
 
     if source.endswith(".json"):
         # Bytes, so that whatever encoding JSON allows is read on every platform.
         return Recipe.from_json(Path(source).expanduser().read_bytes())
-    if not options.is_factory(source) and source not in PROBLEMS:
+    if _is_entry(source):
         return options.summary(source)[0].recipe
     name = options.named("problem", source)
     phase = Phase(
@@ -167,6 +168,13 @@ def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
         seed=chosen["seed"],
         tag=chosen["tag"],
     )
+
+
+def _is_entry(source: str) -> bool:
+    """Whether a source is an entry, rather than a recipe's file or a problem."""
+    from pinnzoo.pdes import PROBLEMS
+
+    return not (source.endswith(".json") or options.is_factory(source) or source in PROBLEMS)
 
 
 def _beside(folder: Path) -> Path:
