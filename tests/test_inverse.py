@@ -124,7 +124,7 @@ class TestModel:
 
     def test_equation_that_asks_for_another_unknown_is_refused(self):
         broken = dataclasses.replace(DECAY, unknowns={}, truth={})
-        with pytest.raises(RecipeError, match="rate"):
+        with pytest.raises(UnknownNameError, match="term 'equation' of decay: unknown coefficient"):
             assemble(broken, small_network(broken), {"equation": np.array([[0.5]])})
 
 
