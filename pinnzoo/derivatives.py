@@ -39,6 +39,9 @@ class Field:
     coords: str
     unknowns: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unknowns", _Coefficients(self.unknowns))
+
     def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
         """Values and derivatives at the point `z`, one scalar per name.
 
@@ -71,6 +74,13 @@ class Field:
         for letter in path:
             function = functools.partial(_directional, function, self._direction(z, letter))
         return function(z)
+
+
+class _Coefficients(dict[str, Any]):
+    """Values by name, of which one that is not there is told from those that are."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UnknownNameError.of("coefficient", name, self)
 
 
 def check_names(names: str, components: tuple[str, ...], coords: str) -> None:

@@ -140,6 +140,7 @@ class Entry:
         seed: int = 0,
         tag: str = "",
         diagnostics: bool | Sequence[str] = True,
+        observations: Observations | None = None,
     ) -> "Entry":
         """An entry of what a training loop of your own has made.
 
@@ -160,6 +161,7 @@ class Entry:
             seed: Seed of the points of the diagnostics, and of the record.
             tag: Distinguishes entries that would have the same name.
             diagnostics: See `pinnzoo.train`.
+            observations: What was measured, which the entry then keeps.
 
         Raises:
             RecipeError: The network is not one of the architecture that is named, or maps a point
@@ -192,8 +194,10 @@ class Entry:
         kept = {int(step): _flat(given) for step, given in (snapshots or {}).items()}
         kept[max(steps, *kept, 0) if kept else steps] = flat_parameters(nnx.state(model))
         order = sorted(kept)
-        loss = loss_of(problem, model, recipe)
-        metrics = core_metrics(problem, model, recipe, loss=loss, seconds=seconds)
+        loss = loss_of(problem, model, recipe, observations)
+        metrics = core_metrics(
+            problem, model, recipe, loss=loss, seconds=seconds, observations=observations
+        )
         columns: dict[str, Any] = {name: [np.nan] for name in HISTORY}
         columns |= {"step": [steps], "loss": [loss], "seconds": [seconds]}
         if history:
@@ -206,6 +210,7 @@ class Entry:
             history=columns,
             snapshots=Snapshots(np.asarray(order), np.stack([kept[step] for step in order])),
             problem=problem,
+            observations=observations,
         )
         if diagnostics is False:
             return entry

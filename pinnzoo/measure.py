@@ -97,10 +97,15 @@ def _weights(
     return {name: weight for name, weight in stated.items() if name in own}
 
 
-def loss_of(problem: Problem, model: nnx.Module, recipe: Recipe) -> float:
+def loss_of(
+    problem: Problem,
+    model: nnx.Module,
+    recipe: Recipe,
+    observations: Observations | None = None,
+) -> float:
     """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
-    theta, objective, _ = assemble(problem, model, points, recipe.weights)
+    theta, objective, _ = assemble(problem, model, points, recipe.weights, observations)
     return float(jax.jit(lambda theta: objective.loss(theta))(theta))
 
 

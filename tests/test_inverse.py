@@ -97,7 +97,7 @@ class TestUnknown:
 class TestModel:
     def test_unknowns_are_parameters_beside_the_networks(self):
         network = small_network(DECAY)
-        points = {"equation": np.array([[0.5], [1.0]])}
+        points = {"equation": np.array([[0.5], [1.7]])}
         theta, objective, to_model = assemble(DECAY, network, points)
         model = to_model(theta)
         assert isinstance(model, WithUnknowns)
@@ -124,7 +124,7 @@ class TestModel:
 
     def test_equation_that_asks_for_another_unknown_is_refused(self):
         broken = dataclasses.replace(DECAY, unknowns={}, truth={})
-        with pytest.raises(RecipeError, match="rate"):
+        with pytest.raises(UnknownNameError, match="term 'equation' of decay: unknown coefficient"):
             assemble(broken, small_network(broken), {"equation": np.array([[0.5]])})
 
 

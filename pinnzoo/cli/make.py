@@ -99,6 +99,8 @@ def train(
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
     measured = _observations(observations, recipe.problem, recipe.problem_arguments)
+    if measured is None and _is_entry(source):
+        measured = options.load(source).observations
 
     from pinnzoo import training
 
@@ -170,6 +172,11 @@ def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
         seed=chosen["seed"],
         tag=chosen["tag"],
     )
+
+
+def _is_entry(source: str) -> bool:
+    """Whether a source is an entry, rather than a recipe's file or a problem."""
+    return not (source.endswith(".json") or options.is_problem(source))
 
 
 def _beside(folder: Path) -> Path:

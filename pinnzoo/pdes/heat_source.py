@@ -4,9 +4,9 @@ On t ∈ [0, 1], x ∈ [0, 1], with `u(0, x) = 0` and `u(t, 0) = u(t, 1) = 0`. T
 `f = sin πx + sin 3πx`, so that the solution is `Σ (1 - e^{-κ(kπ)²t}) / (κ(kπ)²) sin kπx` over k = 1
 and 3. The source is a component of its own, without an equation.
 
-Source: own statement of a standard inverse problem (Isakov, "Inverse Problems for Partial
-Differential Equations", chapter 9). Known difficulty: what varies fast in f is damped in u, so
-that noise in u comes back larger.
+Source: own statement, in time, of the unknown forcing field that is among the examples of DeepXDE
+(Lu, Meng, Mao and Karniadakis, arXiv 1907.04502). Known difficulty: what varies fast in f is damped
+in u, so that noise in u comes back larger.
 """
 
 import math
@@ -81,4 +81,5 @@ def heat_source(diffusivity: float = 0.1, constraints: str = "soft") -> Problem:
         symmetry=constant_along(domain.axis("t"), [1]),
         reference=Reference(solution, "closed form"),
         arguments={"diffusivity": diffusivity, "constraints": constraints},
+        citation="arXiv:1907.04502",
     )
