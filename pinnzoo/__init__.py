@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pinnzoo.recipes import Recipe as Recipe
     from pinnzoo.registry import check_finite as check_finite
     from pinnzoo.registry import check_positive as check_positive
+    from pinnzoo.solving import solve as solve
     from pinnzoo.training import diagnose as diagnose
     from pinnzoo.training import finetune as finetune
     from pinnzoo.training import train as train
@@ -98,6 +99,7 @@ __all__ = [
     "register_diagnostic",
     "register_optimizer",
     "register_problem",
+    "solve",
     "train",
 ]
 
@@ -144,6 +146,7 @@ _HOMES = {
     "register_diagnostic": "diagnostics",
     "register_optimizer": "optimizers",
     "register_problem": "pdes",
+    "solve": "solving",
     "train": "training",
 }
 """The module that each public name lives in."""

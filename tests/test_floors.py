@@ -30,6 +30,7 @@ FLOORS: list[list[set[str]]] = [
     [{"entry"}],
     [{"zoo"}],
     [{"training"}],
+    [{"solving"}],
     [{"paper"}],
     [{"cli", "__main__"}],
     [{"__init__"}],
