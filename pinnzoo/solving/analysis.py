@@ -1,4 +1,4 @@
-"""What can be read off a problem before the first step: periods, waves, and the size of its terms."""
+"""What a problem says before the first step: its periods, its waves, the size of its terms."""
 
 import math
 from typing import Any

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving import clock
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.run import Run
+from pinnzoo.training.signals import Request
 
 LM = "levenberg_marquardt"
 
@@ -33,6 +35,39 @@ EXACT = 1e-30
 
 LOOK = 5
 """Steps between two looks at fresh points."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The time that there is for something.
+
+    Attributes:
+        begun: When it began, by `clock`.
+        until: When it ends; infinite where there is no limit.
+        request: Whether somebody asked for the end.
+    """
+
+    begun: float
+    until: float = math.inf
+    request: Request = field(default_factory=Request)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; none where somebody asked for the end."""
+        return 0.0 if self.request.asked else max(self.until - clock.now(), 0.0)
+
+    def now(self) -> float:
+        """The time on its clock."""
+        return clock.now()
+
+    def share(self, part: float) -> float:
+        """When a part of what is left now is over."""
+        return clock.now() + part * (self.until - clock.now())
+
+    def divided(self, pieces: int) -> "Allowance":
+        """The first of so many equal pieces of what is left."""
+        now = clock.now()
+        return replace(self, begun=now, until=self.share(1 / pieces))
 
 
 @dataclass(frozen=True)
@@ -146,6 +181,7 @@ def fit(
     model: nnx.Module,
     recipe: Recipe,
     stages: Sequence[Stage],
+    allowance: Allowance,
     tell: Callable[[Run], None] = lambda _: None,
 ) -> Fit:
     """Train a network by stages; each ends at its step count, its time, or where it stalls.
@@ -155,6 +191,7 @@ def fit(
         model: The network, at the parameters to start from.
         recipe: Seed, sampler and points; its phases are replaced by those of the stages.
         stages: What is done, in order.
+        allowance: Whose request to stop is obeyed.
         tell: Called after every step.
 
     Raises:
@@ -164,7 +201,7 @@ def fit(
     first = recipe.phases[0]
     points = draw_points(problem, {**recipe.points, **first.points}, recipe.sampler, recipe.seed, 0)
     assembly = assemble(problem, model, points, first.weights)
-    trainer = Trainer(recipe, problem, assembly)
+    trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     run = trainer.start()
     watch = _Watch(trainer, stages, tell)
     ends: dict[int, Any] = {}
@@ -174,10 +211,8 @@ def fit(
         ends[run.phase] = run.best_theta
 
     trainer.observe = observe
-    try:
+    with suppress(Stopped):
         trainer.run(run)
-    except (Stopped, KeyboardInterrupt):
-        pass
     phases = [
         replace(phase, steps=steps)
         for phase, steps in zip(recipe.phases, run.done, strict=True)
