@@ -43,7 +43,7 @@ def _residuals(problem: Problem, term: Condition, function: PointFunction, point
     field = problem.field(problem.constrain(function))
     with jax.enable_x64(True):
         at = jnp.asarray(points, jnp.float64)
-        return np.asarray(jax.vmap(lambda z: term.residual(field, z))(at))
+        return np.asarray(jax.jit(jax.vmap(lambda z: term.residual(field, z)))(at))
 
 
 def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -18,7 +18,11 @@ from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving import clock
-from pinnzoo.training.loop import Stopped, Trainer
+from pinnzoo.training.loop import (
+    Stopped,
+    Trainer,
+    _loss,  # The trainer's own, so that it is compiled once.  # pyright: ignore[reportPrivateUsage]
+)
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import Request
 
@@ -32,6 +36,9 @@ OVERFIT = 10.0
 
 EXACT = 1e-30
 """A loss below this is rounding."""
+
+PATIENCE, MOST_PATIENT = 0.1, 60
+"""Share of the time of a stage, and steps at most, over which its loss has to fall."""
 
 LOOK = 5
 """Steps between two looks at fresh points."""
@@ -98,9 +105,9 @@ class Fit:
         theta: The parameters at the end.
         phases: What was done, with the steps that it took.
         history: One list per recorded quantity.
-        kept: Parameters at the end of every phase.
+        kept: Parameters at the beginning and at the end of every phase.
         objective: The residuals as in the last phase.
-        fresh: Loss on points that were not trained, by phase, with the weights of the last.
+        fresh: Loss of each of these on points that were not trained.
         step: Seconds of a step of the last phase.
         setup: Seconds until the first step of it was done, mostly of the compiler.
     """
@@ -121,12 +128,6 @@ class Fit:
         return self.assembly.to_model(self.theta)
 
 
-@jax.jit
-def loss_of(objective: Objective, theta: Any) -> Any:
-    """½ |r|²; compiled once per shapes."""
-    return objective.loss(theta)
-
-
 class _Watch:
     """Ends phases: told of every step by the trainer."""
 
@@ -134,7 +135,7 @@ class _Watch:
         self.trainer, self.stages, self.tell = trainer, stages, tell
         self.phase, self.losses, self.kept = -1, [], []
         self.last = clock.now()
-        self.step = self.setup = 0.0
+        self.step = self.setup = self.began = 0.0
         self.fresh: Objective | None = None
 
     def __call__(self, run: Run) -> None:
@@ -142,6 +143,7 @@ class _Watch:
         elapsed, self.last = now - self.last, now
         if run.phase != self.phase:
             self.phase, self.losses, self.setup, self.step = run.phase, [], elapsed, 0.0
+            self.began = now
         else:
             self.step = elapsed
         stage = self.stages[run.phase]
@@ -152,7 +154,9 @@ class _Watch:
         self.tell(run)
 
     def _stalls(self, stage: Stage) -> bool:
-        k = stage.window
+        # Patience costs little where steps are short.
+        spare = PATIENCE * (stage.until - self.began) / self.step if self.step else 0.0
+        k = int(max(stage.window, min(spare, MOST_PATIENT)))
         if len(self.losses) < 2 * k:
             return False
         return min(self.losses[-k:]) > stage.gain * min(self.losses[-2 * k : -k])
@@ -173,7 +177,7 @@ class _Watch:
             )
             base = self.trainer._objective(run, stage.phase, scope)
             self.fresh = base.with_points(points)
-        return float(loss_of(self.fresh, run.theta)) > OVERFIT * self.losses[-1]
+        return float(_loss(self.fresh, run.theta)) > OVERFIT * self.losses[-1]
 
 
 def fit(
@@ -229,8 +233,8 @@ def fit(
     objective = assembly.objective.with_scales(scales).with_points(fresh)
     theta = run.best_theta
     ends[run.phase] = theta
-    kept = list(ends.values())
-    losses = [float(loss_of(objective, vector)) for vector in kept]
+    kept = [assembly.theta, *ends.values()]
+    losses = [float(_loss(objective, vector)) for vector in kept]
     return Fit(
         assembly, theta, phases, run.history, kept, objective, losses, watch.step, watch.setup
     )
@@ -262,7 +266,7 @@ def tangent_of(network: nnx.Module) -> Tangent:
 
 def finding(points: Mapping[str, int], weights: Mapping[str, float], until: float) -> Stage:
     """The first stage: few points, until they are met more closely than fresh ones."""
-    phase = Phase(LM, 60, points=dict(points), weights=dict(weights))
+    phase = Phase(LM, 200, points=dict(points), weights=dict(weights))
     return Stage(phase, until, watch_fresh=True)
 
 

@@ -41,8 +41,8 @@ OSCILLATING = 3.0
 SINES = 3
 """How many times as wide a single layer of sines is as one of several layers."""
 
-ROWS = 500
-"""Rows of the first stage."""
+PROBE = 100
+"""Rows by which the terms are weighted."""
 
 ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
 """Rows for each parameter, of the network and of its tangent."""
@@ -90,6 +90,23 @@ class Plan:
         return model.parts[0]
 
 
+def _named(problem: Problem) -> Recipe:
+    """A recipe with the name of the entry."""
+    phases = (Phase(LM, 1),)
+    arguments = dict(problem.arguments)
+    return Recipe(problem.name, ARCHITECTURE, phases, problem_arguments=arguments, tag="solved")
+
+
+def entry_name(problem: Problem) -> str:
+    """What the entry of a problem will be called.
+
+    Example:
+        >>> entry_name(make_problem("heat", {}))
+        'heat-tangent_mlp-levenberg_marquardt-solved'
+    """
+    return _named(problem).name
+
+
 def plan_for(problem: Problem, seed: int = 0) -> Plan:
     """Features of the network for a problem: periods, or sines where its data oscillate.
 
@@ -111,15 +128,7 @@ def plan_for(problem: Problem, seed: int = 0) -> Plan:
         # With d inputs the largest wave number of a sine layer along one of them is ω/d.
         fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
         network |= {"depth": 1, "omega": fastest}
-    recipe = Recipe(
-        problem.name,
-        ARCHITECTURE,
-        (Phase(LM, 1),),
-        problem_arguments=dict(problem.arguments),
-        points=counts_for(problem, ROWS, idle),
-        seed=seed,
-        tag="solved",
-    )
+    recipe = replace(_named(problem), points=counts_for(problem, PROBE, idle), seed=seed)
     return Plan(problem, network, idle, recipe)
 
 
@@ -160,7 +169,7 @@ class Round:
     @property
     def fall(self) -> float:
         """Loss of the network on fresh points over the one it began with."""
-        return self.base.fresh[-1] / max(self.base.history["loss"][0], 1e-300)
+        return self.base.fresh[-1] / max(self.base.fresh[0], 1e-300)
 
     @property
     def network(self) -> nnx.Module:
@@ -199,15 +208,15 @@ def refine(
     begun = allowance.now()
     model = plan.draw(problem, width)
     rows = parameters_of(model) * ROWS_PER_PARAMETER
-    few = counts_for(problem, ROWS, plan.idle)
+    few = counts_for(problem, PROBE, plan.idle)
     probe = assemble(problem, model, draw_points(problem, few, "sobol", plan.recipe.seed, 0))
     weights = balanced_weights(probe.objective, probe.theta)
     if before is not None:
         model = widen(before.base.model, model)
     elif warm is not None:
         model = widen(warm, model)
-    stages = [finding(few, weights, allowance.share(FIRST))] if before is None else []
     many = counts_for(problem, int(rows), plan.idle)
+    stages = [finding(many, weights, allowance.share(FIRST))] if before is None else []
     stages += [
         moving(many, weights, allowance.share(SECOND), scaled=False),
         moving(many, weights, allowance.share(BASE), scaled=True),
