@@ -71,10 +71,9 @@ class Allowance:
         """When a part of what is left now is over."""
         return clock.now() + part * (self.until - clock.now())
 
-    def divided(self, pieces: int) -> "Allowance":
-        """The first of so many equal pieces of what is left."""
-        now = clock.now()
-        return replace(self, begun=now, until=self.share(1 / pieces))
+    def part(self, share: float) -> "Allowance":
+        """The first part of what is left."""
+        return replace(self, begun=clock.now(), until=self.share(share))
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Fit:
         objective: The residuals as in the last phase.
         fresh: Loss of each of these on points that were not trained.
         step: Seconds of a step of the last phase.
-        setup: Seconds until the first step of it was done, mostly of the compiler.
+        setup: Seconds until the first step was done, mostly of the compiler.
     """
 
     assembly: Assembly
@@ -142,8 +141,8 @@ class _Watch:
         now = clock.now()
         elapsed, self.last = now - self.last, now
         if run.phase != self.phase:
-            self.phase, self.losses, self.setup, self.step = run.phase, [], elapsed, 0.0
-            self.began = now
+            self.phase, self.losses, self.began, self.step = run.phase, [], now, 0.0
+            self.setup = max(self.setup, elapsed)
         else:
             self.step = elapsed
         stage = self.stages[run.phase]

@@ -47,6 +47,9 @@ PROBE = 100
 ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
 """Rows for each parameter, of the network and of its tangent."""
 
+TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
+"""Time of two steps of the tangent, in times until the first step and in steps of the network."""
+
 COARSEN = 4
 """Every so many lines of the evaluation grid are looked at to compare two solutions."""
 
@@ -247,7 +250,7 @@ def refine(
 def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> Fit | None:
     """The tangent of a network, where there is time for it and it improves on the network."""
     # Its programs take the compiler longer, and its steps have more rows and are a QR.
-    if allowance.left < 2 * base.setup + 8 * base.step:
+    if allowance.left < TANGENT_SETUP * base.setup + TANGENT_STEPS * base.step:
         return None
     parameters = base.theta.size
     dense = counts_for(problem, int(DENSE * parameters), plan.idle)

@@ -24,7 +24,7 @@ DEFAULT_SECONDS = 120.0
 WIDTHS = (14, 24, 32, 40, 48)
 """Widths of the networks that are tried one after another."""
 
-HARD = 1e-5
+HARD = 1e-3
 """Where the loss of the first network falls by less than this, time is divided into windows."""
 
 WINDOWS = 4
@@ -32,8 +32,11 @@ WINDOWS = 4
 
 WINDOW_WIDTH = 20
 
-WORTH_A_STEP = 20
-"""Steps for which there has to be time in a further round."""
+FIRST_SHARE = 0.35
+"""Share of the time for the first network, at most."""
+
+WORTH, WORTH_SETUP = 20, 4
+"""Steps, and times until the first step, for which there has to be time in a further round."""
 
 
 def solve(
@@ -133,9 +136,8 @@ def _search(
     for width in WIDTHS:
         if tried and not _worth(tried[-1], width, allowance, tolerance):
             break
-        tried.append(
-            refine(plan, plan.problem, width, allowance, before=tried[-1] if tried else None)
-        )
+        own, before = (allowance, tried[-1]) if tried else (allowance.part(FIRST_SHARE), None)
+        tried.append(refine(plan, plan.problem, width, own, before=before))
         if len(tried) == 1 and plan.problem.coords[0] == "t" and tried[0].fall > HARD:
             windows = _windows(plan, allowance, tried[0])
             if windows:
@@ -149,12 +151,13 @@ def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> b
     if last.estimate <= tolerance or allowance.left == 0:
         return False
     step = last.base.step * (width / last.width) ** 3
-    return allowance.left > WORTH_A_STEP * step + 3 * last.base.setup
+    return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
 
 
 def _windows(plan: Plan, allowance: Allowance, first: Round) -> list[Round]:
     """The solution window after window, or none where there is no time for all of them."""
-    if allowance.left < 2 * WINDOWS * (2 * first.base.setup + WORTH_A_STEP * first.base.step):
+    each = WORTH * first.base.step + WORTH_SETUP * first.base.setup
+    if allowance.left < 2 * WINDOWS * each:
         return []
     begin, end = plan.problem.domain.bounds("t")
     rounds: list[Round] = []
@@ -164,7 +167,7 @@ def _windows(plan: Plan, allowance: Allowance, first: Round) -> list[Round]:
             begin + (end - begin) * k / WINDOWS, begin + (end - begin) * (k + 1) / WINDOWS, before
         )
         warm = rounds[-1].base.model if rounds else None
-        own = allowance.divided(WINDOWS - k)
+        own = allowance.part(1 / (WINDOWS - k))
         rounds.append(refine(plan, window, WINDOW_WIDTH, own, warm=warm))
     return rounds
 
