@@ -18,16 +18,16 @@ from pinnzoo.collocation import draw_points
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import make_problem
-from pinnzoo.solving import entry_name, solve
+from pinnzoo.solving import clock, entry_name, solve
 from pinnzoo.solving.analysis import balanced_weights, periodic_axes, waves
 from pinnzoo.solving.estimate import estimated_error
-from pinnzoo.solving.fitting import Allowance, counts_for
+from pinnzoo.solving.fitting import counts_for
 from pinnzoo.solving.growth import widen
-from pinnzoo.solving.rounds import plan_for, refine
+from pinnzoo.solving.rounds import plan_for
 from tests.solving.rod import rod
 
 HERE = Path(__file__).parent
-SECONDS = 6.0
+SECONDS = 12.0
 
 
 def relative(values, exact):
@@ -41,10 +41,12 @@ def problem():
 
 @pytest.fixture(scope="module")
 def solved(problem):
-    """An entry, and the seconds that the training took by another clock."""
-    begun = time.monotonic()
-    entry = solve(problem, seconds=SECONDS, diagnostics=False)
-    return entry, time.monotonic() - begun
+    """An entry, and the seconds that the call took; those of the processor, which is shared."""
+    begun = time.process_time()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", time.process_time)
+        entry = solve(problem, seconds=SECONDS, diagnostics=False)
+    return entry, time.process_time() - begun
 
 
 def error_of(entry):
@@ -93,8 +95,8 @@ def test_an_entry_that_was_solved_is_saved_and_loaded_like_any_other(solved, tmp
 
 def test_the_time_is_kept(solved):
     entry, elapsed = solved
-    # One step and the evaluation at the end come on top, and the compiler cannot be interrupted.
-    assert entry.metrics["training_seconds"] <= elapsed < 3 * SECONDS + 20
+    # One step and the evaluation at the end come on top.
+    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 10
 
 
 def test_a_tolerance_ends_the_search(problem, monkeypatch):
@@ -188,8 +190,8 @@ def test_periods_are_found_by_what_the_conditions_do():
 
 
 def test_waves_are_those_of_the_data():
-    assert waves(make_problem("poisson", {})) == (25.0,)
-    assert waves(make_problem("rod", {}) if False else rod())[0] <= 1.5
+    assert waves(make_problem("poisson", {}))[0] == pytest.approx(25, abs=1)
+    assert waves(rod())[0] <= 1.5
 
 
 def test_points_are_shared_out_and_conditions_that_are_met_get_one():
@@ -213,15 +215,43 @@ def test_the_estimate_is_the_error_where_error_and_residual_fall_together():
     assert estimated_error(states, losses, factor=1.0) == pytest.approx(true, rel=0.1)
 
 
-def test_time_is_divided_into_windows_that_meet(monkeypatch):
+def decay():
+    """`u' = -2 u` from u(0) = 1."""
+    domain = pinnzoo.Box("t", (0.0,), (1.0,))
+
+    def equation(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t + 2 * value
+
+    return pinnzoo.Problem(
+        name="decay",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(pinnzoo.prescribe(domain.face("t", 0.0), "u", 1.0, "initial"),),
+    )
+
+
+def test_time_is_divided_into_windows_that_meet(monkeypatch, tmp_path):
     module = importlib.import_module("pinnzoo.solving.solve")
-    problem = make_problem("toy_nonlinear", {})
-    plan = plan_for(problem)
-    monkeypatch.setattr(module, "WINDOWS", 2)
-    monkeypatch.setattr(module, "WINDOW_WIDTH", 6)
-    first = refine(plan, problem, 6, Allowance(0.0, time.monotonic() + 3))
-    windows = module._windows(plan, Allowance(0.0, time.monotonic() + 1000), first)
-    assert len(windows) == 2
+    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+        monkeypatch.setattr(module, name, value)
+    # No phase may take long: time is counted in looks at the clock.
+    monkeypatch.setattr("pinnzoo.solving.fitting.MOST_PATIENT", 5)
+    entry = solve(decay(), tolerance=1e-30, diagnostics=False)
+    assert entry.recipe.architecture_arguments["windows"] == [0.5]
+    assert {phase.part for phase in entry.recipe.phases} == {0, 1, 2, 3}
+    assert "join_u" in entry.recipe.phases[-1].weights
+    t = np.linspace(0, 1, 21)[:, None]
+    error = relative(entry.predict(t), np.exp(-2 * t))
+    assert error < 1e-5
+    assert entry.metrics["estimated_error"] > error / 10
+    rounds = entry.metrics["solve"]["rounds"]
+    assert [r["final"] for r in rounds] == [False, True, True]
+    assert [(r["first_time"], r["last_time"]) for r in rounds] == [(0, 1), (0, 0.5), (0.5, 1)]
+    entry.save(tmp_path / "decay")
+    again = pinnzoo.load(str(tmp_path / "decay"), problem=entry.problem)
+    np.testing.assert_array_equal(again.predict(t), entry.predict(t))
 
 
 def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
