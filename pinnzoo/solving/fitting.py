@@ -82,14 +82,15 @@ class Stage:
 
     Attributes:
         phase: Its optimizer, points and weights.
-        until: The moment of the monotonic clock at which it has to be over.
+        share: The part that it may take of the time that is left once its first step is done, which
+            waits for the compiler.
         window: Steps over which it has to make progress.
         gain: The factor by which the loss has to fall in as many.
         watch_fresh: Whether it ends when fresh points say that the points are too few.
     """
 
     phase: Phase
-    until: float
+    share: float = 1.0
     window: int = 10
     gain: float = 0.7
     watch_fresh: bool = False
@@ -130,31 +131,39 @@ class Fit:
 class _Watch:
     """Ends phases: told of every step by the trainer."""
 
-    def __init__(self, trainer: Trainer, stages: Sequence[Stage], tell: Callable[[Run], None]):
+    def __init__(
+        self,
+        trainer: Trainer,
+        stages: Sequence[Stage],
+        allowance: Allowance,
+        tell: Callable[[Run], None],
+    ):
         self.trainer, self.stages, self.tell = trainer, stages, tell
+        self.allowance = allowance
         self.phase, self.losses, self.kept = -1, [], []
         self.last = clock.now()
-        self.step = self.setup = self.began = 0.0
+        self.step = self.setup = self.began = self.until = 0.0
         self.fresh: Objective | None = None
 
     def __call__(self, run: Run) -> None:
         now = clock.now()
         elapsed, self.last = now - self.last, now
+        stage = self.stages[run.phase]
         if run.phase != self.phase:
-            self.phase, self.losses, self.began, self.step = run.phase, [], now, 0.0
+            self.phase, self.losses, self.began = run.phase, [], now
+            self.until = self.allowance.share(stage.share)
             self.setup = max(self.setup, elapsed)
         else:
-            self.step = elapsed
-        stage = self.stages[run.phase]
+            self.step = (now - self.began) / len(self.losses)
         loss = run.history["loss"][-1]
         self.losses.append(loss)
-        run.ended = run.ended or loss < EXACT or now + self.step > stage.until
+        run.ended = run.ended or loss < EXACT or now + self.step > self.until
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
         self.tell(run)
 
     def _stalls(self, stage: Stage) -> bool:
         # Patience costs little where steps are short.
-        spare = PATIENCE * (stage.until - self.began) / self.step if self.step else 0.0
+        spare = PATIENCE * (self.until - self.began) / self.step if self.step else 0.0
         k = int(max(stage.window, min(spare, MOST_PATIENT)))
         if len(self.losses) < 2 * k:
             return False
@@ -206,7 +215,7 @@ def fit(
     assembly = assemble(problem, model, points, first.weights)
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     run = trainer.start()
-    watch = _Watch(trainer, stages, tell)
+    watch = _Watch(trainer, stages, allowance, tell)
     ends: dict[int, Any] = {}
 
     def observe(run: Run) -> None:
@@ -263,19 +272,13 @@ def tangent_of(network: nnx.Module) -> Tangent:
     return Tangent(network, nnx.merge(graph, jax.tree.map(jnp.zeros_like, params), rest))
 
 
-def finding(points: Mapping[str, int], weights: Mapping[str, float], until: float) -> Stage:
-    """The first stage: few points, until they are met more closely than fresh ones."""
+def finding(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
+    """The first stage: points that stay, until they are met more closely than fresh ones."""
     phase = Phase(LM, 200, points=dict(points), weights=dict(weights))
-    return Stage(phase, until, watch_fresh=True)
+    return Stage(phase, 0.2, watch_fresh=True)
 
 
-def moving(
-    points: Mapping[str, int],
-    weights: Mapping[str, float],
-    until: float,
-    *,
-    scaled: bool,
-) -> Stage:
+def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: bool) -> Stage:
     """Points by residual, drawn anew every five steps, until the loss stalls."""
     phase = Phase(
         LM,
@@ -286,10 +289,10 @@ def moving(
         resample_every=5,
         adaptive=True,
     )
-    return Stage(phase, until, window=8 if scaled else 10)
+    return Stage(phase, 0.35, window=8) if scaled else Stage(phase, 0.45)
 
 
-def linear(points: Mapping[str, int], weights: Mapping[str, float], until: float) -> Stage:
+def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
     """The last stage: the tangent, by least squares."""
     phase = Phase(
         LM,
@@ -300,7 +303,7 @@ def linear(points: Mapping[str, int], weights: Mapping[str, float], until: float
         resample_every=3,
         adaptive=True,
     )
-    return Stage(phase, until, window=2, gain=0.9)
+    return Stage(phase, window=2, gain=0.9)
 
 
 def values_of(assembly: Assembly, thetas: Sequence[Any], points: np.ndarray) -> list[np.ndarray]:

@@ -53,9 +53,6 @@ TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
 COARSEN = 4
 """Every so many lines of the evaluation grid are looked at to compare two solutions."""
 
-FIRST, SECOND, BASE = 0.15, 0.45, 0.65
-"""Shares of the time after which the first stage, the moving points and their last stage end."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -219,10 +216,10 @@ def refine(
     elif warm is not None:
         model = widen(warm, model)
     many = counts_for(problem, int(rows), plan.idle)
-    stages = [finding(many, weights, allowance.share(FIRST))] if before is None else []
+    stages = [finding(many, weights)] if before is None else []
     stages += [
-        moving(many, weights, allowance.share(SECOND), scaled=False),
-        moving(many, weights, allowance.share(BASE), scaled=True),
+        moving(many, weights, scaled=False),
+        moving(many, weights, scaled=True),
     ]
     base = fit(problem, model, plan.recipe, stages, allowance, plan.tell)
     tangent = _tangent(plan, problem, base, allowance)
@@ -254,7 +251,7 @@ def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> F
         return None
     parameters = base.theta.size
     dense = counts_for(problem, int(DENSE * parameters), plan.idle)
-    stage = linear(dense, base.phases[-1].weights, allowance.until)
+    stage = linear(dense, base.phases[-1].weights)
     tangent = fit(problem, tangent_of(base.model), plan.recipe, [stage], allowance, plan.tell)
     return tangent if tangent.fresh[-1] < base.fresh[-1] else None
 
