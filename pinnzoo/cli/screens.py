@@ -280,6 +280,8 @@ def trained(console: Any, data: Mapping[str, Any]) -> None:
             f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
             f"({_ratio(before, after)}) in {effort}",
         )
+    if data.get("estimate") is not None:
+        _say(console, f"estimated without a reference: relative L2 error {data['estimate']:.1e}")
     _say(
         console,
         f"saved [bold]{escape(data['name'])}[/] in {escape(str(data['folder']))}",
