@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pinnzoo.recipes import Recipe as Recipe
     from pinnzoo.registry import check_finite as check_finite
     from pinnzoo.registry import check_positive as check_positive
+    from pinnzoo.solving import solve as solve
     from pinnzoo.training import diagnose as diagnose
     from pinnzoo.training import finetune as finetune
     from pinnzoo.training import train as train
@@ -122,6 +123,7 @@ __all__ = [
     "register_optimizer",
     "register_problem",
     "robin",
+    "solve",
     "train",
 ]
 
@@ -180,6 +182,7 @@ _HOMES = {
     "register_optimizer": "optimizers",
     "register_problem": "pdes",
     "robin": "pdes.conditions",
+    "solve": "solving",
     "train": "training",
 }
 """The module that each public name lives in."""

@@ -32,6 +32,7 @@ FLOORS: list[list[set[str]]] = [
     [{"entry"}],
     [{"zoo"}],
     [{"training"}],
+    [{"solving"}],
     [{"paper"}],
     [{"cli", "__main__"}],
     [{"__init__"}],

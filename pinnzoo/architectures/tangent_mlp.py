@@ -11,6 +11,7 @@ from flax import nnx
 from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
+from pinnzoo.architectures.siren import Siren
 from pinnzoo.errors import RecipeError
 
 
@@ -42,6 +43,7 @@ class TangentMLP(nnx.Module):
         depth: int = 3,
         activation: str = "tanh",
         initialization: str = "xavier",
+        omega: float | Sequence[float] | None = None,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         dtype: Any,
@@ -60,6 +62,8 @@ class TangentMLP(nnx.Module):
             depth: Number of hidden layers.
             activation: A name of `ACTIVATIONS`.
             initialization: "xavier" or "ntk".
+            omega: Takes sine layers, as in `Siren`, in the place of those with the activation: the
+                ω of the first one.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             dtype: Type of the parameters.
@@ -77,22 +81,17 @@ class TangentMLP(nnx.Module):
                 "coordinate 0, which cannot be periodic."
             )
         self.times = times
-        networks = [
-            MLP(
-                m,
-                lower=(begin, *lower[1:]),
-                upper=(end, *upper[1:]),
-                width=width,
-                depth=depth,
-                activation=activation,
-                initialization=initialization,
-                periodic_axes=periodic_axes,
-                harmonics=harmonics,
-                dtype=dtype,
-                rngs=rngs,
-            )
-            for begin, end in itertools.pairwise(times)
-        ]
+        sizes = {"width": width, "depth": depth}
+        inputs = {"periodic_axes": periodic_axes, "harmonics": harmonics}
+
+        def draw(begin: float, end: float) -> nnx.Module:
+            box = {"lower": (begin, *lower[1:]), "upper": (end, *upper[1:])}
+            options = {**sizes, **inputs, **box, "dtype": dtype, "rngs": rngs}
+            if omega is not None:
+                return Siren(m, omega=omega, **options)
+            return MLP(m, activation=activation, initialization=initialization, **options)
+
+        networks = [draw(begin, end) for begin, end in itertools.pairwise(times)]
         self.parts = nnx.List(
             part for network in networks for part in (network, _zeros_like(network))
         )

@@ -1,4 +1,4 @@
-"""Verbs that make entries: train, finetune, diagnose."""
+"""Verbs that make entries: train, solve, finetune, diagnose."""
 
 import shutil
 from pathlib import Path
@@ -116,6 +116,53 @@ def train(
         )
         _save(entry, folder, place, overwrite=overwrite, keep=workdir is not None)
     emit(_outcome(entry, folder), as_json, _screen)
+
+
+@app.command()
+def solve(
+    source: Annotated[
+        str, typer.Argument(metavar="PROBLEM", help="A problem's name, or FILE.py:factory.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder of the entry; ./<its name>.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time of the training; 120 without --tolerance.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Estimated relative L2 error at which to stop.")
+    ] = None,
+    physical: Physical = None,
+    seed: Seed = None,
+    overwrite: Overwrite = False,
+    diagnostics: Diagnostics = True,
+    imports: Imports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a problem with nothing to choose, and save the entry."""
+    from pinnzoo.precision import enable_x64
+
+    enable_x64()
+    options.bring_in(imports)
+
+    from pinnzoo import solving
+    from pinnzoo.pdes import make_problem
+
+    problem = make_problem(options.named("problem", source), options.settings(physical))
+    folder = options.check_free(out or Path(solving.entry_name(problem)), overwrite)
+    with stdout_for_json(as_json):
+        entry = solving.solve(
+            problem,
+            seconds=seconds,
+            tolerance=tolerance,
+            progress=True,
+            diagnostics=diagnostics,
+            seed=seed or 0,
+        )
+        given = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
+        command = ["pinnzoo solve", source]
+        command += [f"--problem-set {value}" for value in physical or ()]
+        command += [f"--{key} {value}" for key, value in given.items() if value is not None]
+        entry.save(folder, overwrite=overwrite, command=" ".join(command))
+    emit(_outcome(entry, folder) | {"estimate": entry.metrics["estimated_error"]}, as_json, _screen)
 
 
 def _observations(

@@ -296,6 +296,8 @@ def trained(console: Any, data: Mapping[str, Any]) -> None:
         )
     for name, value in data.get("unknowns", {}).items():
         _say(console, f"found {escape(name)} = [bold]{value:.8g}[/]")
+    if data.get("estimate") is not None:
+        _say(console, f"estimated without a reference: relative L2 error {data['estimate']:.1e}")
     _say(
         console,
         f"saved [bold]{escape(data['name'])}[/] in {escape(str(data['folder']))}",

@@ -241,6 +241,42 @@ class ComponentsMetrics(TypedDict):
     relative_l2_error: dict[str, NotNegative]
 
 
+class SolveRound(TypedDict):
+    """One network that `pinnzoo.solve` tried, on all times or on a window of them.
+
+    Attributes:
+        first_time: Lower bound of the first coordinate, which is time where there are windows.
+        last_time: Its upper bound.
+        width: Width of the network.
+        steps: Steps of it and of its tangent.
+        seconds: Time that it took.
+        loss: ½ |r|² on points that were not trained.
+        estimated_error: Estimated relative L2 error.
+        final: Whether the entry holds this network.
+    """
+
+    first_time: float
+    last_time: float
+    width: Count
+    steps: Count
+    seconds: NotNegative
+    loss: NotNegative
+    estimated_error: NotNegative
+    final: bool
+
+
+class SolveMetrics(TypedDict):
+    """What `pinnzoo.solve` tried.
+
+    Attributes:
+        version: Version of this block, 1.
+        rounds: In the order in which they were done.
+    """
+
+    version: int
+    rounds: list[SolveRound]
+
+
 BLOCKS: dict[tuple[str, int], Any] = {
     ("ntk", 1): NTKMetrics,
     ("residual_hessian", 1): ResidualHessianMetrics,
@@ -248,6 +284,7 @@ BLOCKS: dict[tuple[str, int], Any] = {
     ("parameter_errors", 1): ParameterErrors,
     ("unknowns", 1): UnknownsMetrics,
     ("components", 1): ComponentsMetrics,
+    ("solve", 1): SolveMetrics,
 }
 """The blocks that this version knows, by name and version."""
 

@@ -1,0 +1,178 @@
+"""What a problem says before the first step: its periods, its waves, the size of its terms."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from pinnzoo._typing import PointFunction
+from pinnzoo.architectures import make_architecture
+from pinnzoo.domains import Box, Region, Surface, sample
+from pinnzoo.objective import Objective
+from pinnzoo.pdes import Problem
+from pinnzoo.pdes.conditions import Condition
+
+PROBES = 8
+"""Points at which a condition is tried."""
+
+VANISHES = 1e-9
+"""A residual below this is zero, for functions of order one in double precision."""
+
+LINES, LINE = 5, 513
+"""Lines along which waves are counted, and points on each."""
+
+
+def faces_of(region: Region) -> tuple[Box, ...]:
+    """A region as boxes."""
+    return region.faces if isinstance(region, Surface) else (region,)
+
+
+def _fixed(face: Box, domain: Box) -> list[int]:
+    """Axes in which a face has no extent although the domain has."""
+    return [
+        i
+        for i in range(domain.d)
+        if face.lower[i] == face.upper[i] and domain.lower[i] < domain.upper[i]
+    ]
+
+
+def _residuals(problem: Problem, term: Condition, function: PointFunction, points: Any) -> Any:
+    field = problem.field(problem.constrain(function))
+    with jax.enable_x64(True):
+        at = jnp.asarray(points, jnp.float64)
+        return np.asarray(jax.jit(jax.vmap(lambda z: term.residual(field, z)))(at))
+
+
+def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Axes of space in which the problem is periodic, and the conditions that say so.
+
+    A condition is tried on functions that are periodic in one axis and arbitrary otherwise. It says
+    that the solution is periodic in this axis if it is met by all of them.
+
+    Args:
+        problem: What is solved.
+
+    Returns:
+        Indices of the axes on whose faces no other conditions hold, and the names of the conditions
+        that every function with these periods meets.
+
+    Example:
+        >>> periodic_axes(make_problem("kdv", {}))
+        ((1,), ('periodic', 'periodic_x', 'periodic_xx'))
+    """
+    domain = problem.domain
+    rng = np.random.default_rng(0)
+    space = [i for i, coord in enumerate(domain.coords) if coord != "t"]
+
+    def met(condition: Condition, face: Box, axis: int) -> bool:
+        network: Any = make_architecture(
+            "mlp",
+            {"width": PROBES, "depth": 1, "periodic_axes": (axis,), "initialization": "ntk"},
+            m=problem.m,
+            lower=domain.lower,
+            upper=domain.upper,
+            dtype="float64",
+            seed=0,
+        )
+        points = sample(face, PROBES, "uniform", rng)
+        return bool(np.abs(_residuals(problem, condition, network, points)).max() < VANISHES)
+
+    held: dict[int, list[bool]] = {axis: [] for axis in space}
+    for condition in problem.conditions:
+        for face in faces_of(condition.region):
+            fixed = _fixed(face, domain)
+            if len(fixed) == 1 and fixed[0] in held:
+                held[fixed[0]].append(met(condition, face, fixed[0]))
+    axes = tuple(axis for axis, hits in held.items() if hits and all(hits))
+
+    def idle(condition: Condition) -> bool:
+        fixed = [_fixed(face, domain) for face in faces_of(condition.region)]
+        return all(len(f) == 1 and f[0] in axes for f in fixed)
+
+    return axes, tuple(c.name for c in problem.conditions if idle(c))
+
+
+def waves(problem: Problem) -> tuple[float, ...]:
+    """How many waves the data of a problem have along each axis: its sources and prescribed values.
+
+    What the equations and conditions leave over for the zero function are the data. Half of the
+    sign changes about their mean along a line counts the waves, of the fastest scale where several
+    are of like size.
+
+    Example:
+        >>> waves(make_problem("poisson", {}))
+        (24.5,)
+    """
+    domain = problem.domain
+    rng = np.random.default_rng(0)
+
+    def zero(z: Any) -> Any:
+        return jnp.zeros(problem.m, z.dtype)
+
+    most = [0.0] * domain.d
+    for term in problem.terms.values():
+        for face in faces_of(term.region):
+            starts = sample(face, LINES, "uniform", rng)
+            for axis in range(domain.d):
+                if face.lower[axis] == face.upper[axis]:
+                    continue
+                points = np.repeat(starts, LINE, axis=0)
+                inside = np.linspace(face.lower[axis], face.upper[axis], LINE + 2)[1:-1]
+                points[:, axis] = np.tile(inside, LINES)
+                lines = _residuals(problem, term, zero, points).reshape(LINES, LINE)
+                most[axis] = max(most[axis], float(np.median([_waves(line) for line in lines])))
+    return tuple(most)
+
+
+def _waves(line: np.ndarray) -> float:
+    """Half of the sign changes of a function about its mean."""
+    if not np.isfinite(line).all():
+        return 0.0
+    about = line - line.mean()
+    large = about[np.abs(about) > 1e-6 * max(np.abs(line).max(), 1e-300)]
+    return float(np.count_nonzero(np.diff(np.sign(large)))) / 2
+
+
+@jax.jit
+def _row_norms(objective: Objective, theta: Any) -> dict[str, Any]:
+    return {
+        term.name: jnp.mean(
+            jnp.sum(jax.vmap(jax.grad(term.residual), (None, 0))(theta, term.points) ** 2, axis=1)
+        )
+        for term in objective.terms
+    }
+
+
+def balanced_weights(objective: Objective, theta: Any) -> dict[str, float]:
+    """Loss weights with which every term moves the network alike at the beginning.
+
+    The weight of a term is in inverse proportion to the trace of its block of the neural tangent
+    kernel (Wang, Yu and Perdikaris 2022, J. Comput. Phys. 449:110768, section 7), divided by its
+    points; rounded to powers of ten, so that recipes read well; the largest is one.
+
+    Args:
+        objective: The terms, on points of any number.
+        theta: Parameters, `(p,)`.
+
+    Returns:
+        A weight per term. A term that no parameter moves has weight one.
+
+    Example:
+        >>> balanced_weights(objective, theta)
+        {'equation': 0.01, 'initial': 1.0}
+    """
+    squares = {name: float(value) for name, value in _row_norms(objective, theta).items()}
+    moving = {k: -math.log10(v) for k, v in squares.items() if math.isfinite(v) and v > 1e-18}
+    top = max(moving.values(), default=0.0)
+    return {
+        name: float(10.0 ** round(moving[name] - top)) if name in moving else 1.0
+        for name in squares
+    }
+
+
+def parameters_of(model: nnx.Module) -> int:
+    """Number of trained parameters."""
+    return int(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))))

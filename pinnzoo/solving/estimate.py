@@ -1,0 +1,47 @@
+"""The error of a solution without a reference, from what its refinements changed."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+FACTOR = 1.0
+"""Median of true over plain estimates on the problems of the zoo, as `scripts/benchmark_solve.py`
+prints it."""
+
+LATEST = 2
+"""Approximations before the last one from which its error is inferred."""
+
+
+def estimated_error(
+    states: Sequence[Float[np.ndarray, "n m"]], losses: Sequence[float], factor: float = FACTOR
+) -> float:
+    """Estimate of the relative L2 error of the last of several approximations.
+
+    An approximation with a much larger loss than that of the last one differs from it by nearly
+    its own error. Error over the square root of the loss is a property of the problem, as long as
+    residuals are of like shape, and so gives the error of the last one.
+
+    Args:
+        states: Approximations on the same points, the best one last.
+        losses: ½ |r|² of each, on points that were not trained.
+        factor: What the plain estimate is multiplied by.
+
+    Returns:
+        The largest of what the last approximations but one say; at least rounding.
+
+    Example:
+        >>> exact = np.ones((4, 1))
+        >>> round(estimated_error([exact + 0.1, exact + 0.001], [1e-2, 1e-6], factor=1.0), 4)
+        0.001
+    """
+    final, loss = states[-1], losses[-1]
+    norm = float(np.linalg.norm(final))
+    said = [
+        float(np.linalg.norm(state - final)) * math.sqrt(loss / value)
+        for state, value in zip(states[:-1], losses[:-1], strict=True)
+        if value > 0
+    ]
+    absolute = factor * max(said[-LATEST:], default=0.0)
+    return max(absolute / norm if norm > 0 else absolute, float(np.finfo(float).eps))

@@ -1,0 +1,313 @@
+"""Training one network on one window of time, until it stalls or its time is over."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from pinnzoo.architectures.tangent_mlp import Tangent
+from pinnzoo.catalog.entries import LINEAR, SCALED
+from pinnzoo.collocation import draw_points, term_counts
+from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.solving import clock
+from pinnzoo.training.loop import (
+    Stopped,
+    Trainer,
+    _loss,  # The trainer's own, so that it is compiled once.  # pyright: ignore[reportPrivateUsage]
+)
+from pinnzoo.training.run import Run
+from pinnzoo.training.signals import Request
+
+LM = "levenberg_marquardt"
+
+FRESH_DRAW = 2**30
+"""The draw of a seed's points that no training uses."""
+
+OVERFIT = 10.0
+"""Loss on fresh points over that on trained ones, above which there are too few of these."""
+
+EXACT = 1e-30
+"""A loss below this is rounding."""
+
+PATIENCE, MOST_PATIENT = 0.1, 60
+"""Share of the time of a stage, and steps at most, over which its loss has to fall."""
+
+LOOK = 5
+"""Steps between two looks at fresh points."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The time that there is for something.
+
+    Attributes:
+        begun: When it began, by `clock`.
+        until: When it ends; infinite where there is no limit.
+        request: Whether somebody asked for the end.
+    """
+
+    begun: float
+    until: float = math.inf
+    request: Request = field(default_factory=Request)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; none where somebody asked for the end."""
+        return 0.0 if self.request.asked else max(self.until - clock.now(), 0.0)
+
+    def now(self) -> float:
+        """The time on its clock."""
+        return clock.now()
+
+    def share(self, part: float) -> float:
+        """When a part of what is left now is over."""
+        return clock.now() + part * (self.until - clock.now())
+
+    def part(self, share: float) -> "Allowance":
+        """The first part of what is left."""
+        return replace(self, begun=clock.now(), until=self.share(share))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase, with what ends it before its last step.
+
+    Attributes:
+        phase: Its optimizer, points and weights.
+        share: The part that it may take of the time that is left once its first step is done, which
+            waits for the compiler.
+        window: Steps over which it has to make progress.
+        gain: The factor by which the loss has to fall in as many.
+        watch_fresh: Whether it ends when fresh points say that the points are too few.
+    """
+
+    phase: Phase
+    share: float = 1.0
+    window: int = 10
+    gain: float = 0.7
+    watch_fresh: bool = False
+
+
+@dataclass
+class Fit:
+    """What was done to a network, and what came of it.
+
+    Attributes:
+        assembly: The network as a function of flat parameters.
+        theta: The parameters at the end.
+        phases: What was done, with the steps that it took.
+        history: One list per recorded quantity.
+        kept: Parameters at the beginning and at the end of every phase.
+        objective: The residuals as in the last phase.
+        fresh: Loss of each of these on points that were not trained.
+        step: Seconds of a step of the last phase.
+        setup: Seconds until the first step was done, mostly of the compiler.
+    """
+
+    assembly: Assembly
+    theta: Any
+    phases: list[Phase]
+    history: dict[str, list[float]]
+    kept: list[Any]
+    objective: Objective
+    fresh: list[float] = field(default_factory=list)
+    step: float = 0.0
+    setup: float = 0.0
+
+    @property
+    def model(self) -> nnx.Module:
+        """The network."""
+        return self.assembly.to_model(self.theta)
+
+
+class _Watch:
+    """Ends phases: told of every step by the trainer."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        stages: Sequence[Stage],
+        allowance: Allowance,
+        tell: Callable[[Run], None],
+    ):
+        self.trainer, self.stages, self.tell = trainer, stages, tell
+        self.allowance = allowance
+        self.phase, self.losses, self.kept = -1, [], []
+        self.last = clock.now()
+        self.step = self.setup = self.began = self.until = 0.0
+        self.fresh: Objective | None = None
+
+    def __call__(self, run: Run) -> None:
+        now = clock.now()
+        elapsed, self.last = now - self.last, now
+        stage = self.stages[run.phase]
+        if run.phase != self.phase:
+            self.phase, self.losses, self.began = run.phase, [], now
+            self.until = self.allowance.share(stage.share)
+            self.setup = max(self.setup, elapsed)
+        else:
+            self.step = (now - self.began) / len(self.losses)
+        loss = run.history["loss"][-1]
+        self.losses.append(loss)
+        run.ended = run.ended or loss < EXACT or now + self.step > self.until
+        run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
+        self.tell(run)
+
+    def _stalls(self, stage: Stage) -> bool:
+        # Patience costs little where steps are short.
+        spare = PATIENCE * (self.until - self.began) / self.step if self.step else 0.0
+        k = int(max(stage.window, min(spare, MOST_PATIENT)))
+        if len(self.losses) < 2 * k:
+            return False
+        return min(self.losses[-k:]) > stage.gain * min(self.losses[-2 * k : -k])
+
+    def _overfits(self, run: Run, stage: Stage) -> bool:
+        if not stage.watch_fresh or len(self.losses) % LOOK:
+            return False
+        scope = self.trainer.scope
+        assert scope is not None
+        if self.fresh is None:
+            counts = {**self.trainer.recipe.points, **stage.phase.points}
+            points = draw_points(
+                scope.problem,
+                counts,
+                self.trainer.recipe.sampler,
+                self.trainer.recipe.seed,
+                FRESH_DRAW,
+            )
+            base = self.trainer._objective(run, stage.phase, scope)
+            self.fresh = base.with_points(points)
+        return float(_loss(self.fresh, run.theta)) > OVERFIT * self.losses[-1]
+
+
+def fit(
+    problem: Problem,
+    model: nnx.Module,
+    recipe: Recipe,
+    stages: Sequence[Stage],
+    allowance: Allowance,
+    tell: Callable[[Run], None] = lambda _: None,
+) -> Fit:
+    """Train a network by stages; each ends at its step count, its time, or where it stalls.
+
+    Args:
+        problem: The problem, or its window of time.
+        model: The network, at the parameters to start from.
+        recipe: Seed, sampler and points; its phases are replaced by those of the stages.
+        stages: What is done, in order.
+        allowance: Whose request to stop is obeyed.
+        tell: Called after every step.
+
+    Raises:
+        TrainingError: The loss is not finite.
+    """
+    recipe = replace(recipe, phases=tuple(stage.phase for stage in stages))
+    first = recipe.phases[0]
+    points = draw_points(problem, {**recipe.points, **first.points}, recipe.sampler, recipe.seed, 0)
+    assembly = assemble(problem, model, points, first.weights)
+    trainer = Trainer(recipe, problem, assembly, request=allowance.request)
+    run = trainer.start()
+    watch = _Watch(trainer, stages, allowance, tell)
+    ends: dict[int, Any] = {}
+
+    def observe(run: Run) -> None:
+        watch(run)
+        ends[run.phase] = run.best_theta
+
+    trainer.observe = observe
+    with suppress(Stopped):
+        trainer.run(run)
+    phases = [
+        replace(phase, steps=steps)
+        for phase, steps in zip(recipe.phases, run.done, strict=True)
+        if steps
+    ]
+    last = phases[-1] if phases else first
+    counts = {**recipe.points, **last.points}
+    weights = {**recipe.weights, **last.weights}
+    fresh = draw_points(problem, counts, recipe.sampler, recipe.seed, FRESH_DRAW)
+    scales = {
+        term.name: math.sqrt(weights.get(term.name, 1.0) / term.n)
+        for term in assembly.objective.terms
+    }
+    objective = assembly.objective.with_scales(scales).with_points(fresh)
+    theta = run.best_theta
+    ends[run.phase] = theta
+    kept = [assembly.theta, *ends.values()]
+    losses = [float(_loss(objective, vector)) for vector in kept]
+    return Fit(
+        assembly, theta, phases, run.history, kept, objective, losses, watch.step, watch.setup
+    )
+
+
+def counts_for(problem: Problem, rows: int, idle: Sequence[str]) -> dict[str, int]:
+    """Points for about as many rows: four fifths in the equations, the rest in the conditions.
+
+    Args:
+        problem: Whose terms.
+        rows: Rows in all.
+        idle: Conditions that are met by construction; they get one point.
+    """
+    names = problem.terms
+    boxes = regions(problem)
+    inside = [name for name in names if boxes[name] == boxes[EQUATION]]
+    equation = max(int(0.8 * rows / len(inside)), 1)
+    others = [name for name in names if name not in inside and name not in idle]
+    conditions = max(int(0.2 * rows / max(len(others), 1)), 1)
+    counts = term_counts(boxes, {EQUATION: equation, "conditions": conditions})
+    return counts | dict.fromkeys([name for name in idle if name in names], 1)
+
+
+def tangent_of(network: nnx.Module) -> Tangent:
+    """The network with its tangent, whose parameters are zero."""
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    return Tangent(network, nnx.merge(graph, jax.tree.map(jnp.zeros_like, params), rest))
+
+
+def finding(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
+    """The first stage: points that stay, until they are met more closely than fresh ones."""
+    phase = Phase(LM, 200, points=dict(points), weights=dict(weights))
+    return Stage(phase, 0.2, watch_fresh=True)
+
+
+def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: bool) -> Stage:
+    """Points by residual, drawn anew every five steps, until the loss stalls."""
+    phase = Phase(
+        LM,
+        100 if scaled else 300,
+        SCALED if scaled else {},
+        points=dict(points),
+        weights=dict(weights),
+        resample_every=5,
+        adaptive=True,
+    )
+    return Stage(phase, 0.35, window=8) if scaled else Stage(phase, 0.45)
+
+
+def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
+    """The last stage: the tangent, by least squares."""
+    phase = Phase(
+        LM,
+        6,
+        LINEAR,
+        points=dict(points),
+        weights=dict(weights),
+        resample_every=3,
+        adaptive=True,
+    )
+    return Stage(phase, window=2, gain=0.9)
+
+
+def values_of(assembly: Assembly, thetas: Sequence[Any], points: np.ndarray) -> list[np.ndarray]:
+    """The field at points `(n, d)` for several parameters, each of shape `(n, m)`."""
+    at = jnp.asarray(points, thetas[0].dtype)
+    values = jax.jit(lambda theta: jax.vmap(assembly.field, (None, 0))(theta, at))
+    return [np.asarray(values(theta)) for theta in thetas]

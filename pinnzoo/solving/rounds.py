@@ -1,0 +1,261 @@
+"""What is tried on a problem or on a window of it: one network, then a wider one, with tangents."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from pinnzoo.architectures import make_architecture
+from pinnzoo.collocation import draw_points
+from pinnzoo.objective import assemble, flatten_model
+from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.solving.analysis import balanced_weights, parameters_of, periodic_axes, waves
+from pinnzoo.solving.estimate import estimated_error
+from pinnzoo.solving.fitting import (
+    LM,
+    Allowance,
+    Fit,
+    counts_for,
+    finding,
+    fit,
+    linear,
+    moving,
+    tangent_of,
+    values_of,
+)
+from pinnzoo.solving.growth import widen
+from pinnzoo.training.run import Run
+
+ARCHITECTURE = "tangent_mlp"
+
+DEPTH, HARMONICS = 3, 4
+"""Hidden layers, and the frequencies of a periodic axis at least."""
+
+OSCILLATING = 3.0
+"""Waves of the data along an axis from which on the first layer is one of sines."""
+
+SINES = 3
+"""How many times as wide a single layer of sines is as one of several layers."""
+
+PROBE = 100
+"""Rows by which the terms are weighted."""
+
+ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
+"""Rows for each parameter, of the network and of its tangent."""
+
+TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
+"""Time of two steps of the tangent, in times until the first step and in steps of the network."""
+
+COARSEN = 4
+"""Every so many lines of the evaluation grid are looked at to compare two solutions."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was read off a problem before the first step.
+
+    Attributes:
+        problem: What is solved.
+        network: Arguments of `tangent_mlp`, besides the width and the windows.
+        idle: Conditions that every such network meets.
+        recipe: Seed, sampler and points.
+        tell: Told of every step.
+    """
+
+    problem: Problem
+    network: Mapping[str, Any]
+    idle: tuple[str, ...]
+    recipe: Recipe
+    tell: Callable[[Run], None] = lambda _: None
+
+    def neurons(self, width: int) -> int:
+        """Neurons of a layer for a width, which is that of a network of several layers."""
+        return width if self.network["depth"] > 1 else SINES * width
+
+    def draw(self, problem: Problem, width: int) -> nnx.Module:
+        """A network on the domain of the problem or of a window, without its tangent."""
+        model: Any = make_architecture(
+            ARCHITECTURE,
+            {**self.network, "width": self.neurons(width)},
+            m=problem.m,
+            lower=problem.domain.lower,
+            upper=problem.domain.upper,
+            dtype=self.recipe.dtype,
+            seed=self.recipe.seed,
+        )
+        return model.parts[0]
+
+
+def _named(problem: Problem) -> Recipe:
+    """A recipe with the name of the entry."""
+    phases = (Phase(LM, 1),)
+    arguments = dict(problem.arguments)
+    return Recipe(problem.name, ARCHITECTURE, phases, problem_arguments=arguments, tag="solved")
+
+
+def entry_name(problem: Problem) -> str:
+    """What the entry of a problem will be called.
+
+    Example:
+        >>> entry_name(make_problem("heat", {}))
+        'heat-tangent_mlp-levenberg_marquardt-solved'
+    """
+    return _named(problem).name
+
+
+def plan_for(problem: Problem, seed: int = 0) -> Plan:
+    """Features of the network for a problem: periods, or sines where its data oscillate.
+
+    Args:
+        problem: What is solved.
+        seed: Seed of parameters and points.
+
+    Example:
+        >>> plan_for(make_problem("kdv", {})).network["periodic_axes"]
+        [1]
+    """
+    axes, idle = periodic_axes(problem)
+    counted = waves(problem)
+    network: dict[str, Any] = {"depth": DEPTH}
+    if axes:
+        most = max(counted[axis] for axis in axes)
+        network |= {"periodic_axes": list(axes), "harmonics": int(max(HARMONICS, most))}
+    elif max(counted) >= OSCILLATING:
+        # With d inputs the largest wave number of a sine layer along one of them is ω/d.
+        fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
+        network |= {"depth": 1, "omega": fastest}
+    recipe = replace(_named(problem), points=counts_for(problem, PROBE, idle), seed=seed)
+    return Plan(problem, network, idle, recipe)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one network and its tangent came to on a problem or on a window of it.
+
+    Attributes:
+        problem: The problem, or its window.
+        width: Width of the network.
+        start: Parameters from which it began, without the tangent.
+        base: The training of the network.
+        tangent: That of its tangent; None where it was no improvement, or for lack of time.
+        seconds: Time that it took.
+        values: The solution on the coarse evaluation grid, `(n, m)`.
+        estimate: Estimated relative L2 error.
+    """
+
+    problem: Problem
+    width: int
+    start: np.ndarray
+    base: Fit
+    tangent: Fit | None
+    seconds: float
+    values: np.ndarray
+    estimate: float
+
+    @property
+    def fits(self) -> list[Fit]:
+        """What was trained, in order."""
+        return [self.base, *([] if self.tangent is None else [self.tangent])]
+
+    @property
+    def loss(self) -> float:
+        """½ |r|² on points that were not trained."""
+        return self.fits[-1].fresh[-1]
+
+    @property
+    def fall(self) -> float:
+        """Loss of the network on fresh points over the one it began with."""
+        return self.base.fresh[-1] / max(self.base.fresh[0], 1e-300)
+
+    @property
+    def network(self) -> nnx.Module:
+        """The network with its tangent, where it has one."""
+        return self.fits[-1].model
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """Those of the network, then those of the tangent."""
+        base = np.asarray(self.base.theta)
+        omega = np.zeros_like(base) if self.tangent is None else np.asarray(self.tangent.theta)
+        return np.concatenate([base, omega])
+
+
+def refine(
+    plan: Plan,
+    problem: Problem,
+    width: int,
+    allowance: Allowance,
+    before: Round | None = None,
+    warm: nnx.Module | None = None,
+) -> Round:
+    """Train a network, then its tangent, within an allowance of time.
+
+    Args:
+        plan: Features, seed and idle conditions.
+        problem: The problem, or its window.
+        width: Width of the network.
+        allowance: Until when.
+        before: A narrower network on the same problem, which is widened.
+        warm: A network of this width on the window before, from which it starts.
+
+    Raises:
+        TrainingError: The loss is not finite at the start.
+    """
+    begun = allowance.now()
+    model = plan.draw(problem, width)
+    rows = parameters_of(model) * ROWS_PER_PARAMETER
+    few = counts_for(problem, PROBE, plan.idle)
+    probe = assemble(problem, model, draw_points(problem, few, "sobol", plan.recipe.seed, 0))
+    weights = balanced_weights(probe.objective, probe.theta)
+    if before is not None:
+        model = widen(before.base.model, model)
+    elif warm is not None:
+        model = widen(warm, model)
+    many = counts_for(problem, int(rows), plan.idle)
+    stages = [finding(many, weights)] if before is None else []
+    stages += [
+        moving(many, weights, scaled=False),
+        moving(many, weights, scaled=True),
+    ]
+    base = fit(problem, model, plan.recipe, stages, allowance, plan.tell)
+    tangent = _tangent(plan, problem, base, allowance)
+    points = plan.problem.evaluation_points(COARSEN)
+    points = points[problem.domain.contains(points)]
+    states = values_of(base.assembly, base.kept, points)
+    losses = list(base.fresh)
+    if tangent is not None:
+        states += values_of(tangent.assembly, [tangent.theta], points)
+        losses.append(tangent.fresh[-1])
+    if before is not None:
+        states, losses = [before.values, *states], [before.loss, *losses]
+    return Round(
+        problem,
+        width,
+        np.asarray(flatten_model(model)[0]),
+        base,
+        tangent,
+        allowance.now() - begun,
+        states[-1],
+        estimated_error(states, losses),
+    )
+
+
+def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> Fit | None:
+    """The tangent of a network, where there is time for it and it improves on the network."""
+    # Its programs take the compiler longer, and its steps have more rows and are a QR.
+    if allowance.left < TANGENT_SETUP * base.setup + TANGENT_STEPS * base.step:
+        return None
+    parameters = base.theta.size
+    dense = counts_for(problem, int(DENSE * parameters), plan.idle)
+    stage = linear(dense, base.phases[-1].weights)
+    tangent = fit(problem, tangent_of(base.model), plan.recipe, [stage], allowance, plan.tell)
+    return tangent if tangent.fresh[-1] < base.fresh[-1] else None
+
+
+def with_teller(plan: Plan, tell: Callable[[Run], None]) -> Plan:
+    """The same plan, which tells of its steps."""
+    return replace(plan, tell=tell)

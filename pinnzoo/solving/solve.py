@@ -1,0 +1,197 @@
+"""`solve`: a problem in, an entry out, with everything chosen by the program."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pinnzoo.entry import Entry
+from pinnzoo.errors import RecipeError
+from pinnzoo.measure import check_diagnostics
+from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.precision import require_x64
+from pinnzoo.solving import clock
+from pinnzoo.solving.fitting import Allowance
+from pinnzoo.solving.result import result
+from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
+from pinnzoo.training.progress import printable
+from pinnzoo.training.run import Run
+from pinnzoo.training.signals import stop_request
+
+DEFAULT_SECONDS = 120.0
+"""Where neither a time nor a tolerance is given."""
+
+WIDTHS = (14, 24, 32, 40, 48)
+"""Widths of the networks that are tried one after another."""
+
+HARD = 1e-3
+"""Where the loss of the first network falls by less than this, time is divided into windows."""
+
+WINDOWS = 4
+"""How many."""
+
+WINDOW_WIDTH = 20
+
+FIRST_SHARE = 0.35
+"""Share of the time for the first network, at most."""
+
+WORTH, WORTH_SETUP = 20, 4
+"""Steps, and times until the first step, for which there has to be time in a further round."""
+
+
+def solve(
+    problem: Problem | str,
+    *,
+    observations: Any = None,
+    seconds: float | None = None,
+    tolerance: float | None = None,
+    progress: bool = False,
+    diagnostics: bool | Sequence[str] = True,
+    seed: int = 0,
+) -> Entry:
+    """Solve a problem; network, points, weights and schedule are chosen by the program.
+
+    It reads periods and waves off the problem, weights the terms so that all move the network
+    alike, and trains a small network by Levenberg-Marquardt: on few points until fresh ones are
+    met less well, then on more that move to where the residual is, then its tangent. Where the
+    equation is far from being met, time is divided into windows; otherwise the network is widened
+    and trained again for as long as there is time. Ctrl-C ends the training with what there is.
+
+    Args:
+        problem: What is solved, or its name.
+        observations: Measured data; not taken yet.
+        seconds: Time of the training, the compiler's included; the step that is being done at its
+            end is finished. By default 120, or no limit where a tolerance is given.
+        tolerance: Estimated relative L2 error at which to stop before that.
+        progress: Show what is being done.
+        diagnostics: Kernels and Hessians, computed after that time: all, those named, or none.
+        seed: Seed of the parameters and points.
+
+    Returns:
+        The entry, not yet saved. `entry.recipe` says what was done, `entry.metrics["solve"]` what
+        was tried, and `entry.metrics["estimated_error"]` what relative L2 error is expected; no
+        reference solution plays a part in it.
+
+    Raises:
+        UnknownNameError: There is no such problem.
+        RecipeError: `seconds` or `tolerance` is not a number above zero.
+        PrecisionError: JAX has float64 switched off.
+        TrainingError: The loss is not finite at the start.
+
+    Example:
+        ```python
+        pinnzoo.enable_x64()
+        entry = pinnzoo.solve("heat", seconds=30)
+        entry.metrics["estimated_error"]
+        ```
+    """
+    begun = clock.now()
+    names = [] if diagnostics is False else check_diagnostics(_names(diagnostics))
+    budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
+    if budget is None:
+        budget = DEFAULT_SECONDS if goal is None else math.inf
+    if observations is not None:
+        raise RecipeError("observations were given: this version of solve takes none; leave out.")
+    require_x64("solve")
+    if isinstance(problem, str):
+        problem = make_problem(problem, {})
+    plan = plan_for(problem, seed)
+    with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
+        allowance = Allowance(begun, begun + budget, request)
+        chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
+    entry = result(plan, chosen, tried, seconds=clock.now() - begun)
+    if names and not request.hurried:
+        entry = entry.diagnosed(names)
+    return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
+
+
+def _names(diagnostics: bool | Sequence[str]) -> list[str] | None:
+    if isinstance(diagnostics, str):
+        return [diagnostics]
+    return None if diagnostics is True else list(diagnostics or ())
+
+
+def _above_zero(name: str, given: float | None) -> float | None:
+    """The number that was given, or None.
+
+    Raises:
+        RecipeError: It is not a finite number above zero.
+    """
+    if given is None:
+        return None
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise RecipeError(f"{name}={given!r} was given: give a number above zero, or None.")
+    return number
+
+
+def _search(
+    plan: Plan, allowance: Allowance, tolerance: float
+) -> tuple[list[list[Round]], list[Round]]:
+    """The rounds that led to the best solution, for each window of time, and all rounds."""
+    tried: list[Round] = []
+    for width in WIDTHS:
+        if tried and not _worth(tried[-1], width, allowance, tolerance):
+            break
+        own, before = (allowance, tried[-1]) if tried else (allowance.part(FIRST_SHARE), None)
+        tried.append(refine(plan, plan.problem, width, own, before=before))
+        if len(tried) == 1 and plan.problem.coords[0] == "t" and tried[0].fall > HARD:
+            windows = _windows(plan, allowance, tried[0])
+            if windows:
+                return [[r] for r in windows], [*tried, *windows]
+    best = min(tried, key=lambda r: r.estimate)
+    return [tried[: tried.index(best) + 1]], tried
+
+
+def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
+    """Whether a wider network is needed, and there is time for it."""
+    if last.estimate <= tolerance or allowance.left == 0:
+        return False
+    step = last.base.step * (width / last.width) ** 3
+    return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
+
+
+def _windows(plan: Plan, allowance: Allowance, first: Round) -> list[Round]:
+    """The solution window after window, or none where there is no time for all of them."""
+    each = WORTH * first.base.step + WORTH_SETUP * first.base.setup
+    if allowance.left < 2 * WINDOWS * each:
+        return []
+    begin, end = plan.problem.domain.bounds("t")
+    rounds: list[Round] = []
+    for k in range(WINDOWS):
+        before = plan.problem.constrain(rounds[-1].network) if rounds else None  # pyright: ignore
+        window = plan.problem.between(
+            begin + (end - begin) * k / WINDOWS, begin + (end - begin) * (k + 1) / WINDOWS, before
+        )
+        warm = rounds[-1].base.model if rounds else None
+        own = allowance.part(1 / (WINDOWS - k))
+        rounds.append(refine(plan, window, WINDOW_WIDTH, own, warm=warm))
+    return rounds
+
+
+@contextmanager
+def _telling(
+    plan: Plan, begun: float, budget: float, *, show: bool
+) -> Iterator[Callable[[Run], None]]:
+    """A function that shows the last step of a run."""
+    if not show:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    limit = f" of {budget:.0f}" if math.isfinite(budget) else ""
+    with console.status(Text("compiling")) as status:
+
+        def tell(run: Run) -> None:
+            text = (
+                f"{plan.problem.name}: {clock.now() - begun:.0f}{limit} s, "
+                f"{run.theta.size:,} parameters, loss {run.history['loss'][-1]:.1e}"
+            )
+            status.update(Text(printable(text, console.encoding)))
+
+        yield tell

@@ -1,0 +1,265 @@
+import importlib
+import json
+import math
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from typer.testing import CliRunner
+
+import pinnzoo
+from pinnzoo.architectures import make_architecture
+from pinnzoo.cli import app
+from pinnzoo.collocation import draw_points
+from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.objective import assemble
+from pinnzoo.pdes import make_problem
+from pinnzoo.solving import clock, entry_name, solve
+from pinnzoo.solving.analysis import balanced_weights, periodic_axes, waves
+from pinnzoo.solving.estimate import estimated_error
+from pinnzoo.solving.fitting import counts_for
+from pinnzoo.solving.growth import widen
+from pinnzoo.solving.rounds import plan_for
+from tests.solving.rod import rod
+
+HERE = Path(__file__).parent
+SECONDS = 12.0
+
+
+def relative(values, exact):
+    return np.linalg.norm(values - exact) / np.linalg.norm(exact)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return rod()
+
+
+@pytest.fixture(scope="module")
+def solved(problem):
+    """An entry, and the seconds that the call took; those of the processor, which is shared."""
+    begun = time.process_time()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", time.process_time)
+        entry = solve(problem, seconds=SECONDS, diagnostics=False)
+    return entry, time.process_time() - begun
+
+
+def error_of(entry):
+    x = np.linspace(0, 1, 101)[:, None]
+    return relative(entry.predict(x), np.sin(np.pi * x))
+
+
+def test_a_problem_of_a_file_is_solved_without_settings(solved):
+    entry, _ = solved
+    assert entry.problem.reference is None
+    assert error_of(entry) < 1e-6
+
+
+def test_the_estimate_needs_no_reference_and_is_within_a_factor_of_ten(solved):
+    entry, _ = solved
+    estimate = entry.metrics["estimated_error"]
+    assert "relative_l2_error" not in entry.metrics
+    # Rounding of the second derivative sets the true error where the estimate has reached it.
+    assert max(error_of(entry), 1e-14) / 10 < estimate < 10 * max(error_of(entry), 1e-14)
+
+
+def test_the_recipe_says_what_was_done(solved):
+    entry, _ = solved
+    recipe = entry.recipe
+    assert recipe.name == entry_name(entry.problem)
+    assert recipe.phases[0].part == 0
+    assert recipe.steps == entry.metrics["steps"] == entry.history["step"][-1]
+    assert all(phase.points["equation"] > 10 and phase.weights for phase in recipe.phases)
+    rounds = entry.metrics["solve"]["rounds"]
+    assert sum(r["final"] for r in rounds) == 1
+    # One layer of sines, or several layers: the width is that of the last round that counted.
+    final = next(r for r in rounds if r["final"])
+    assert recipe.architecture_arguments["width"] == final["width"]
+    assert final["estimated_error"] == entry.metrics["estimated_error"]
+
+
+def test_an_entry_that_was_solved_is_saved_and_loaded_like_any_other(solved, tmp_path):
+    entry, _ = solved
+    entry.save(tmp_path / "rod")
+    again = pinnzoo.load(str(tmp_path / "rod"), problem=entry.problem)
+    x = np.linspace(0, 1, 7)[:, None]
+    np.testing.assert_array_equal(again.predict(x), entry.predict(x))
+    assert again.metrics == entry.metrics
+    assert again.recipe == entry.recipe
+
+
+def test_the_time_is_kept(solved):
+    entry, elapsed = solved
+    # One step and the evaluation at the end come on top.
+    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 10
+
+
+def test_a_tolerance_ends_the_search(problem, monkeypatch):
+    module = importlib.import_module("pinnzoo.solving.solve")
+    asked = []
+
+    def refined(plan, problem, width, allowance, before=None, warm=None):
+        asked.append(width)
+        return real(plan, problem, width, allowance, before, warm)
+
+    real = module.refine
+    monkeypatch.setattr(module, "refine", refined)
+    entry = solve(problem, tolerance=1e-2, diagnostics=False)
+    assert asked == [module.WIDTHS[0]]
+    assert entry.metrics["estimated_error"] <= 1e-2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seconds": 0}, "seconds=0 was given"),
+        ({"seconds": math.nan}, "seconds=nan was given"),
+        ({"tolerance": -1e-3}, "tolerance=-0.001 was given"),
+        ({"tolerance": "small"}, "tolerance='small' was given"),
+    ],
+)
+def test_numbers_that_are_not_above_zero_are_refused_first(options, said):
+    with pytest.raises(RecipeError, match=said) as raised:
+        solve("no_such_problem", **options)
+    assert str(raised.value).count(".") <= 2
+
+
+def test_an_unknown_problem_is_refused():
+    with pytest.raises(UnknownNameError, match="heat"):
+        solve("haet")
+
+
+def drawn(width, d=2, **arguments):
+    network = make_architecture(
+        "tangent_mlp",
+        {"width": width, "depth": 3, **arguments},
+        m=2,
+        lower=(0.0,) * d,
+        upper=(1.0,) * d,
+        dtype="float64",
+        seed=width,
+    )
+    return network.parts[0]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"omega": [3.0, 8.0]}, {"periodic_axes": [1]}])
+def test_a_wider_network_is_the_same_function_and_can_become_another(arguments):
+    narrow, wide = drawn(5, **arguments), drawn(9, **arguments)
+    points = np.random.default_rng(0).random((20, 2))
+    exact = jax.vmap(narrow)(points)
+    grown = widen(narrow, wide)
+    np.testing.assert_allclose(jax.vmap(grown)(points), exact, rtol=1e-13, atol=1e-13)
+    # Every new neuron of the last layer moves the output as soon as its way there is trained.
+    graph, params, rest = nnx.split(grown, nnx.Param, ...)
+    slopes = jax.jacobian(lambda p: nnx.merge(graph, p, rest)(points[0]))(params)
+    assert (np.abs(slopes["output"]["kernel"][...]).max(axis=(0, 2)) > 0).all()
+
+
+def test_weights_balance_the_terms():
+    problem = make_problem("poisson", {})
+    plan = plan_for(problem)
+    model = plan.draw(problem, 8)
+    points = draw_points(problem, {"equation": 50, "conditions": 1}, "sobol", 0, 0)
+    theta, objective, _ = assemble(problem, model, points)
+    weights = balanced_weights(objective, theta)
+    assert max(weights.values()) == 1.0
+    assert all(math.log10(w) == round(math.log10(w)) for w in weights.values())
+    # The oracle: rows of the whole Jacobian, term by term.
+    rows = objective.with_scales(dict.fromkeys(weights, 1.0)).jacobian(theta)
+    traces = {
+        name: weights[name] * float(np.mean(np.sum(np.square(rows[part]), axis=1)))
+        for name, part in objective.slices().items()
+    }
+    assert max(traces.values()) / min(traces.values()) < 11
+
+
+def test_periods_are_found_by_what_the_conditions_do():
+    assert periodic_axes(make_problem("kdv", {})) == (
+        (1,),
+        ("periodic", "periodic_x", "periodic_xx"),
+    )
+    assert periodic_axes(make_problem("burgers", {})) == ((), ())
+    axes, idle = periodic_axes(make_problem("taylor_green", {}))
+    assert axes == (1, 2)
+    assert idle
+
+
+def test_waves_are_those_of_the_data():
+    assert waves(make_problem("poisson", {}))[0] == pytest.approx(25, abs=1)
+    assert waves(rod())[0] <= 1.5
+
+
+def test_points_are_shared_out_and_conditions_that_are_met_get_one():
+    problem = make_problem("kdv", {})
+    counts = counts_for(problem, 1000, ("periodic", "periodic_x", "periodic_xx"))
+    assert counts == {
+        "equation": 800,
+        "initial": 200,
+        "periodic": 1,
+        "periodic_x": 1,
+        "periodic_xx": 1,
+    }
+
+
+def test_the_estimate_is_the_error_where_error_and_residual_fall_together():
+    exact = np.sin(np.linspace(0, 3, 50))[:, None]
+    wrong = np.cos(np.linspace(0, 9, 50))[:, None]
+    sizes = [1e-1, 1e-2, 1e-5]
+    states, losses = [exact + s * wrong for s in sizes], [(3 * s) ** 2 for s in sizes]
+    true = relative(states[-1], exact)
+    assert estimated_error(states, losses, factor=1.0) == pytest.approx(true, rel=0.1)
+
+
+def decay():
+    """`u' = -2 u` from u(0) = 1."""
+    domain = pinnzoo.Box("t", (0.0,), (1.0,))
+
+    def equation(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t + 2 * value
+
+    return pinnzoo.Problem(
+        name="decay",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(pinnzoo.prescribe(domain.face("t", 0.0), "u", 1.0, "initial"),),
+    )
+
+
+def test_time_is_divided_into_windows_that_meet(monkeypatch, tmp_path):
+    module = importlib.import_module("pinnzoo.solving.solve")
+    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+        monkeypatch.setattr(module, name, value)
+    # No phase may take long: time is counted in looks at the clock.
+    monkeypatch.setattr("pinnzoo.solving.fitting.MOST_PATIENT", 5)
+    entry = solve(decay(), tolerance=1e-30, diagnostics=False)
+    assert entry.recipe.architecture_arguments["windows"] == [0.5]
+    assert {phase.part for phase in entry.recipe.phases} == {0, 1, 2, 3}
+    assert "join_u" in entry.recipe.phases[-1].weights
+    t = np.linspace(0, 1, 21)[:, None]
+    error = relative(entry.predict(t), np.exp(-2 * t))
+    assert error < 1e-5
+    assert entry.metrics["estimated_error"] > error / 10
+    rounds = entry.metrics["solve"]["rounds"]
+    assert [r["final"] for r in rounds] == [False, True, True]
+    assert [(r["first_time"], r["last_time"]) for r in rounds] == [(0, 1), (0, 0.5), (0.5, 1)]
+    entry.save(tmp_path / "decay")
+    again = pinnzoo.load(str(tmp_path / "decay"), problem=entry.problem)
+    np.testing.assert_array_equal(again.predict(t), entry.predict(t))
+
+
+def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["solve", f"{HERE / 'rod.py'}:rod", "--seconds", "3", "--out", "here"]
+    done = CliRunner().invoke(app, [*arguments, "--no-diagnostics", "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["estimate"] > 0
+    assert pinnzoo.load(str(tmp_path / "here"), problem=rod()).name == told["name"]
+    assert jnp.isfinite(told["loss"])
