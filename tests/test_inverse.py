@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -128,10 +129,14 @@ class TestModel:
             assemble(broken, small_network(broken), {"equation": np.array([[0.5]])})
 
 
+observed: Any = Observations
+"""What it takes is checked at its beginning: lists are as good as arrays."""
+
+
 class TestObservations:
     def test_rows_are_weighted_misfits_and_the_last_term(self):
         sigma = np.array([0.1, 0.2, 0.4])
-        data = Observations([[0.1], [0.5], [1.0]], [1.0, 2.0, 3.0], sigma=sigma)
+        data = observed([[0.1], [0.5], [1.0]], [1.0, 2.0, 3.0], sigma=sigma)
         network = small_network(DECAY)
         points = {"equation": np.array([[0.5]])}
         theta, objective, _ = assemble(DECAY, network, points, {OBSERVATIONS: 4.0}, data)
@@ -144,12 +149,12 @@ class TestObservations:
 
     def test_each_component_is_compared_with_its_own_values(self):
         problem = pinnzoo.PROBLEMS["heat_source"]()
-        data = Observations([[0.2, 0.3], [0.5, 0.5]], [[1.0, 2.0], [3.0, 4.0]], ("f", "u"))
+        data = observed([[0.2, 0.3], [0.5, 0.5]], [[1.0, 2.0], [3.0, 4.0]], ("f", "u"))
         network = small_network(problem)
         theta, objective, _ = assemble(
             problem,
             network,
-            {n: t.region.grid((2, 2)) for n, t in problem.terms.items()},
+            {n: cast(Any, t.region).grid((2, 2)) for n, t in problem.terms.items()},
             observations=data,
         )
         field = np.asarray(jax.vmap(problem.constrain(network))(jnp.asarray(data.points)))
@@ -174,11 +179,11 @@ class TestObservations:
 
     def test_what_is_not_of_the_problem_is_refused(self):
         with pytest.raises(PointsError, match="outside"):
-            Observations([[5.0]], [1.0]).check(DECAY)
+            observed([[5.0]], [1.0]).check(DECAY)
         with pytest.raises(UnknownNameError, match="pressure"):
-            Observations([[0.5]], [1.0], ("pressure",)).check(DECAY)
+            observed([[0.5]], [1.0], ("pressure",)).check(DECAY)
         with pytest.raises(PointsError, match=r"2 columns"):
-            Observations([[0.5]], [[1.0, 2.0]]).check(DECAY)
+            observed([[0.5]], [[1.0, 2.0]]).check(DECAY)
 
     def test_files_of_every_kind_give_the_same(self, tmp_path):
         t, u, sigma = np.array([0.1, 0.7, 1.9]), np.array([1.0, 0.5, 0.25]), np.full(3, 0.1)
@@ -281,7 +286,7 @@ class TestTraining:
     def test_entry_keeps_observations_and_loads_alone(self, clean, tmp_path):
         stored = clean.save(tmp_path / "entry")
         assert "observations.npz" in EntryFolder.open(stored).manifest["files"]
-        read = pinnzoo.load(str(stored), problem=DECAY)
+        read: Any = pinnzoo.load(str(stored), problem=DECAY)
         assert read.unknowns == clean.unknowns
         np.testing.assert_array_equal(read.observations.values, clean.observations.values)
         again = pickle.loads(pickle.dumps(pinnzoo.load(str(stored), problem=DECAY).observations))
@@ -293,7 +298,8 @@ class TestTraining:
         assert f"| rate | {clean.unknowns['rate'].value:.8g} |" in card
 
     def test_changed_observations_are_noticed(self, clean, tmp_path):
-        from pinnzoo.storage.folder import pack, record
+        from pinnzoo.storage.arrays import pack
+        from pinnzoo.storage.folder import record
 
         stored = clean.save(tmp_path / "entry")
         file = stored / "observations.npz"
@@ -304,15 +310,17 @@ class TestTraining:
 
     def test_points_are_never_drawn_anew_and_other_observations_do_not_resume(self, tmp_path):
         data = observe(DECAY, 9)
-        run = dict(problem=DECAY, observations=data, diagnostics=False, workdir=tmp_path / "run")
+        run: dict[str, Any] = dict(
+            problem=DECAY, observations=data, diagnostics=False, workdir=tmp_path / "run"
+        )
         phases = (Phase("levenberg_marquardt", 4, resample_every=2, adaptive=True),)
         entry = pinnzoo.train(recipe(phases=phases), **run)
         kept = np.load(tmp_path / "run" / "state.npz")["points/observations"]
         np.testing.assert_array_equal(kept, data.rows(DECAY))
         assert pinnzoo.train(recipe(phases=phases), **run).unknowns == entry.unknowns
-        other = observe(DECAY, 9, seed=1)
+        other: Any = observe(DECAY, 9, seed=1)
         with pytest.raises(RecipeError, match="other observations"):
-            pinnzoo.train(recipe(phases=phases), **run | {"observations": other})
+            pinnzoo.train(recipe(phases=phases), **{**run, "observations": other})
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "soap", "ssbroyden"])
     def test_other_optimizers_train_unknowns_too(self, optimizer):

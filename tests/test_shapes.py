@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -279,7 +280,8 @@ def test_boxes_are_sampled_bit_by_bit_as_ever(method):
 def test_products_of_boxes_are_boxes():
     product = Interval("t", 0, 2) * Box("xy", (-1, 0), (1, 3))
     assert product == Box("txy", (0, -1, 0), (2, 1, 3))
-    assert product.part("x_left").normal(jnp.array([0.5, -1.0, 2.0])).tolist() == [0, -1, 0]
+    left: Any = product.part("x_left")
+    assert left.normal(jnp.array([0.5, -1.0, 2.0])).tolist() == [0, -1, 0]
 
 
 class TestProduct:
@@ -291,7 +293,7 @@ class TestProduct:
         assert self.domain.contains(sample(self.domain, 500, "sobol", rng)).all()
         start = sample(self.domain.face("t", 0.0), 100, "sobol", rng)
         assert (start[:, 0] == 0).all()
-        wall = self.domain.part("holes")
+        wall: Any = self.domain.part("holes")
         points = sample(wall, 256, "sobol", rng)
         assert np.abs(HOLES.level(points[:, 1:3])).max() < 1e-12
         normals = np.asarray(jax.vmap(wall.normal)(jnp.asarray(points)))

@@ -98,7 +98,7 @@ def train(
     recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
-    measured = _observations(observations, recipe.problem, recipe.problem_arguments)
+    measured = _observations(observations, recipe.problem, dict(recipe.problem_arguments))
     if measured is None and _is_entry(source):
         measured = options.load(source).observations
 

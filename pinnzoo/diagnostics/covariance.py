@@ -15,7 +15,7 @@ along their directions either. JᵀJ is never formed, which would square the con
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +68,8 @@ def sensitivity(
     inner = np.delete(jacobian, wanted, axis=1)
     basis = np.zeros((len(jacobian), 0))
     if inner.shape[1]:
-        q, upper = scipy.linalg.qr(inner, mode="economic", check_finite=False)
+        factors: Any = scipy.linalg.qr(inner, mode="economic", check_finite=False)
+        q, upper = factors
         u, values, _ = scipy.linalg.svd(upper, full_matrices=False, check_finite=False)
         kept = values > cutoff * values[0]
         basis = q @ u[:, kept]
@@ -121,8 +122,9 @@ def estimate_unknowns(
     else:
         noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
     errors = noise * scale * np.sqrt(np.diagonal(found.covariance))
+    raw: Any = model.unknowns  # pyright: ignore[reportAttributeAccessIssue]
     slopes = [
-        float(jax.grad(problem.unknowns[name].value)(model.unknowns[name][...][0]))
+        float(jax.grad(problem.unknowns[name].value)(raw[name][...][0]))
         for name in sorted(problem.unknowns)
     ]
     stated = dict(zip(sorted(problem.unknowns), np.abs(slopes) * errors, strict=True))

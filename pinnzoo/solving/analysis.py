@@ -10,7 +10,7 @@ from flax import nnx
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import make_architecture
-from pinnzoo.domains import Box, Region, Surface, sample
+from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
@@ -26,11 +26,13 @@ LINES, LINE = 5, 513
 
 
 def faces_of(region: Region) -> tuple[Box, ...]:
-    """A region as boxes."""
-    return region.faces if isinstance(region, Surface) else (region,)
+    """A region as boxes; nothing where it has other shapes."""
+    if isinstance(region, Surface):
+        return region.faces
+    return (region,) if isinstance(region, Box) else ()
 
 
-def _fixed(face: Box, domain: Box) -> list[int]:
+def _fixed(face: Box, domain: Domain) -> list[int]:
     """Axes in which a face has no extent although the domain has."""
     return [
         i
@@ -90,7 +92,7 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
     def idle(condition: Condition) -> bool:
         fixed = [_fixed(face, domain) for face in faces_of(condition.region)]
-        return all(len(f) == 1 and f[0] in axes for f in fixed)
+        return bool(fixed) and all(len(f) == 1 and f[0] in axes for f in fixed)
 
     return axes, tuple(c.name for c in problem.conditions if idle(c))
 

@@ -3,6 +3,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -144,7 +145,7 @@ def drawn(width, d=2, **arguments):
         dtype="float64",
         seed=width,
     )
-    return network.parts[0]
+    return cast(Any, network).parts[0]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"omega": [3.0, 8.0]}, {"periodic_axes": [1]}])
