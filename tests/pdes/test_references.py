@@ -210,7 +210,7 @@ def test_multipoles_meet_the_values_on_every_boundary(refined):
 
 def test_square_is_left_as_by_a_series_of_waves():
     """Away from the walls the series of waves converges fast; it is another one."""
-    k, waves = 3.0, np.pi * (np.arange(100) + 0.5)
+    k, waves = 8.0, np.pi * (np.arange(100) + 0.5)
     heights = 2 * (-1.0) ** np.arange(100) / waves * k**2 / (k**2 + waves**2)
 
     def series(x, y):
@@ -229,4 +229,4 @@ def test_bessel_functions_agree_with_scipy():
 
     x = np.linspace(0.8, 60, 200)[None]
     for n, values in enumerate(multipoles.bessel_k(jnp.asarray(x))):
-        np.testing.assert_allclose(values, kv(n, x), rtol=1e-12)
+        np.testing.assert_allclose(values, kv(n, x), rtol=0, atol=1e-14)
