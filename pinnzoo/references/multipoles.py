@@ -124,7 +124,7 @@ class Screened:
 
 
 STEP, NODES = 0.2, 26
-"""Of the trapezoidal rule for `bessel_k`: for arguments of 0.8 and more its error is below 1e-14."""
+"""Of the trapezoidal rule for `bessel_k`: its error is below 1e-14 for arguments from 0.8 on."""
 
 
 def bessel_k(x: Float[Array, "i j"]) -> tuple[Float[Array, "i j"], Float[Array, "i j"]]:
