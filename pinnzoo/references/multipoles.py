@@ -124,7 +124,7 @@ class Screened:
 
 
 STEP, NODES = 0.2, 26
-"""Of the trapezoidal rule for `bessel_k`, exact to rounding for arguments of 0.5 and more."""
+"""Of the trapezoidal rule for `bessel_k`: its error is below 1e-14 for arguments from 0.8 on."""
 
 
 def bessel_k(x: Float[Array, "i j"]) -> tuple[Float[Array, "i j"], Float[Array, "i j"]]:
@@ -153,7 +153,7 @@ def screened_square(k: float, nodes: int) -> Callable[[Point], Scalar]:
     the equation there.
 
     Args:
-        k: Inverse of the decay length.
+        k: Inverse of the decay length; the error is of the order of exp(-4k).
         nodes: Of the trapezoidal rule in log s.
     """
     tau, step = np.linspace(-31.0, 3.75, nodes, retstep=True)

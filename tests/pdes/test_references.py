@@ -10,7 +10,7 @@ from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.allen_cahn import DIFFUSION, kink
 from pinnzoo.pdes.schrodinger import rates
-from pinnzoo.references import etdrk4, stored
+from pinnzoo.references import etdrk4, multipoles, stored
 from pinnzoo.references.stored import Series
 
 STORED = ("allen_cahn", "kdv", "schrodinger")
@@ -106,7 +106,7 @@ def test_refinement_of_an_even_series_may_have_more_waves(tmp_path, monkeypatch)
 
 def test_stored_files_are_small_and_read_when_first_asked_for():
     sizes = {path.stem: path.stat().st_size for path in stored.DATA.glob("*")}
-    assert set(sizes) == {*STORED, "cylinder_wake"}
+    assert set(sizes) == {*STORED, "cylinder_wake", "multipoles"}
     assert sum(sizes.values()) < 1.5e6
     stored.read.cache_clear()
     for name in STORED:
@@ -194,3 +194,39 @@ class TestSchrodinger:
         for t in (0.0, 0.8, 1.5):
             sizes = np.linalg.norm(series.amplitudes(jnp.asarray(t)), axis=1)[n]
             np.testing.assert_allclose(sizes, expected, rtol=0.05)
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_multipoles_meet_the_values_on_every_boundary(refined):
+    """By the maximum principle the reference is nowhere further from the solution than here."""
+    problem = make_problem("poisson_2d_c", {})
+    reference = require_reference(problem)
+    function = reference.refined if refined else reference.function
+    assert function is not None
+    for condition, value in zip(problem.conditions, (1.0, 0.0), strict=True):
+        points, _ = condition.region.place((np.arange(401)[:, None] + 0.5) / 401)
+        np.testing.assert_allclose(evaluate_function(function, points), value, atol=1e-12)
+
+
+def test_square_is_left_as_by_a_series_of_waves():
+    """Away from the walls the series of waves converges fast; it is another one."""
+    k, waves = 8.0, np.pi * (np.arange(100) + 0.5)
+    heights = 2 * (-1.0) ** np.arange(100) / waves * k**2 / (k**2 + waves**2)
+
+    def series(x, y):
+        # cosh(kx)/cosh(k) on the walls x = ±1, and what is missing on the others.
+        root = np.sqrt(k**2 + waves**2)
+        grown = np.cosh(root * y) / np.cosh(root)
+        return np.cosh(k * x) / np.cosh(k) + np.sum(heights * np.cos(waves * x) * grown)
+
+    for x, y in ((0.0, 0.0), (0.3, -0.4), (-0.7, 0.5)):
+        ours = multipoles.screened_square(k, 160)(jnp.array([x, y]))
+        np.testing.assert_allclose(ours, series(x, y), rtol=0, atol=1e-12)
+
+
+def test_bessel_functions_agree_with_scipy():
+    from scipy.special import kv
+
+    x = np.linspace(0.8, 60, 200)[None]
+    for n, values in enumerate(multipoles.bessel_k(jnp.asarray(x))):
+        np.testing.assert_allclose(values, kv(n, x), rtol=0, atol=1e-14)
