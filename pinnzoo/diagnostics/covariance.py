@@ -24,9 +24,10 @@ import scipy.linalg
 from flax import nnx
 from jaxtyping import Float
 
+from pinnzoo._typing import Residuals, Theta
 from pinnzoo.casting import in_float64
 from pinnzoo.diagnostics._rows import jacobian_blocks
-from pinnzoo.objective import OBSERVATIONS, assemble
+from pinnzoo.objective import OBSERVATIONS, Objective, Term, assemble
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.unknowns import Estimate, values_of, with_unknowns
@@ -112,23 +113,56 @@ def estimate_unknowns(
     if observations is None or not values:
         return {name: Estimate(value, math.nan) for name, value in values.items()}, None
     theta, objective, _ = assemble(problem, model, points, weights, observations)
-    rows = objective.slices()[OBSERVATIONS]
-    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
-    found = sensitivity(jacobian, _indices(model), rows)
-    scale = float(objective.terms[-1].scale)
-    if observations.sigma is None:
-        left = float(np.sum(np.asarray(objective.terms[-1].rows(theta)) ** 2))
+    return estimates_at(problem, model, objective, theta, observations.sigma)
+
+
+def estimates_at(
+    problem: Problem,
+    model: nnx.Module,
+    objective: Objective,
+    theta: Theta,
+    sigma: np.ndarray | None = None,
+) -> tuple[dict[str, Estimate], float]:
+    """The same from a residual vector with observations, at any parameters.
+
+    Many draws of noise need one residual vector, in which only the observations change: nothing
+    is compiled again.
+
+    Args:
+        problem: What was solved.
+        model: A network with its unknowns, whatever its parameters are.
+        objective: The residual vector, in float64.
+        theta: The parameters.
+        sigma: Standard deviations of the observed values, where they are known.
+
+    Returns:
+        As `estimate_unknowns`.
+    """
+    found = sensitivity(
+        np.concatenate(list(jacobian_blocks(objective, theta, chunk=128))),
+        _indices(model),
+        objective.slices()[OBSERVATIONS],
+    )
+    (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
+    scale = float(term.scale)
+    if sigma is None:
+        left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
         noise = math.sqrt(left / max(found.freedom, 1.0)) / scale
     else:
-        noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
+        noise = float(1 / np.sqrt(np.mean(sigma**-2)))
     errors = noise * scale * np.sqrt(np.diagonal(found.covariance))
-    raw: Any = model.unknowns  # pyright: ignore[reportAttributeAccessIssue]
-    slopes = [
-        float(jax.grad(problem.unknowns[name].value)(raw[name][...][0]))
-        for name in sorted(problem.unknowns)
-    ]
-    stated = dict(zip(sorted(problem.unknowns), np.abs(slopes) * errors, strict=True))
-    return {name: Estimate(value, float(stated[name])) for name, value in values.items()}, noise
+    names, raw = sorted(problem.unknowns), np.asarray(theta)[_indices(model)]
+    estimates = {}
+    for name, number, error in zip(names, raw, errors, strict=True):
+        # To first order, as all of it: the derivative of the transformation.
+        value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
+        estimates[name] = Estimate(float(value), float(abs(slope) * error))
+    return {name: estimates[name] for name in problem.unknowns}, noise
+
+
+@jax.jit
+def _rows(term: Term, theta: Theta) -> Residuals:
+    return term.rows(theta)
 
 
 def _indices(model: nnx.Module) -> np.ndarray:

@@ -28,6 +28,7 @@ from pinnzoo.storage.folder import (
     MANIFEST,
     METRICS,
     NTK,
+    OBSERVATIONS,
     PLOTS,
     SAFETENSORS,
     EntryFolder,
@@ -42,7 +43,7 @@ MAX_ENTRY = 2 << 20
 """Bytes of a published entry without its plots, so that a download takes a moment."""
 
 
-CONTENT = (CONFIG, METRICS, HISTORY, NTK, SAFETENSORS)
+CONTENT = (CONFIG, METRICS, HISTORY, NTK, OBSERVATIONS, SAFETENSORS)
 """Files of which equal content gives equal bytes. Golden values follow from these, and may differ
 by rounding."""
 

@@ -10,6 +10,8 @@ Source: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks" (
 derivatives that are small beside the others.
 """
 
+import jax.numpy as jnp
+
 from pinnzoo import Box, Point, Problem, Reference, Unknown, Values, check_positive, prescribe
 from pinnzoo.pdes._navier_stokes import navier_stokes
 from pinnzoo.pdes.cylinder_wake import LOWER, REYNOLDS, STORED, UPPER
@@ -66,5 +68,5 @@ def _refined_flow(z: Point) -> Values:
 def _from_the_corner(z: Point, *, refined: bool) -> Values:
     """The stored flow, with the pressure less that at the corner."""
     cycle = limit_cycle.solution(STORED, refined=refined)
-    corner = cycle(z.at[1:].set(UPPER))
+    corner = cycle(z.at[1:].set(jnp.asarray(UPPER, z.dtype)))
     return cycle(z).at[2].add(-corner[2])

@@ -1,4 +1,4 @@
-"""Source of heat in a rod: `u_t = κ u_xx + f(x)` with f unknown, from temperatures.
+"""Heating of a rod: `u_t = κ u_xx + f(x)` with f unknown, from temperatures.
 
 On t ∈ [0, 1], x ∈ [0, 1], with `u(0, x) = 0` and `u(t, 0) = u(t, 1) = 0`. The source is
 `f = sin πx + sin 3πx`, so that the solution is `Σ (1 - e^{-κ(kπ)²t}) / (κ(kπ)²) sin kπx` over k = 1
@@ -65,7 +65,7 @@ def heat_source(diffusivity: float = 0.1, constraints: str = "soft") -> Problem:
 
     return Problem(
         name="heat_source",
-        title="Source of heat in a rod from temperatures",
+        title="Unknown heating of a rod from temperatures",
         domain=domain,
         components=("u", "f"),
         equation=equation,
