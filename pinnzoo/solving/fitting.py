@@ -37,7 +37,7 @@ OVERFIT = 10.0
 EXACT = 1e-30
 """A loss below this is rounding."""
 
-PATIENCE, MOST_PATIENT = 0.1, 60
+PATIENCE, MOST_PATIENT = 0.1, 40
 """Share of the time of a stage, and steps at most, over which its loss has to fall."""
 
 LOOK = 5

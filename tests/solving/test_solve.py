@@ -110,6 +110,7 @@ def test_a_tolerance_ends_the_search(problem, monkeypatch):
 
     real = module.refine
     monkeypatch.setattr(module, "refine", refined)
+    monkeypatch.setattr("pinnzoo.solving.fitting.MOST_PATIENT", 5)
     entry = solve(problem, tolerance=1e-2, diagnostics=False)
     assert asked == [module.WIDTHS[0]]
     assert entry.metrics["estimated_error"] <= 1e-2
@@ -237,7 +238,6 @@ def test_time_is_divided_into_windows_that_meet(monkeypatch, tmp_path):
     module = importlib.import_module("pinnzoo.solving.solve")
     for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
         monkeypatch.setattr(module, name, value)
-    # No phase may take long: time is counted in looks at the clock.
     monkeypatch.setattr("pinnzoo.solving.fitting.MOST_PATIENT", 5)
     entry = solve(decay(), tolerance=1e-30, diagnostics=False)
     assert entry.recipe.architecture_arguments["windows"] == [0.5]
