@@ -29,7 +29,7 @@ from pinnzoo.domains import SAMPLERS, Product, sample
 from pinnzoo.errors import PointsError, UnknownNameError
 from pinnzoo.evaluation import evaluate_field
 from pinnzoo.pdes import make_problem
-from pinnzoo.plots import figures
+from pinnzoo.plots import solution as pictures
 from tests.oracles import small_network
 
 SQUARE = Box("xy", (-1.0, -1.0), (1.0, 1.0))
@@ -404,17 +404,17 @@ class TestProblemOnAShape:
 
     def test_pictures_leave_white_what_lies_outside(self):
         problem = rod(self.domain)
-        points, inside, where = figures._map_points(problem, figures._shown(problem))
-        assert inside.shape == (figures.MAP_POINTS, figures.MAP_POINTS)
+        points, inside, where = pictures._map_points(problem, pictures._shown(problem))
+        assert inside.shape == (pictures.MAP_POINTS, pictures.MAP_POINTS)
         assert len(points) == inside.sum()
         np.testing.assert_allclose(inside.mean(), 1 - 0.16 * math.pi / 4, atol=0.01)
         assert (points[:, 0] == 1).all()
         assert where == ", $t = 1$"
         family = make_problem("burgers_viscosities", {})
-        points, inside, where = figures._map_points(family, figures._shown(family))
+        points, inside, where = pictures._map_points(family, pictures._shown(family))
         assert inside.all()
         np.testing.assert_allclose(points[:, 2], math.sqrt(0.1 * 0.01 / math.pi))
-        assert figures._shown(family) == "tx"
+        assert pictures._shown(family) == "tx"
 
     def test_point_of_the_card_lies_in_the_domain(self):
         assert self.domain.contains(self.domain.some_point()[None]).all()
