@@ -144,7 +144,7 @@ class Domain(Region):
         )
 
     @abc.abstractmethod
-    def part(self, *names: str) -> Region:
+    def part(self, *names: str) -> "Part | Product":
         """The part of the boundary that has one of the names, as one region."""
 
     def __mul__(self, other: "Domain") -> "Domain":
@@ -593,7 +593,7 @@ class Parameter(Domain):
         self.axis(coord)
         return Parameter(coord, value, value, self.scale)
 
-    def part(self, *names: str) -> Region:
+    def part(self, *names: str) -> Part:
         """Parameters have no boundary.
 
         Raises:

@@ -262,8 +262,6 @@ def _where(domain: Domain, component: str, part: str, side: str | None) -> tuple
     check_letters(component, domain.coords)
     if side is None:
         region = domain.part(part)
-        if not isinstance(region, Part | Product):
-            raise UnknownNameError.of("boundary part", part, ())
         return region, region
     if side not in SIDES:
         raise UnknownNameError(
