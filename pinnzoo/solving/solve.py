@@ -32,8 +32,8 @@ WINDOWS = 4
 
 WINDOW_WIDTH = 20
 
-FIRST_SHARE = 0.35
-"""Share of the time for the first network, at most."""
+FIRST_SHARE, FIRST_SECONDS = 0.35, 30.0
+"""Share of the time for the first network, at most, and the seconds that it has in any case."""
 
 WORTH, WORTH_SETUP = 20, 4
 """Steps, and times until the first step, for which there has to be time in a further round."""
@@ -136,7 +136,8 @@ def _search(
     for width in WIDTHS:
         if tried and not _worth(tried[-1], width, allowance, tolerance):
             break
-        own, before = (allowance, tried[-1]) if tried else (allowance.part(FIRST_SHARE), None)
+        before = tried[-1] if tried else None
+        own = allowance if tried else _first_part(allowance)
         tried.append(refine(plan, plan.problem, width, own, before=before))
         if len(tried) == 1 and plan.problem.coords[0] == "t" and tried[0].fall > HARD:
             windows = _windows(plan, allowance, tried[0])
@@ -144,6 +145,13 @@ def _search(
                 return [[r] for r in windows], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
     return [tried[: tried.index(best) + 1]], tried
+
+
+def _first_part(allowance: Allowance) -> Allowance:
+    """The time of the first network: all of it where a second one would not be worth its setup."""
+    if allowance.left <= FIRST_SECONDS:
+        return allowance
+    return allowance.part(max(FIRST_SHARE, FIRST_SECONDS / allowance.left))
 
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
