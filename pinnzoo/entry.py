@@ -303,7 +303,9 @@ class Entry:
         they are NaN where there are none. Nothing is there where the problem has no unknowns.
 
         Example:
-            >>> entry.unknowns["viscosity"].value
+            ```python
+            entry.unknowns["viscosity"].value
+            ```
         """
         errors = self.metrics.get("unknowns", {}).get("standard_errors", {})
         values = values_of(self.model, self.problem.unknowns)

@@ -39,8 +39,10 @@ class Observations:
         PointsError: The arrays do not fit each other, or hold what is no real number.
 
     Example:
-        >>> sensors = Observations([[0.5, 0.1], [0.5, 0.9]], [1.2, 0.7], components=("u",))
-        >>> entry = pinnzoo.train(recipe, observations=sensors)
+        ```python
+        sensors = pinnzoo.Observations([[0.5, 0.1], [0.5, 0.9]], [1.2, 0.7], components=("u",))
+        entry = pinnzoo.train(recipe, observations=sensors)
+        ```
     """
 
     points: Float[np.ndarray, "n d"]
@@ -155,7 +157,9 @@ class Observations:
             UnknownNameError: `columns` names what the problem does not have.
 
         Example:
-            >>> Observations.read("sensors.csv", problem, {"u": "temperature", "t": "time"})
+            ```python
+            Observations.read("sensors.csv", problem, {"u": "temperature", "t": "time"})
+            ```
         """
         known = (*problem.coords, *problem.components, SIGMA)
         for name in columns or {}:

@@ -27,6 +27,10 @@ class Estimate(NamedTuple):
         value: The estimate, in the unit that the equation has for it.
         standard_error: Its standard error by `pinnzoo.diagnostics.covariance`, in the same unit;
             NaN where there are no observations to say how noisy they are.
+
+    Example:
+        >>> Estimate(0.01, 2e-4)
+        Estimate(value=0.01, standard_error=0.0002)
     """
 
     value: float

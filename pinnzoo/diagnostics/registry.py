@@ -91,12 +91,17 @@ class Study:
         """Parameters at the end."""
         return self.thetas[-1]
 
+    @property
+    def unobserved(self) -> Objective:
+        """The residual vector of the equations and conditions, without what was measured."""
+        terms = tuple(term for term in self.objective.terms if term.name != OBSERVATIONS)
+        return Objective(terms, self.objective.shapes)
+
     @functools.cached_property
     def ntk(self) -> NTKSnapshots:
         """The kernels at all steps: computed when first asked for, and then shared."""
-        terms = tuple(term for term in self.objective.terms if term.name != OBSERVATIONS)
         return ntk_snapshots(
-            Objective(terms, self.objective.shapes),
+            self.unobserved,
             self.steps,
             self.thetas,
             self.ntk_points,

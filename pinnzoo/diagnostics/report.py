@@ -164,7 +164,7 @@ def _study_loss_hessian(study: Study) -> dict[str, Any]:
 
 
 def _begin_ntk(study: Study) -> None:
-    begin_snapshots(study.objective, study.final, study.ntk_points, study.tick)
+    begin_snapshots(study.unobserved, study.final, study.ntk_points, study.tick)
 
 
 def _begin_residual_hessian(study: Study) -> None:

@@ -28,6 +28,10 @@ class Region(abc.ABC):
         coords: One letter per coordinate.
         lower: Lower bounds of the smallest known box around it.
         upper: Its upper bounds.
+
+    Example:
+        >>> isinstance(pinnzoo.Box("xy", (0, 0), (1, 1)).part("x_left"), pinnzoo.Region)
+        True
     """
 
     coords: Any
@@ -54,7 +58,13 @@ class Region(abc.ABC):
 
 
 class Domain(Region):
-    """What a problem is posed on: a shape, a box, or their product with time and parameters."""
+    """What a problem is posed on: a shape, a box, or their product with time and parameters.
+
+    Example:
+        >>> disc = pinnzoo.Ball("xy", (0, 0), 1.0)
+        >>> (pinnzoo.Interval("t", 0, 2) * disc).coords
+        'txy'
+    """
 
     @property
     def d(self) -> int:
@@ -159,6 +169,11 @@ class Shape(Domain):
 
     `a | b` is the union of two shapes, `a & b` their intersection, and `a - b` what is left of the
     first without the second. `Interval("t", 0, 1) * a` is the shape at all of these times.
+
+    Example:
+        >>> holed = pinnzoo.Box("xy", (0, 0), (1, 1)) - pinnzoo.Ball("xy", (0.5, 0.5), 0.25)
+        >>> holed.contains(np.array([[0.1, 0.1], [0.5, 0.5]])).tolist()
+        [True, False]
     """
 
     @property

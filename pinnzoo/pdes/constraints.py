@@ -73,7 +73,9 @@ def constant_along(axis: int, components: Sequence[int]) -> Symmetry:
         components: Indices of the components.
 
     Example:
-        >>> Problem(..., components=("u", "a"), symmetry=constant_along(domain.axis("t"), [1]))
+        >>> still = constant_along(domain.axis("t"), [1])(lambda z: jnp.array([z[0], z[0]]))
+        >>> still(jnp.array([0.25, 0.5])).tolist()
+        [0.25, 0.0]
     """
     chosen = tuple(components)
 
