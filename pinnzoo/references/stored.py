@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -36,6 +37,21 @@ class Series:
     def at(self, t: Scalar, x: Scalar) -> Values:
         """The components at one point."""
         return self.basis(x) @ self.amplitudes(t)
+
+    def at_many(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n m"] | None:
+        """The components at many points that share times and places, as those of a grid do.
+
+        Both factors of the series are computed once for each time and place, and one product of
+        matrices gives all of their pairs. None where there are more pairs than points.
+        """
+        times, t = np.unique(points[:, 0], return_inverse=True)
+        places, x = np.unique(points[:, 1], return_inverse=True)
+        if len(times) * len(places) > len(points):
+            return None
+        amplitudes = np.asarray(jax.jit(jax.vmap(self.amplitudes))(times))
+        basis = np.asarray(jax.jit(jax.vmap(self.basis))(places))
+        pairs = np.einsum("tbm,xb->txm", amplitudes, basis, optimize=True)
+        return pairs[t.ravel(), x.ravel()]
 
     def amplitudes(self, t: Scalar) -> Float[Array, "b m"]:
         """Factors of the `φ_b`; times beyond the edges belong to the outer panels."""
@@ -103,18 +119,35 @@ def read(name: str, refined: bool = False) -> Series:
         return Series(data["edges"], low, length, int(data["sines"]), coefficients)
 
 
+@dataclass(frozen=True)
+class Solution:
+    """A stored solution as a function of one point `(t, x)`; the file is read at the first call.
+
+    Attributes:
+        name: Of the file.
+        refined: Whether it is the finer computation.
+    """
+
+    name: str
+    refined: bool = False
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        t, x = z
+        return read(self.name, self.refined).at(t, x)
+
+    def many(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n m"] | None:
+        """The components at the points of a grid; None for other points."""
+        return read(self.name, self.refined).at_many(points)
+
+
 @functools.cache
 def solution(name: str, refined: bool = False) -> PointFunction:
-    """The stored solution as a function of one point `(t, x)`; the file is read at the first call.
+    """The stored solution called `name`.
 
     It is the same object at every call, so that it is compiled once however many problems ask.
     """
-
-    def function(z: Point) -> Values:
-        t, x = z
-        return read(name, refined).at(t, x)
-
-    return function
+    return Solution(name, refined)
 
 
 def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -49,6 +49,23 @@ def made_series(degrees=5, cosines=4, sines=3, m=2, seed=0):
     return Series(np.array([0.0, 0.2, 0.9, 1.0]), -1.0, 3.0, sines, rng.normal(size=shape))
 
 
+def test_points_of_a_grid_are_the_series_at_each_point():
+    series = made_series()
+    grid = np.stack(np.meshgrid(np.linspace(0, 1, 7), np.linspace(-1, 2, 5)), -1).reshape(-1, 2)
+    mixed = np.random.default_rng(0).permutation(grid)
+    each = np.array([series.at(t, x) for t, x in mixed])
+    np.testing.assert_allclose(series.at_many(mixed), each, rtol=1e-12, atol=1e-13)
+    assert np.abs(each).max() > 1
+    assert series.at_many(mixed[:20] + 0.01 * mixed[:20, ::-1]) is None
+
+
+def test_a_stored_solution_is_the_same_on_a_grid_and_point_by_point():
+    solution, problem = stored.solution("kdv"), make_problem("kdv", {})
+    grid = problem.domain.grid((9, 11))
+    each = evaluate_function(lambda z: solution(z), grid)
+    np.testing.assert_allclose(evaluate_function(solution, grid), each, rtol=0, atol=1e-13)
+
+
 def slow_values(series, t, x):
     """The sum, one term after the other."""
     panels, degrees, size, m = series.coefficients.shape
