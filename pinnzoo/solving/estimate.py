@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 FACTOR = 1.0
-"""Median of true over plain estimates on the problems of the zoo, as `scripts/benchmark_solve.py`
-prints it."""
+"""What the plain estimate is multiplied by. It is not calibrated yet: `scripts/benchmark_solve.py`
+prints the mean ratio of estimates to errors, by which to divide it."""
 
 LATEST = 2
 """Approximations before the last one from which its error is inferred."""
