@@ -394,7 +394,7 @@ def test_train_takes_a_recipe_file_or_the_recipe_of_an_entry(
     run("train", "burgers-mlp-adam", "--out", "again")
     assert seen[0][0] == recipe
     given = {"progress": True, "workdir": Path("work"), "resume": False, "seconds": None}
-    assert seen[0][1] == given | {"diagnostics": True}
+    assert seen[0][1] == given | {"diagnostics": True, "observations": None}
     assert seen[1][0] == tiny_recipe("burgers", "adam")
     assert [folder for folder, _ in entry.saved] == [
         Path("wave-mlp-adam").absolute(),

@@ -139,6 +139,7 @@ def tiny_entry(problem="heat", constraints="soft", **changes) -> Any:
         model=model,
         history=tiny_history(),
         ntk=ntk,
+        unknowns={},
         predict=lambda points: evaluate_function(field, stated.check_points(points)),
     )
     vars(entry).update(changes)

@@ -100,7 +100,7 @@ def train(
     place = workdir or _beside(folder)
     measured = _observations(observations, recipe.problem, dict(recipe.problem_arguments))
     if measured is None and _is_entry(source):
-        measured = options.load(source).observations
+        measured = options.observations_of(source)
 
     from pinnzoo import training
 

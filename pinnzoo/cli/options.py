@@ -13,6 +13,7 @@ from pinnzoo.errors import EntryError, UnknownNameError
 if TYPE_CHECKING:
     from pinnzoo.cards import Summary
     from pinnzoo.entry import Entry
+    from pinnzoo.observations import Observations
 
 app = typer.Typer(
     cls=Verbs,
@@ -112,6 +113,18 @@ def summary(name: str) -> "tuple[Summary, Path]":
 
     folder = open_entry(name)
     return summarize(folder), folder.path
+
+
+def observations_of(name: str) -> "Observations | None":
+    """What an entry was trained with, read without its network."""
+    from pinnzoo.observations import Observations
+    from pinnzoo.storage.folder import OBSERVATIONS
+    from pinnzoo.zoo import open_entry
+
+    folder = open_entry(name)
+    if OBSERVATIONS not in folder.manifest["files"]:
+        return None
+    return Observations.from_arrays(folder.arrays(OBSERVATIONS))
 
 
 def load(name: str) -> "Entry":
