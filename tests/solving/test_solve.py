@@ -59,7 +59,7 @@ def test_a_problem_of_a_file_is_solved_without_settings(solved):
     entry, _ = solved
     assert entry.problem.reference is None
     # How far it comes in so short a time depends on the machine.
-    assert error_of(entry) < 1e-4
+    assert error_of(entry) < 1e-3
 
 
 def test_the_estimate_needs_no_reference_and_is_not_far_off(solved):
@@ -98,8 +98,8 @@ def test_an_entry_that_was_solved_is_saved_and_loaded_like_any_other(solved, tmp
 
 def test_the_time_is_kept(solved):
     entry, elapsed = solved
-    # One step and the evaluation at the end come on top.
-    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 10
+    # One step and the evaluation at the end come on top; without an end it would take 120 s.
+    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 45
 
 
 @pytest.fixture
