@@ -64,7 +64,7 @@ def prescribe(
 
     def residual(u: Field, z: Point) -> Scalar:
         (prescribed,) = u(z, component)
-        return prescribed - (value(z) if callable(value) else value)
+        return prescribed - _at(value, z)
 
     return Condition(name, residual, region, component)
 
@@ -162,7 +162,7 @@ def neumann(
     slopes, along = _normal_derivative(component, outward, domain)
 
     def residual(u: Field, z: Point) -> Scalar:
-        return along(u, z) - (value(z) if callable(value) else value)
+        return along(u, z) - _at(value, z)
 
     return Condition(
         name or _named("neumann", component, part, side), residual, region, " ".join(slopes)
@@ -202,12 +202,9 @@ def robin(
     region, outward = _where(domain, component, part, side)
     slopes, along = _normal_derivative(component, outward, domain)
 
-    def at(what: float | Callable[[Point], Array], z: Point) -> float | Array:
-        return what(z) if callable(what) else what
-
     def residual(u: Field, z: Point) -> Scalar:
-        mixed = at(alpha, z) * u(z, component)[0] + at(beta, z) * along(u, z)
-        return mixed - at(value, z)
+        mixed = _at(alpha, z) * u(z, component)[0] + _at(beta, z) * along(u, z)
+        return mixed - _at(value, z)
 
     asks = " ".join([component, *slopes])
     return Condition(name or _named("robin", component, part, side), residual, region, asks)
@@ -251,6 +248,11 @@ def meets(before: Field, component: str, region: Region, name: str) -> Condition
         return u(z, component)[0] - before(z, component)[0]
 
     return Condition(name, residual, region, component)
+
+
+def _at(value: float | Callable[[Point], Array], z: Point) -> float | Array:
+    """A number, or what a function says at the point."""
+    return value(z) if callable(value) else value
 
 
 Outward: TypeAlias = tuple[str, float] | Part | Product
