@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
-from pinnzoo.entry import Entry
+from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
 from pinnzoo.measure import Tick, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
@@ -169,8 +170,9 @@ def train(
         def tick(text: str) -> None:
             tell(progress_of(run, recipe, "diagnostics", text))
 
-        study = _begun(trainer, run, names, _until_asked(request, tick))
-        entry = _entry(trainer, run, tick)
+        done = _done(trainer, run)
+        study = _begun(trainer, done, names, _until_asked(request, tick))
+        entry = _entry(trainer, run, done, tick)
         entry = _diagnosed(entry, names, request, tick, study)
     keep_time()
     return entry.with_metrics({"wall_time_seconds": run.waited})
@@ -322,7 +324,23 @@ def _train(trainer: Trainer, run: Run) -> None:
         pass
 
 
-def _begun(trainer: Trainer, run: Run, names: list[str], tick: Tick) -> Study | None:
+class _Done(NamedTuple):
+    """What a run that is over has made: what was done, the network, and the parameters kept."""
+
+    recipe: Recipe
+    model: nnx.Module
+    snapshots: Snapshots
+
+
+def _done(trainer: Trainer, run: Run) -> _Done:
+    return _Done(
+        done_recipe(trainer.recipe, run.done),
+        trainer.assembly.to_model(run.best_theta),
+        snapshots_of(run),
+    )
+
+
+def _begun(trainer: Trainer, done: _Done, names: list[str], tick: Tick) -> Study | None:
     """What the diagnostics look at, with their programs in the compiler's hands.
 
     It works beside the evaluation of the network, which comes next. None where there is no time,
@@ -330,16 +348,13 @@ def _begun(trainer: Trainer, run: Run, names: list[str], tick: Tick) -> Study | 
     """
     if not names or trainer.request.hurried:
         return None
-    kept = snapshots_of(run)
-    recipe = done_recipe(trainer.recipe, run.done)
-    model = trainer.assembly.to_model(run.best_theta)
     try:
         study = study_of(
             trainer.problem,
-            model,
-            recipe,
-            kept.steps,
-            kept.thetas,
+            done.model,
+            done.recipe,
+            done.snapshots.steps,
+            done.snapshots.thetas,
             tick,
             trainer.assembly.observations,
         )
@@ -349,16 +364,14 @@ def _begun(trainer: Trainer, run: Run, names: list[str], tick: Tick) -> Study | 
     return study
 
 
-def _entry(trainer: Trainer, run: Run, tick: Tick) -> Entry:
+def _entry(trainer: Trainer, run: Run, done: _Done, tick: Tick) -> Entry:
     """The entry of a run that is over, without its diagnostics."""
-    recipe = done_recipe(trainer.recipe, run.done)
-    model = trainer.assembly.to_model(run.best_theta)
     problem, observations = trainer.problem, trainer.assembly.observations
     metrics = beside(
         lambda: core_metrics(
             problem,
-            model,
-            recipe,
+            done.model,
+            done.recipe,
             loss=run.best_loss,
             seconds=run.seconds,
             observations=observations,
@@ -367,11 +380,11 @@ def _entry(trainer: Trainer, run: Run, tick: Tick) -> Entry:
         lambda: tick("error" if problem.reference else "figures"),
     )
     return Entry.from_training(
-        recipe=recipe,
-        model=model,
+        recipe=done.recipe,
+        model=done.model,
         metrics=metrics,
         history={name: np.asarray(values) for name, values in run.history.items()},
-        snapshots=snapshots_of(run),
+        snapshots=done.snapshots,
         problem=problem,
         observations=observations,
     )
