@@ -1,7 +1,6 @@
 import importlib
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +27,19 @@ from pinnzoo.solving.rounds import plan_for
 from tests.solving.rod import rod
 
 HERE = Path(__file__).parent
-SECONDS = 16.0
+SECONDS = 4.0
+TICK = 0.05
+
+
+class Ticking:
+    """A clock that goes on whenever it is read, so that all machines do the same steps."""
+
+    def __init__(self):
+        self.read = 0
+
+    def __call__(self):
+        self.read += 1
+        return TICK * self.read
 
 
 def relative(values, exact):
@@ -42,12 +53,12 @@ def problem():
 
 @pytest.fixture(scope="module")
 def solved(problem):
-    """An entry, and the seconds that the call took; those of the processor, which is shared."""
-    begun = time.process_time()
+    """An entry, and the seconds that the call took by its clock."""
+    ticking = Ticking()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", time.process_time)
+        patch.setattr(clock, "now", ticking)
         entry = solve(problem, seconds=SECONDS, diagnostics=False)
-    return entry, time.process_time() - begun
+    return entry, ticking()
 
 
 def error_of(entry):
@@ -58,8 +69,7 @@ def error_of(entry):
 def test_a_problem_of_a_file_is_solved_without_settings(solved):
     entry, _ = solved
     assert entry.problem.reference is None
-    # How far it comes in so short a time depends on the machine.
-    assert error_of(entry) < 1e-3
+    assert error_of(entry) < 1e-6
 
 
 def test_the_estimate_needs_no_reference_and_is_not_far_off(solved):
@@ -68,7 +78,8 @@ def test_the_estimate_needs_no_reference_and_is_not_far_off(solved):
     assert "relative_l2_error" not in entry.metrics
     # Rounding of the second derivative sets the true error where the estimate has reached it.
     # Single estimates may be too large by more than ten times; none is that much too small.
-    assert max(error_of(entry), 1e-14) / 10 < estimate < 100 * max(error_of(entry), 1e-14)
+    error = max(error_of(entry), 1e-14)
+    assert error / 10 < max(estimate, 1e-14) < 100 * error
 
 
 def test_the_recipe_says_what_was_done(solved):
@@ -98,8 +109,8 @@ def test_an_entry_that_was_solved_is_saved_and_loaded_like_any_other(solved, tmp
 
 def test_the_time_is_kept(solved):
     entry, elapsed = solved
-    # One step and the evaluation at the end come on top; without an end it would take 120 s.
-    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 45
+    # One step and the evaluation at the end come on top.
+    assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 2
 
 
 @pytest.fixture
@@ -113,7 +124,7 @@ def hasty(monkeypatch):
         short = Allowance(clock.now(), clock.now() + 3.0, allowance.request)
         return real(plan, problem, width, short, before, warm)
 
-    monkeypatch.setattr(clock, "now", time.process_time)
+    monkeypatch.setattr(clock, "now", Ticking())
     monkeypatch.setattr(module, "refine", refined)
     return module, asked
 
