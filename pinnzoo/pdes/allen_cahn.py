@@ -10,8 +10,6 @@ The kink has a closed form, see `kink`. The reference is stored for this diffusi
 therefore no argument.
 """
 
-import functools
-
 import jax.numpy as jnp
 import jax.scipy.special
 
@@ -64,14 +62,12 @@ def even_and_periodic(network: PointFunction) -> PointFunction:
     return lambda z: network(z.at[1].set(-jnp.cos(jnp.pi * z[1])))
 
 
-@functools.cache
+def _kink(z: Point) -> Values:
+    return jnp.atleast_1d(kink(*z))
+
+
 def _solution(refined: bool) -> PointFunction:
-    smooth = stored.solution("allen_cahn", refined)
-
-    def function(z: Point) -> Values:
-        return kink(*z) + smooth(z)
-
-    return function
+    return stored.solution("allen_cahn", refined, plus=_kink)
 
 
 def allen_cahn(constraints: str = "soft") -> Problem:

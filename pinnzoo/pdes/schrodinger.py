@@ -11,10 +11,9 @@ n waves is 1.25e-2 n^(-3/2) away from it (1.3e-5 for a hundred), and so at least
 resolves as many.
 """
 
-import functools
-
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from pinnzoo import (
     Box,
@@ -39,18 +38,16 @@ def rates(modes: int) -> np.ndarray:
     return 0.5 * (2 * np.pi / 10 * np.arange(modes)) ** 2
 
 
-@functools.cache
-def _solution(refined: bool) -> PointFunction:
-    def function(z: Point) -> Values:
-        t, x = z
-        # The stored amplitudes are those of `exp(½ i k² t) h`, which change slowly.
-        series = stored.read("schrodinger", refined)
-        a, b = series.amplitudes(t).T
-        phase = rates(len(a)) * t
-        cos, sin = jnp.cos(phase), jnp.sin(phase)
-        return series.basis(x) @ jnp.stack([cos * a + sin * b, cos * b - sin * a], axis=1)
+def _turned(t: Scalar, amplitudes: Array) -> Array:
+    """Amplitudes of `h` from the stored ones of `exp(½ i k² t) h`, which change slowly."""
+    a, b = amplitudes.T
+    phase = rates(len(a)) * t
+    cos, sin = jnp.cos(phase), jnp.sin(phase)
+    return jnp.stack([cos * a + sin * b, cos * b - sin * a], axis=1)
 
-    return function
+
+def _solution(refined: bool) -> PointFunction:
+    return stored.solution("schrodinger", refined, turn=_turned)
 
 
 def schrodinger(constraints: str = "soft") -> Problem:

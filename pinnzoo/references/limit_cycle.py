@@ -1,14 +1,17 @@
 """A flow that repeats itself, stored as a Fourier series in t of Chebyshev series in x and y."""
 
 import functools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnzoo._typing import Point, PointFunction, Scalar, Values
+from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.references.stored import DATA
 
 
@@ -33,14 +36,44 @@ class Cycle:
     def at(self, t: Scalar, x: Scalar, y: Scalar) -> Values:
         """The components at one point."""
         k, i, j, m = self.coefficients.shape
-        along = [
-            chebyshev((2 * s - low - high) / (high - low), degrees)
-            for s, low, high, degrees in zip((x, y), self.lower, self.upper, (i, j), strict=True)
-        ]
-        modes = jnp.outer(harmonics(t, self.period, k), along[0]).ravel()
+        in_t, along_x, along_y = (
+            factor(s) for factor, s in zip(self.factors, (t, x, y), strict=True)
+        )
+        modes = jnp.outer(in_t, along_x).ravel()
         # One product of matrices over many points, and the one that shrinks them most comes first.
         in_y = modes @ self.coefficients.reshape(k * i, j * m)
-        return along[1] @ in_y.reshape(j, m)
+        return along_y @ in_y.reshape(j, m)
+
+    def at_many(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n m"] | None:
+        """The components at many points that share coordinates, as those of a grid do.
+
+        Every factor of the series is computed once for each value of its coordinate. None where
+        there are more combinations of these values than points.
+        """
+        found = [np.unique(column, return_inverse=True) for column in points.T]
+        if math.prod(len(values) for values, _ in found) > len(points):
+            return None
+        along = [
+            np.asarray(jax.jit(jax.vmap(factor))(values))
+            for factor, (values, _) in zip(self.factors, found, strict=True)
+        ]
+        grid = np.einsum("tk,xi,yj,kijm->txym", *along, self.coefficients, optimize=True)
+        return grid[tuple(index.ravel() for _, index in found)]
+
+    @property
+    def factors(self) -> tuple[Callable[[Scalar], Array], ...]:
+        """The `φ_k`, `T_i` and `T_j` as functions of t, x and y."""
+        k, i, j, _ = self.coefficients.shape
+
+        def polynomials(low: float, high: float, degrees: int, s: Scalar) -> Array:
+            return chebyshev((2 * s - low - high) / (high - low), degrees)
+
+        (west, south), (east, north) = self.lower, self.upper
+        return (
+            lambda t: harmonics(t, self.period, k),
+            functools.partial(polynomials, west, east, i),
+            functools.partial(polynomials, south, north, j),
+        )
 
 
 def harmonics(t: Scalar, period: float, count: int) -> Float[Array, " k"]:
@@ -100,14 +133,31 @@ def read(name: str, refined: bool = False) -> Cycle:
         return Cycle(period, (west, south), (east, north), integers * data["quantum"])
 
 
+@dataclass(frozen=True)
+class Flow:
+    """A stored flow as a function of one point `(t, x, y)`; the file is read at the first call.
+
+    Attributes:
+        name: Of the file.
+        refined: Whether it is the finer computation.
+    """
+
+    name: str
+    refined: bool = False
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        return read(self.name, self.refined).at(*z)
+
+    def many(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n m"] | None:
+        """The components at the points of a grid; None for other points."""
+        return read(self.name, self.refined).at_many(points)
+
+
 @functools.cache
-def solution(name: str, refined: bool = False) -> PointFunction:
-    """The stored flow as a function of one point `(t, x, y)`; the file is read at the first call.
+def solution(name: str, refined: bool = False) -> Flow:
+    """The stored flow called `name`.
 
     It is the same object at every call, so that it is compiled once however many problems ask.
     """
-
-    def function(z: Point) -> Values:
-        return read(name, refined).at(*z)
-
-    return function
+    return Flow(name, refined)

@@ -1,8 +1,10 @@
 """Solutions that are stored as Fourier series in x with coefficients that are Chebyshev in t."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,13 @@ from jaxtyping import Array, Float
 from pinnzoo._typing import Point, PointFunction, Scalar, Values
 
 DATA = Path(__file__).parent / "data"
+
+Turn: TypeAlias = Callable[[Scalar, Array], Array]
+"""`(t, amplitudes) -> amplitudes`, of shape `(b, m)`, at one time."""
+
+
+def _as_it_is(_: Scalar, amplitudes: Array) -> Array:
+    return amplitudes
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,13 @@ class Series:
     sines: int
     coefficients: Float[np.ndarray, "p j b m"]
 
-    def at(self, t: Scalar, x: Scalar) -> Values:
-        """The components at one point."""
-        return self.basis(x) @ self.amplitudes(t)
+    def at(self, t: Scalar, x: Scalar, turn: "Turn" = _as_it_is) -> Values:
+        """The components at one point; `turn` changes the amplitudes first."""
+        return self.basis(x) @ turn(t, self.amplitudes(t))
 
-    def at_many(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n m"] | None:
+    def at_many(
+        self, points: Float[np.ndarray, "n 2"], turn: "Turn" = _as_it_is
+    ) -> Float[np.ndarray, "n m"] | None:
         """The components at many points that share times and places, as those of a grid do.
 
         Both factors of the series are computed once for each time and place, and one product of
@@ -48,7 +59,8 @@ class Series:
         places, x = np.unique(points[:, 1], return_inverse=True)
         if len(times) * len(places) > len(points):
             return None
-        amplitudes = np.asarray(jax.jit(jax.vmap(self.amplitudes))(times))
+        turned = jax.jit(jax.vmap(lambda t: turn(t, self.amplitudes(t))))
+        amplitudes = np.asarray(turned(times))
         basis = np.asarray(jax.jit(jax.vmap(self.basis))(places))
         pairs = np.einsum("tbm,xb->txm", amplitudes, basis, optimize=True)
         return pairs[t.ravel(), x.ravel()]
@@ -126,28 +138,38 @@ class Solution:
     Attributes:
         name: Of the file.
         refined: Whether it is the finer computation.
+        turn: What makes of the stored amplitudes those of the solution.
+        plus: What is added to the series, a function of one point.
     """
 
     name: str
     refined: bool = False
+    turn: Turn = _as_it_is
+    plus: PointFunction | None = None
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
         t, x = z
-        return read(self.name, self.refined).at(t, x)
+        values = read(self.name, self.refined).at(t, x, self.turn)
+        return values if self.plus is None else values + self.plus(z)
 
     def many(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n m"] | None:
         """The components at the points of a grid; None for other points."""
-        return read(self.name, self.refined).at_many(points)
+        values = read(self.name, self.refined).at_many(points, self.turn)
+        if values is None or self.plus is None:
+            return values
+        return values + np.asarray(jax.jit(jax.vmap(self.plus))(points))
 
 
 @functools.cache
-def solution(name: str, refined: bool = False) -> PointFunction:
+def solution(
+    name: str, refined: bool = False, turn: Turn = _as_it_is, plus: PointFunction | None = None
+) -> PointFunction:
     """The stored solution called `name`.
 
     It is the same object at every call, so that it is compiled once however many problems ask.
     """
-    return Solution(name, refined)
+    return Solution(name, refined, turn, plus)
 
 
 def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
