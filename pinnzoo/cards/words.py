@@ -9,6 +9,7 @@ from pinnzoo.registry import registered_title
 
 TITLES = {
     "adam": "Adam",
+    "chebyshev_kan": "Chebyshev KAN",
     "fourier_mlp": "MLP with Fourier features",
     "gauss_newton": "Gauss-Newton",
     "gradient_descent": "gradient descent",
@@ -18,9 +19,12 @@ TITLES = {
     "loss_hessian": "Hessian of the loss",
     "mlp": "MLP",
     "modified_mlp": "modified MLP",
+    "multiscale_fourier": "MLP with Fourier features of several scales",
     "newton_cg": "NysNewton-CG",
     "ntk": "neural tangent kernel",
+    "piratenet": "PirateNet",
     "residual_hessian": "Hessian of the residual",
+    "rwf_mlp": "MLP with factorized weights",
     "siren": "SIREN",
     "sketched_gauss_newton": "sketched Gauss-Newton",
     "soap": "SOAP",
