@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,12 @@ def title(name: str) -> str:
         ('Levenberg-Marquardt', 'my network')
     """
     return registered_title(name) or TITLES.get(name, name.replace("_", " "))
+
+
+def reading_order(text: str) -> list[str | float]:
+    """Sorts titles as they are read: β = 20 comes before β = 100."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def join_titles(optimizers: Iterable[str]) -> str:
