@@ -1,7 +1,8 @@
 """Train what the matrix of problem, architecture and optimizer lacks, one entry after the other.
 
-Every training of it takes the same wall time. What exists under --out is left alone, so that a
-script that was stopped goes on where it was: start it again.
+Every training of it takes the same wall time, in which nothing is compiled: a few steps of each
+recipe are done before, and thrown away. What exists under --out is left alone, so that a script
+that was stopped goes on where it was: start it again.
 
     python scripts/fill_matrix.py --list
     python scripts/fill_matrix.py --seconds 60 --only "heat-*" --out checkpoints
@@ -10,7 +11,9 @@ script that was stopped goes on where it was: start it again.
 import fnmatch
 import gc
 import signal
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,9 +55,26 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def keep_compiled(folder: str) -> None:
+    """Let JAX keep every compiled program in a folder, unless it has one already."""
+    if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def warm_up(recipe: Recipe) -> None:
+    """Compile what a recipe needs, by steps of each phase up to the first new points."""
+    phases = tuple(
+        replace(phase, steps=phase.resample_every + 2, seconds=None) for phase in recipe.phases
+    )
+    pinnzoo.train(replace(recipe, phases=phases), diagnostics=False)
+
+
 def fill(recipe: Recipe, folder: Path, workdir: Path | None, *, diagnostics: bool) -> str:
     """Train one recipe, save it and load it again; what to tell about it."""
     begun = time.monotonic()
+    warm_up(recipe)
     entry = pinnzoo.train(recipe, workdir=workdir, diagnostics=diagnostics)
     if entry.name != recipe.name:
         return "nothing saved: its time ended before its last phase, give more --seconds"
@@ -83,6 +103,8 @@ def main(
 ) -> None:
     """Train the missing entries whose names match."""
     pinnzoo.enable_x64()
+    programs = tempfile.TemporaryDirectory(prefix="pinnzoo-programs-")
+    keep_compiled(programs.name)
     wanted = [
         recipe
         for recipe in holes(forward_problems(), seconds, existing(out))
