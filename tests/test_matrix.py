@@ -11,7 +11,7 @@ import pinnzoo
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.catalog.entries import CATALOG
 from pinnzoo.catalog.matrix import EVERY_OPTIMIZER, VARIANTS, holes, matrix, phases_of
-from pinnzoo.objective import flatten_model
+from pinnzoo.objective import check_counts, flatten_model
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.storage.blueprint import build
@@ -49,8 +49,8 @@ def test_parameters_do_not_depend_on_the_optimizer():
         thetas = [np.asarray(flatten_model(build(recipe)[1])[0]) for recipe in group]
         assert all(np.array_equal(theta, thetas[0]) for theta in thetas)
     other = replace(recipes[0], seed=1)
-    first = [np.asarray(flatten_model(build(r)[1])[0]) for r in (recipes[0], other)]
-    assert not np.array_equal(*first)
+    first, second = (np.asarray(flatten_model(build(r)[1])[0]) for r in (recipes[0], other))
+    assert not np.array_equal(first, second)
 
 
 @pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="no entries here")
@@ -97,4 +97,4 @@ def test_schedules_take_the_time_that_they_are_given(optimizer):
 def test_recipes_name_what_exists():
     for recipe in RECIPES:
         assert recipe.architecture in ARCHITECTURES
-        make_problem(recipe.problem, recipe.problem_arguments)
+        check_counts(make_problem(recipe.problem, recipe.problem_arguments), recipe.points)
