@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from pinnzoo import cards
-from pinnzoo.cards import overview, tables, words
+from pinnzoo.cards import matrix, overview, tables, words
 from pinnzoo.catalog.experiments import NETWORK
 from pinnzoo.catalog.published import PUBLISHED
 from pinnzoo.cli.printing import entry_folders, expected_cards, print_cards, stale_cards
@@ -376,6 +376,40 @@ def test_table_has_a_section_per_problem_and_the_best_entry_first(repository):
     assert "its own relative L2 error is 2.0e-16" in text
 
 
+def test_matrix_is_the_first_table_and_the_best_of_a_problem_is_bold(repository):
+    text = expected_cards(repository)[repository / "MODEL_CARDS.md"]
+    table = next(block for block in text.split("\n\n") if block.startswith("|"))
+    lines = table.splitlines()
+    assert lines[0] == "| Problem | Architecture | Adam | Levenberg-Marquardt |"
+    heat = next(line for line in lines if line.startswith("| Heat equation"))
+    adam, lm = heat.split(" | ")[2:]
+    assert adam == "[3.0e-03](checkpoints/heat-mlp-adam/README.md)"
+    assert lm.startswith("**[2.0e-06](checkpoints/heat-mlp-levenberg_marquardt/README.md)**")
+    burgers = next(line for line in lines if "burgers-mlp-adam" in line)
+    assert "| **[4.0e-03]" in burgers
+    assert burgers.endswith("|  |")
+
+
+def test_matrix_has_the_best_of_each_place_and_says_whose_problem_a_row_is():
+    cells = [
+        matrix.Cell("Heat", architecture, optimizer, f"{architecture}-{optimizer}-{tag}", error)
+        for architecture, optimizer, tag, error in (
+            ("siren", "spring", "a", 1e-7),
+            ("mlp", "adam", "a", 1e-3),
+            ("mlp", "adam", "b", 1e-4),
+            ("mlp", "soap", "a", None),
+        )
+    ]
+    bare = matrix.Cell("Bare", "mlp", "levenberg_marquardt", "bare", None)
+    assert matrix.columns_of([*cells, bare]) == ["adam", "soap", "levenberg_marquardt", "spring"]
+    first, second, third = matrix.rows_of([*cells, bare])
+    assert (first.problem, first.best, first.cells["levenberg_marquardt"]) == ("Bare", None, bare)
+    assert [second.architecture, third.architecture] == ["mlp", "siren"]
+    assert second.cells["adam"].error == 1e-4
+    assert second.best == third.best == "siren-spring-a"
+    assert [row.first for row in (first, second, third)] == [True, True, False]
+
+
 def test_titles_are_in_the_order_of_their_numbers():
     entries = [
         listed(summary("convection", optimizer=optimizer, architecture_arguments=NETWORK), title)
@@ -401,8 +435,8 @@ def test_links_of_the_table_lead_to_the_cards(repository):
     print_cards(repository)
     text = (repository / "MODEL_CARDS.md").read_text(encoding="utf-8")
     links = re.findall(r"\((checkpoints/[^)]*README.md)\)", text)
-    # Three entries, two of which are beside a published record too.
-    assert len(links) == 3 + 2
+    # Three entries, in the matrix and below their problems; two are beside a published record too.
+    assert len(links) == 2 * 3 + 2
     assert len(set(links)) == 3
     assert all((repository / link).is_file() for link in links)
 

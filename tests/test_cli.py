@@ -175,6 +175,23 @@ def test_list_as_json_has_full_precision(checkpoints):
     assert list(rows) == sorted(rows)
 
 
+def test_matrix_has_a_row_for_each_problem_and_architecture(checkpoints):
+    lines = run("list", "--matrix").stdout.splitlines()
+    place = next(k for k, line in enumerate(lines) if "Heat equation" in line)
+    assert lines[place + 1].split() == ["mlp", "3.00e-03", "2.00e-06"]
+    rows = {row["problem_title"]: row for row in run_json("list", "--matrix")}
+    heat = rows["Heat equation"]
+    assert heat["architecture"] == "mlp"
+    assert heat["entries"]["levenberg_marquardt"] == {
+        "name": NAME,
+        "relative_l2_error": 2e-6,
+        "best": True,
+    }
+    assert heat["entries"]["adam"]["best"] is False
+    assert run_json("list", "x*", "--matrix") == []
+    assert "no entry" in run("list", "x*", "--matrix").stdout
+
+
 def test_damaged_entry_does_not_hide_the_others(checkpoints):
     (checkpoints / NAME / "metrics.json").write_text("{}")
     result = run("list", code=1)
@@ -465,7 +482,9 @@ def test_json_has_no_nan_and_no_arrays():
     assert value == {"a": [1.0, None], "2": ["x", 0.5, None]}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["info", NAME], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["list", "--matrix"], ["info", NAME], ["--version"]]
+)
 def test_quick_verbs_import_no_jax(checkpoints, arguments):
     code = (
         "import sys, pathlib\n"

@@ -50,6 +50,29 @@ def test_list_shows_whole_numbers_at_every_width(width):
     assert names == NAME + "heat-mlp-adam"
 
 
+def matrix_row(problem="Heat equation", architecture="mlp", **errors):
+    entries = {
+        name: {"name": f"heat-mlp-{name}", "relative_l2_error": error, "best": name == "soap"}
+        for name, error in errors.items()
+    }
+    return {"problem_title": problem, "architecture": architecture, "entries": entries}
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 220])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_matrix_shows_whole_numbers_at_every_width(width, encoding):
+    errors = {"adam": 1.5e-3, "soap": 2.5e-5, "ssbroyden": None, "levenberg_marquardt": 3.5e-9}
+    rows = [matrix_row(**errors), matrix_row(architecture="piratenet", **errors)]
+    rows[1]["entries"]["adam"] = None
+    text = shown(screens.matrix, rows, width, encoding)
+    assert text.count("Heat equation") == 1
+    assert "piratenet" in text
+    assert text.count("3.50e-09") == 2
+    assert text.count("1.50e-03") == 1
+    assert text.count("2.50e-05") == (2 if width >= 80 else 0)
+    assert "…" not in text
+
+
 def test_list_without_an_error_has_a_dash_and_takes_either_time():
     text = shown(screens.entries, [row(relative_l2_error=None, wall_time_seconds=41.0)])
     assert "–" in text

@@ -6,10 +6,14 @@ from typing import Any
 
 from flax import nnx
 
+from pinnzoo.architectures.chebyshev_kan import ChebyshevKAN
 from pinnzoo.architectures.fourier_mlp import FourierMLP
 from pinnzoo.architectures.layers import Buffer as Buffer
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.modified_mlp import ModifiedMLP
+from pinnzoo.architectures.multiscale_fourier import MultiscaleFourier
+from pinnzoo.architectures.piratenet import PirateNet
+from pinnzoo.architectures.rwf_mlp import RWFMLP
 from pinnzoo.architectures.siren import Siren
 from pinnzoo.architectures.spinn import SPINN
 from pinnzoo.architectures.tangent_mlp import TangentMLP
@@ -18,9 +22,13 @@ from pinnzoo.precision import check_dtype
 from pinnzoo.registry import find, make, register
 
 ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
+    "chebyshev_kan": ChebyshevKAN,
     "fourier_mlp": FourierMLP,
     "mlp": MLP,
     "modified_mlp": ModifiedMLP,
+    "multiscale_fourier": MultiscaleFourier,
+    "piratenet": PirateNet,
+    "rwf_mlp": RWFMLP,
     "siren": Siren,
     "spinn": SPINN,
     "tangent_mlp": TangentMLP,

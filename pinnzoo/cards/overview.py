@@ -1,14 +1,15 @@
 """The pages about all entries: MODEL_CARDS.md, and the tables and the claim of the README."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pinnzoo.cards import words
+from pinnzoo.cards.matrix import Cell, columns_of, rows_of
 from pinnzoo.cards.statements import problem_name
 from pinnzoo.cards.summary import Summary
 from pinnzoo.cards.tables import markdown_table
-from pinnzoo.cards.words import change, duration, figure, reach
+from pinnzoo.cards.words import change, duration, figure, reach, reading_order
 from pinnzoo.catalog.experiments import NETWORK
 from pinnzoo.catalog.published import PUBLISHED, Published, best_match
 
@@ -52,7 +53,10 @@ class Reached(NamedTuple):
 
 
 def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
-    """MODEL_CARDS.md: one table per problem, best entry first and those without an error last."""
+    """MODEL_CARDS.md: the matrix of all entries, then one table per problem.
+
+    In a problem's table the best entry is first, and those without an error are last.
+    """
     entries = list(entries)
     groups: dict[tuple[str, str], list[Listed]] = {}
     for entry in entries:
@@ -65,6 +69,7 @@ def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
         "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
         "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
     ]
+    sections += ["## Problem, architecture, optimizer", *_matrix_section(entries, folder)]
     sections += ["## Reached and published", *_published_section(entries, folder)]
     for key in sorted(groups, key=lambda key: (key[0], reading_order(key[1]))):
         summaries = sorted((entry.summary for entry in groups[key]), key=_accuracy_order)
@@ -77,10 +82,40 @@ def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def reading_order(text: str) -> list[str | float]:
-    """Sorts titles as they are read: β = 20 comes before β = 100."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", text)
-    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
+def _matrix_section(entries: Iterable[Listed], folder: str) -> tuple[str, str]:
+    cells = [
+        Cell(
+            problem=entry.title,
+            architecture=entry.summary.recipe.architecture,
+            optimizer=entry.summary.recipe.phases[-1].optimizer,
+            name=entry.summary.name,
+            error=entry.summary.error,
+        )
+        for entry in entries
+    ]
+    columns, rows = columns_of(cells), rows_of(cells)
+
+    def shown(cell: Cell | None, best: str | None) -> str:
+        if cell is None:
+            return ""
+        link = f"[{reach(cell.error, '.1e')}]({folder}/{cell.name}/README.md)"
+        return f"**{link}**" if cell.name == best else link
+
+    table = [
+        (
+            row.problem if row.first else "",
+            words.title(row.architecture),
+            *(shown(row.cells.get(optimizer), row.best) for optimizer in columns),
+        )
+        for row in rows
+    ]
+    header = ("Problem", "Architecture", *map(words.title, columns))
+    return (
+        "Relative L2 errors of the best entry of each problem, architecture and last optimizer; "
+        "each leads to its card. The best of a problem is bold, and a dash stands where there is "
+        "no reference to judge by.",
+        markdown_table(header, table, "ll" + "r" * len(columns)),
+    )
 
 
 def _accuracy_order(summary: Summary) -> tuple[bool, float, str]:

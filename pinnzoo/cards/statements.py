@@ -62,11 +62,13 @@ def problem_statement(problem: str) -> str:
 
 def problem_title(recipe: Recipe) -> str:
     """Problem and the physical arguments that the recipe sets, such as "Convection, beta = 100"."""
-    arguments = [
-        f"{key.replace('_', ' ')} = {_plain(value)}"
-        for key, value in recipe.problem_arguments.items()
-    ]
-    return ", ".join([problem_name(recipe.problem), *arguments])
+    return described(recipe.problem, recipe.problem_arguments)
+
+
+def described(problem: str, arguments: Mapping[str, object]) -> str:
+    """A problem with arguments in words, such as "Convection, beta = 100"."""
+    parts = [f"{key.replace('_', ' ')} = {_plain(value)}" for key, value in arguments.items()]
+    return ", ".join([problem_name(problem), *parts])
 
 
 def problem_name(problem: str) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from pinnzoo.registry import registered_title
 
 TITLES = {
     "adam": "Adam",
+    "chebyshev_kan": "Chebyshev KAN",
     "fourier_mlp": "MLP with Fourier features",
     "gauss_newton": "Gauss-Newton",
     "gradient_descent": "gradient descent",
@@ -18,9 +20,12 @@ TITLES = {
     "loss_hessian": "Hessian of the loss",
     "mlp": "MLP",
     "modified_mlp": "modified MLP",
+    "multiscale_fourier": "MLP with Fourier features of several scales",
     "newton_cg": "NysNewton-CG",
     "ntk": "neural tangent kernel",
+    "piratenet": "PirateNet",
     "residual_hessian": "Hessian of the residual",
+    "rwf_mlp": "MLP with factorized weights",
     "siren": "SIREN",
     "sketched_gauss_newton": "sketched Gauss-Newton",
     "soap": "SOAP",
@@ -41,6 +46,12 @@ def title(name: str) -> str:
         ('Levenberg-Marquardt', 'my network')
     """
     return registered_title(name) or TITLES.get(name, name.replace("_", " "))
+
+
+def reading_order(text: str) -> list[str | float]:
+    """Sorts titles as they are read: β = 20 comes before β = 100."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def join_titles(optimizers: Iterable[str]) -> str:

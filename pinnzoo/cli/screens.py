@@ -164,6 +164,36 @@ def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     _show(console, columns, cells)
 
 
+def matrix(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The table of `pinnzoo list --matrix`: problems, and below each its architectures."""
+    if not rows:
+        _say(console, "no entry matches.", style="dim")
+        return
+    # Where not all optimizers fit, those between first and second order are left out first.
+    optimizers = list(rows[0]["entries"])
+    keep = {"levenberg_marquardt": ALWAYS, "adam": 1, "ssbroyden": 2, "soap": 3, "lbfgs": 4}
+    columns = [
+        Shown("Problem,\n  architecture", right=False),
+        *(Shown(title(name).replace("-M", "-\nM"), keep.get(name, 5)) for name in optimizers),
+    ]
+    cells, problem = [], None
+    for row in rows:
+        if row["problem_title"] != problem:
+            problem = row["problem_title"]
+            cells.append((f"[cyan]{escape(problem)}[/]", *[""] * len(optimizers)))
+        cells.append(
+            (f"  {escape(row['architecture'])}", *map(_matrix_cell, row["entries"].values()))
+        )
+    _show(console, columns, cells)
+
+
+def _matrix_cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    text = reach(entry["relative_l2_error"])
+    return f"[bold]{text}[/]" if entry["best"] else text
+
+
 def info(console: Any, data: Mapping[str, Any]) -> None:
     """Recipe and figures of one entry."""
     recipe, metrics = data["recipe"], data["metrics"]

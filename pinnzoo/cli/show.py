@@ -1,6 +1,6 @@
 """Verbs that show what is there: list, info, evaluate, analyze, plot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 @app.command("list")
 def list_(
     pattern: Annotated[str, typer.Argument(help='Names to show, such as "burgers*".')] = "*",
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Best errors by problem, architecture and optimizer.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List entries with their errors."""
@@ -32,9 +35,49 @@ def list_(
             # One damaged folder must not hide all others.
             complain(str(error))
             damaged = True
-    emit(rows, as_json, screens.entries)
+    if matrix:
+        emit(_matrix(rows), as_json, screens.matrix)
+    else:
+        emit(rows, as_json, screens.entries)
     if damaged:
         raise typer.Exit(FAILED)
+
+
+def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
+    """A row for each problem and architecture, with the best entry of each optimizer."""
+    from pinnzoo.cards.matrix import Cell, columns_of, rows_of
+    from pinnzoo.cards.statements import described
+
+    def cell(row: "Mapping[str, Any]") -> Cell:
+        # How conditions are imposed does not change the problem.
+        arguments = {k: v for k, v in row["problem_arguments"].items() if k != "constraints"}
+        return Cell(
+            described(row["problem"], arguments),
+            row["architecture"],
+            row["optimizers"][-1],
+            row["name"],
+            row["relative_l2_error"],
+        )
+
+    cells = [cell(row) for row in rows]
+    columns = columns_of(cells)
+    return [
+        {
+            "problem_title": row.problem,
+            "architecture": row.architecture,
+            "entries": {
+                optimizer: {
+                    "name": row.cells[optimizer].name,
+                    "relative_l2_error": row.cells[optimizer].error,
+                    "best": row.cells[optimizer].name == row.best,
+                }
+                if optimizer in row.cells
+                else None
+                for optimizer in columns
+            },
+        }
+        for row in rows_of(cells)
+    ]
 
 
 def _local_row(name: str) -> dict[str, Any]:
@@ -58,6 +101,7 @@ def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
         "name": recipe.name,
         "problem": recipe.problem,
         "problem_title": problem_title(recipe),
+        "problem_arguments": dict(recipe.problem_arguments),
         "architecture": recipe.architecture,
         "optimizers": [phase.optimizer for phase in recipe.phases],
         "relative_l2_error": figures.get("relative_l2_error"),

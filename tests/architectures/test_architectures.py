@@ -9,9 +9,15 @@ import pytest
 from flax import nnx
 
 from pinnzoo.architectures import ARCHITECTURES, Buffer, make_architecture
-from pinnzoo.architectures.layers import ACTIVATIONS, Dense, Normalize, PeriodicEmbedding
+from pinnzoo.architectures.layers import (
+    ACTIVATIONS,
+    Dense,
+    FactorizedDense,
+    Normalize,
+    PeriodicEmbedding,
+)
 from pinnzoo.derivatives import Field
-from pinnzoo.errors import PrecisionError, RecipeError, UnknownNameError
+from pinnzoo.errors import PointsError, PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.objective import flatten_model, part_slice
 
 BOUNDS = {"lower": (0.0, -1.0), "upper": (2.0, 3.0)}
@@ -68,6 +74,8 @@ class TestArchitecture:
         points = np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (20, 2))
         for initialization in initializations(name):
             theta, to_model = flatten_model(initialized(name, initialization))
+            # Where a network begins as the identity, its blocks are heard once α is not zero.
+            theta = theta + 0.1
             jacobian = jax.jit(jax.jacrev(lambda v, put=to_model: jax.vmap(put(v))(points)))(theta)  # pyright: ignore
             assert np.isfinite(jacobian).all()
             assert np.all(np.abs(jacobian).max(axis=(0, 1)) > 0)
@@ -350,3 +358,132 @@ def test_spinn_is_a_sum_of_products_of_functions_of_one_coordinate(activation):
     singular = np.linalg.svd(values_of(model, grid)[:, 0].reshape(9, 9), compute_uv=False)
     assert singular[2] > 1e-8 * singular[0]
     assert singular[3] < 1e-14 * singular[0]
+
+
+def grid(n=40):
+    return np.random.default_rng(0).uniform(BOUNDS["lower"], BOUNDS["upper"], (n, 2))
+
+
+def fourier_oracle(embedding, s):
+    phase = s @ np.array(embedding.frequencies[...])
+    return np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
+
+
+def affine(layer, x):
+    return x @ np.array(layer.kernel[...]) + np.array(layer.bias[...])
+
+
+def normalized(points):
+    return (points - [1.0, 1.0]) / [1.0, 2.0]
+
+
+def test_piratenet_begins_as_an_affine_map_of_its_features():
+    model = build("piratenet", {"depth": 3})
+    features = fourier_oracle(model.fourier, normalized(grid()))  # pyright: ignore
+    wanted = affine(model.output, features)  # pyright: ignore
+    np.testing.assert_allclose(values_of(model, grid()), wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_piratenet_is_the_composition_that_it_says():
+    model = with_tangents(build("piratenet"))
+    x = fourier_oracle(model.fourier, normalized(np.array(Z)))  # pyright: ignore
+    u, v = (np.tanh(affine(layer, x)) for layer in (model.encoder_u, model.encoder_v))  # pyright: ignore
+    for block in model.blocks:  # pyright: ignore
+        f = np.tanh(affine(block.gates[0], x))
+        z1 = f * u + (1 - f) * v
+        g = np.tanh(affine(block.gates[1], z1))
+        z2 = g * u + (1 - g) * v
+        alpha = float(block.alpha[...])
+        assert abs(alpha) > 1e-3
+        x = alpha * np.tanh(affine(block.dense, z2)) + (1 - alpha) * x
+    np.testing.assert_allclose(model(Z), affine(model.output, x), rtol=1e-11)  # pyright: ignore
+
+
+def test_piratenet_of_odd_width_is_refused():
+    with pytest.raises(RecipeError, match="even"):
+        build("piratenet", {"width": 7})
+
+
+def test_output_of_piratenet_fits_data_and_leaves_the_network_alone():
+    network = build("piratenet", {"width": 30}, m=1)
+    points = grid(400)
+    values = np.cos(points[:, :1]) * points[:, 1:]
+    before = values_of(network, points)
+    fitted = network.fit_output(points, values)  # pyright: ignore
+    # The normal equations: what is left is orthogonal to every feature.
+    left = values_of(fitted, points) - values
+    features = fourier_oracle(network.fourier, normalized(points))  # pyright: ignore
+    assert np.abs(left).max() < 0.1
+    assert np.abs(features.T @ left).max() < 1e-8
+    np.testing.assert_array_equal(values_of(network, points), before)
+    for shape in ((400,), (400, 2), (399, 1)):
+        with pytest.raises(PointsError, match="values"):
+            network.fit_output(points, np.zeros(shape))  # pyright: ignore
+
+
+def test_factorized_network_is_the_plain_one_with_merged_weights():
+    model = build("rwf_mlp")
+    h = normalized(np.array(Z))
+    for layer in model.hidden:  # pyright: ignore
+        scales = np.exp(np.array(layer.log_scale[...]))
+        h = np.tanh(h @ (np.array(layer.direction[...]) @ np.diag(scales)))
+    wanted = affine(model.output, h)  # pyright: ignore
+    np.testing.assert_allclose(model(Z), wanted, rtol=1e-12)  # pyright: ignore
+    # The same functions: an MLP that is given these matrices has the same values.
+    plain = build("mlp")
+    pairs = zip([*plain.hidden, plain.output], [*model.hidden, model.output], strict=True)  # pyright: ignore
+    for dense, factorized in pairs:
+        dense.kernel[...], dense.bias[...] = factorized.kernel, factorized.bias[...]
+    np.testing.assert_allclose(values_of(model, grid()), values_of(plain, grid()), rtol=1e-12)
+
+
+def test_factorized_layer_has_the_stated_scales_and_begins_as_the_plain_one():
+    layer = FactorizedDense(
+        100, 400, mean=0.5, deviation=0.1, dtype=jnp.float64, rngs=nnx.Rngs(params=0)
+    )
+    logs = np.array(layer.log_scale[...])
+    np.testing.assert_allclose((logs.mean(), logs.std()), (0.5, 0.1), atol=0.02)
+    np.testing.assert_allclose(np.array(layer.kernel).std(), np.sqrt(2 / 500), rtol=0.02)
+    with pytest.raises(RecipeError, match="deviation"):
+        build("rwf_mlp", {"deviation": -0.1})
+
+
+@pytest.mark.parametrize("degree", [1, 4])
+def test_chebyshev_network_is_a_sum_of_polynomials(degree):
+    model = build("chebyshev_kan", {"degree": degree})
+    x = normalized(grid())
+    for k, layer in enumerate(model.layers):  # pyright: ignore
+        x = np.tanh(x) if k else x
+        coefficients = np.array(layer.coefficients[...])  # (i, k, o)
+        edges = [
+            np.polynomial.chebyshev.chebval(
+                x[:, i], np.vstack([np.zeros(coefficients.shape[-1]), coefficients[i]])
+            )
+            for i in range(x.shape[1])
+        ]
+        x = np.sum(edges, axis=0).T + np.array(layer.bias[...])
+    np.testing.assert_allclose(values_of(model, grid()), x, rtol=1e-11, atol=1e-13)
+
+
+def test_derivatives_of_chebyshev_network_exist_on_the_boundary():
+    field = Field(build("chebyshev_kan"), ("u", "v"), "tx")  # pyright: ignore
+    corner = jnp.array(BOUNDS["lower"])
+    assert np.isfinite(field(corner, "u u_t u_tt u_xxx v_tx")).all()
+
+
+def test_scales_share_their_hidden_layers():
+    model = build("multiscale_fourier", {"features": 4, "scales": [1.0, 6.0, 20.0]})
+    parts = []
+    for embedding in model.fourier:  # pyright: ignore
+        h = fourier_oracle(embedding, normalized(np.array(Z)))
+        for layer in model.hidden:  # pyright: ignore
+            h = np.tanh(affine(layer, h))
+        parts.append(h)
+    wanted = affine(model.output, np.concatenate(parts))  # pyright: ignore
+    np.testing.assert_allclose(model(Z), wanted, rtol=1e-12)  # pyright: ignore
+
+
+@pytest.mark.parametrize("scales", [[], 3.0, [1.0, 0.0], [1.0, -2.0], "one"])
+def test_scales_that_are_no_scales_are_refused(scales):
+    with pytest.raises(RecipeError, match="scales"):
+        build("multiscale_fourier", {"scales": scales})

@@ -1,0 +1,172 @@
+"""The matrix of problem, architecture and optimizer, as recipes of equal wall time. Imports no JAX.
+
+A pair is one problem with one architecture. Its recipes differ in their phases alone, so that they
+begin from the same parameters: these follow from the problem, the architecture with its arguments,
+and the seed. Kernels and Hessians of its entries then start from the same K(0).
+
+    holes(problems, seconds=60, existing=pinnzoo.list_entries())
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pinnzoo.catalog.entries import CATALOG, MOST_ACCURATE, PROBLEMS, SCALED
+from pinnzoo.catalog.experiments import NETWORK
+from pinnzoo.recipes import Phase, Recipe
+
+POINTS = {"equation": 2000, "conditions": 150}
+"""Of the recipes that begin here; those that complete a pair of the catalog keep its points."""
+
+EVERY_OPTIMIZER = ("adam", "soap", "ssbroyden", "levenberg_marquardt")
+PAIR = ("adam", "levenberg_marquardt")
+
+FURTHER: Mapping[str, Mapping[str, Any]] = {
+    "modified_mlp": NETWORK,
+    "piratenet": {"width": 20, "depth": 2},
+}
+"""Architectures that every problem has beside `mlp`, by Adam and by Levenberg-Marquardt."""
+
+FITTING: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "poisson": ("multiscale_fourier", {"width": 20, "depth": 3, "scales": [2.0, 40.0]}),
+}
+"""The third one, where it is not that of the catalog's most accurate entry."""
+
+OTHERWISE = ("rwf_mlp", NETWORK)
+
+VARIANTS: tuple[tuple[str, Mapping[str, Any], str], ...] = (
+    *((recipe.problem, recipe.problem_arguments, recipe.tag) for recipe in PROBLEMS),
+    ("burgers", {"viscosity": 0.01}, "nu0.01"),
+    ("poisson_2d", {"modes": "multi"}, "multi"),
+)
+"""Arguments and tags of problems that are there in more than one form."""
+
+WARM_UP = 0.15
+"""Share of Adam in the time of a quasi-Newton method, which needs a region without steep walls."""
+
+FIRST = 0.4
+"""Share of Levenberg-Marquardt without scaling; see `pinnzoo.catalog.entries.SCALED`."""
+
+
+def phases_of(optimizer: str, seconds: float) -> tuple[Phase, ...]:
+    """A schedule that takes about `seconds` of wall time, or less where it converges before.
+
+    The steps are more than a machine does in that time; an entry states those that were done.
+
+    Args:
+        optimizer: One of `EVERY_OPTIMIZER`.
+        seconds: Wall time of all phases together.
+    """
+    return _SCHEDULES[optimizer](seconds)
+
+
+def _phase(
+    optimizer: str, seconds: float, steps_per_second: int, *arguments: Any, **options: Any
+) -> Phase:
+    steps = max(1, round(seconds * steps_per_second))
+    return Phase(optimizer, steps, *arguments, seconds=seconds, **options)
+
+
+def _adam(seconds: float) -> Phase:
+    return _phase(
+        "adam",
+        seconds,
+        1000,
+        {"learning_rate": 2e-3, "decay_rate": 0.8, "decay_steps": 2000},
+    )
+
+
+def _levenberg_marquardt(seconds: float) -> tuple[Phase, ...]:
+    return (
+        _phase("levenberg_marquardt", FIRST * seconds, 20),
+        _phase(
+            "levenberg_marquardt",
+            (1 - FIRST) * seconds,
+            20,
+            SCALED,
+            resample_every=5,
+            adaptive=True,
+        ),
+    )
+
+
+_SCHEDULES: Mapping[str, Callable[[float], tuple[Phase, ...]]] = {
+    "adam": lambda seconds: (_adam(seconds),),
+    "soap": lambda seconds: (_phase("soap", seconds, 300),),
+    "ssbroyden": lambda seconds: (
+        _adam(WARM_UP * seconds),
+        _phase("ssbroyden", (1 - WARM_UP) * seconds, 300),
+    ),
+    "levenberg_marquardt": _levenberg_marquardt,
+}
+
+
+def matrix(problems: Iterable[str], seconds: float) -> tuple[Recipe, ...]:
+    """Every recipe of the matrix that the catalog does not have.
+
+    For each problem: `mlp` by every optimizer, each of `FURTHER` and one fitting architecture by
+    Adam and by Levenberg-Marquardt. Where the catalog's most accurate entry has an architecture of
+    its own, Adam gets the same network, conditions and points.
+
+    Args:
+        problems: Names of problems.
+        seconds: Wall time of each training.
+
+    Example:
+        >>> [recipe.name for recipe in matrix(["wave"], 60.0)][:3]
+        ['wave-mlp-soap', 'wave-mlp-ssbroyden', 'wave-modified_mlp-adam']
+    """
+    known = {recipe.name for recipe in CATALOG}
+    recipes = (r for problem in problems for r in _of_problem(problem, seconds))
+    return tuple({r.name: r for r in recipes if r.name not in known}.values())
+
+
+def holes(
+    problems: Iterable[str], seconds: float, existing: Collection[str] = ()
+) -> tuple[Recipe, ...]:
+    """The recipes of the matrix that have no entry yet.
+
+    Args:
+        problems: Names of problems.
+        seconds: Wall time of each training.
+        existing: Names of the entries that there are.
+    """
+    return tuple(recipe for recipe in matrix(problems, seconds) if recipe.name not in existing)
+
+
+def _of_problem(problem: str, seconds: float) -> Iterator[Recipe]:
+    forms = [(arguments, tag) for name, arguments, tag in VARIANTS if name == problem]
+    if all(tag for _, tag in forms) and problem != "convection":
+        forms.insert(0, ({}, ""))
+    accurate = [recipe for recipe in MOST_ACCURATE if recipe.problem == problem]
+    rows: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [
+        ("mlp", NETWORK, EVERY_OPTIMIZER),
+        *((name, network, PAIR) for name, network in FURTHER.items()),
+    ]
+    if problem in FITTING or not accurate:
+        rows.append((*FITTING.get(problem, OTHERWISE), PAIR))
+    for arguments, tag in forms:
+        for architecture, network, optimizers in rows:
+            for optimizer in optimizers:
+                yield Recipe(
+                    problem,
+                    architecture,
+                    phases_of(optimizer, seconds),
+                    problem_arguments=arguments,
+                    architecture_arguments=network,
+                    points=POINTS,
+                    tag=tag,
+                )
+    for recipe in accurate:
+        yield replace(recipe, phases=_adam_of(recipe, seconds))
+
+
+def _adam_of(recipe: Recipe, seconds: float) -> tuple[Phase, ...]:
+    """Adam for all parameters at once, or for the network of one window after the other.
+
+    A tangent is left at zero: only its least squares, to which Adam is not suited, make use of it.
+    """
+    parts = dict.fromkeys(phase.part for phase in recipe.phases)
+    networks = [part for part in parts if part is None or part % 2 == 0]
+    phase = _adam(seconds / len(networks))
+    return tuple(replace(phase, part=part) for part in networks)

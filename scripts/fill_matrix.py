@@ -1,0 +1,133 @@
+"""Train what the matrix of problem, architecture and optimizer lacks, one entry after the other.
+
+Every training of it takes the same wall time, in which nothing is compiled: a few steps of each
+recipe are done before, and thrown away. What exists under --out is left alone, so that a script
+that was stopped goes on where it was: start it again.
+
+    python scripts/fill_matrix.py --list
+    python scripts/fill_matrix.py --seconds 60 --only "heat-*" --out checkpoints
+"""
+
+import fnmatch
+import gc
+import signal
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import typer
+
+import pinnzoo
+from pinnzoo.catalog.matrix import holes
+from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.recipes import Recipe
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+
+LIMIT = 350_000
+"""Bytes of an entry; its card and pictures, which `pinnzoo cards` adds, take some 50,000 more."""
+
+
+def forward_problems() -> list[str]:
+    """Names of the problems with a reference that have no unknown coefficient or parameter.
+
+    The toys of the paper are left out: their networks are their own.
+    """
+    problems = {name: make_problem(name, {}) for name in PROBLEMS if not name.startswith("toy_")}
+    return [
+        name
+        for name, problem in problems.items()
+        if problem.reference and not problem.unknowns and not problem.domain.parameters
+    ]
+
+
+def existing(out: Path) -> set[str]:
+    """Names of the entries in a folder."""
+    return {path.parent.name for path in out.glob("*/manifest.json")}
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def keep_compiled(folder: str) -> None:
+    """Let JAX keep every compiled program in a folder, unless it has one already."""
+    if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def warm_up(recipe: Recipe) -> None:
+    """Compile what a recipe needs, by steps of each phase up to the first new points."""
+    phases = tuple(
+        replace(phase, steps=phase.resample_every + 2, seconds=None) for phase in recipe.phases
+    )
+    pinnzoo.train(replace(recipe, phases=phases), diagnostics=False)
+
+
+def fill(recipe: Recipe, folder: Path, workdir: Path | None, *, diagnostics: bool) -> str:
+    """Train one recipe, save it and load it again; what to tell about it."""
+    begun = time.monotonic()
+    warm_up(recipe)
+    entry = pinnzoo.train(recipe, workdir=workdir, diagnostics=diagnostics)
+    if entry.name != recipe.name:
+        return "nothing saved: its time ended before its last phase, give more --seconds"
+    entry.save(folder)
+    loaded = pinnzoo.load(folder, verify="all")
+    if not np.array_equal(loaded.theta, entry.theta):
+        return "damaged: what was loaded has other parameters than what was saved"
+    metrics, bytes_ = loaded.metrics, size(folder)
+    return (
+        f"relative L2 {metrics['relative_l2_error']:.2e}, loss {metrics['loss']:.2e} after "
+        f"{metrics['steps']} steps, {metrics['training_seconds']:.0f} s of training and "
+        f"{time.monotonic() - begun:.0f} s in all, {bytes_ / 1000:.0f} kB"
+        + (", OVER THE LIMIT" if bytes_ > LIMIT else "")
+    )
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Wall time of each training.")] = 60.0,
+    only: Annotated[str, typer.Option(help='Names to train, such as "heat-*-adam".')] = "*",
+    out: Annotated[Path, typer.Option(help="Folder for entries.")] = CHECKPOINTS,
+    workdir: Annotated[
+        Path | None, typer.Option(help="Folder for unfinished runs; none are kept by default.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Print the names, train nothing.")] = False,
+    diagnostics: Annotated[bool, typer.Option(help="Kernels and Hessians.")] = True,
+) -> None:
+    """Train the missing entries whose names match."""
+    pinnzoo.enable_x64()
+    programs = tempfile.TemporaryDirectory(prefix="pinnzoo-programs-")
+    keep_compiled(programs.name)
+    wanted = [
+        recipe
+        for recipe in holes(forward_problems(), seconds, existing(out))
+        if fnmatch.fnmatchcase(recipe.name, only)
+    ]
+    for k, recipe in enumerate(wanted):
+        if listed:
+            print(recipe.name)
+            continue
+        run = workdir / recipe.name if workdir else None
+        try:
+            told = fill(recipe, out / recipe.name, run, diagnostics=diagnostics)
+        except pinnzoo.PinnzooError as error:
+            # One recipe that fails must not take the others with it.
+            told = str(error)
+        print(f"[{k + 1}/{len(wanted)}] {recipe.name}: {told}", flush=True)
+        # Compiled programs of hundreds of trainings would fill the memory.
+        jax.clear_caches()
+        gc.collect()
+
+
+if __name__ == "__main__":
+    # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
+    # would be stored as if its time had been used.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    typer.run(main)
