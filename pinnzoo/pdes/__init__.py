@@ -14,12 +14,15 @@ from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
+from pinnzoo.pdes.clamped_plate import clamped_plate
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
+from pinnzoo.pdes.euler_bernoulli_beam import euler_bernoulli_beam
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.heat_conductivity import heat_conductivity
 from pinnzoo.pdes.heat_diffusivities import heat_diffusivities
+from pinnzoo.pdes.heat_nd import heat_nd
 from pinnzoo.pdes.heat_source import heat_source
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
@@ -32,6 +35,7 @@ from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.poisson_2d_c import poisson_2d_c
 from pinnzoo.pdes.poisson_2d_cg import poisson_2d_cg
 from pinnzoo.pdes.poisson_coefficient import poisson_coefficient
+from pinnzoo.pdes.poisson_nd import poisson_nd
 from pinnzoo.pdes.poisson_wave_numbers import poisson_wave_numbers
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
@@ -52,12 +56,15 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "burgers": burgers,
     "burgers_inverse": burgers_inverse,
     "burgers_viscosities": burgers_viscosities,
+    "clamped_plate": clamped_plate,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
     "cylinder_wake_inverse": cylinder_wake_inverse,
+    "euler_bernoulli_beam": euler_bernoulli_beam,
     "heat": heat,
     "heat_conductivity": heat_conductivity,
     "heat_diffusivities": heat_diffusivities,
+    "heat_nd": heat_nd,
     "heat_source": heat_source,
     "helmholtz": helmholtz,
     "kdv": kdv,
@@ -70,6 +77,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "poisson_2d_c": poisson_2d_c,
     "poisson_2d_cg": poisson_2d_cg,
     "poisson_coefficient": poisson_coefficient,
+    "poisson_nd": poisson_nd,
     "poisson_wave_numbers": poisson_wave_numbers,
     "reaction": reaction,
     "schrodinger": schrodinger,
