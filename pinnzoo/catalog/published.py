@@ -320,6 +320,36 @@ PUBLISHED: tuple[Published, ...] = (
     Published("fisher_kpp", {}, None, 1e-11),
     Published("advection_diffusion", {}, None, 1e-11),
     Published("schrodinger_breather", {}, None, 1e-10),
+    Published(
+        "wave_beta",
+        {},
+        1.27e-2,
+        1e-13,
+        "Adam, L-BFGS and NysNewton-CG",
+        "2402.01868",
+        single=True,
+        note="BWLer, a barycentric interpolant and no network, is at 1.3e-11 (arXiv:2506.23024)",
+    ),
+    Published(
+        "burgers",
+        {"viscosity": 0.001},
+        2.68e-7,
+        1e-10,
+        "vRBA and SSBroyden",
+        "2509.14198",
+    ),
+    Published("helmholtz", {"a1": 6.0, "a2": 6.0}, None, 1e-9),
+    Published("helmholtz", {"a1": 10.0, "a2": 10.0}, None, 1e-8),
+    Published("helmholtz", {"k": 10.0}, None, 1e-9),
+    Published(
+        "kuramoto_sivashinsky",
+        {},
+        5.12e-7,
+        5e-8,
+        "DSGNAR, 4x70, 8 time slabs",
+        "2607.02194",
+        note="before it, 6.51e-4 by SSBroyden in 20 windows (arXiv:2501.16371)",
+    ),
 )
 
 

@@ -24,6 +24,7 @@ from pinnzoo.pdes.euler_bernoulli_beam import euler_bernoulli_beam
 from pinnzoo.pdes.fisher_kpp import fisher_kpp
 from pinnzoo.pdes.grad_shafranov import grad_shafranov
 from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.heat_2d_ms import heat_2d_ms
 from pinnzoo.pdes.heat_conductivity import heat_conductivity
 from pinnzoo.pdes.heat_diffusivities import heat_diffusivities
 from pinnzoo.pdes.heat_nd import heat_nd
@@ -33,6 +34,7 @@ from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
 from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
+from pinnzoo.pdes.kuramoto_sivashinsky import kuramoto_sivashinsky
 from pinnzoo.pdes.laplace_l_shape import laplace_l_shape
 from pinnzoo.pdes.linear_elasticity import linear_elasticity
 from pinnzoo.pdes.poisson import poisson
@@ -53,6 +55,8 @@ from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.toy_linear import toy_linear
 from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
+from pinnzoo.pdes.wave_2d_ms import wave_2d_ms
+from pinnzoo.pdes.wave_beta import wave_beta
 from pinnzoo.registry import find, make, register
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
@@ -72,6 +76,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "fisher_kpp": fisher_kpp,
     "grad_shafranov": grad_shafranov,
     "heat": heat,
+    "heat_2d_ms": heat_2d_ms,
     "heat_conductivity": heat_conductivity,
     "heat_diffusivities": heat_diffusivities,
     "heat_nd": heat_nd,
@@ -81,6 +86,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "kdv_solitons": kdv_solitons,
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,
+    "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "laplace_l_shape": laplace_l_shape,
     "linear_elasticity": linear_elasticity,
     "poisson": poisson,
@@ -98,6 +104,8 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "toy_linear": toy_linear,
     "toy_nonlinear": toy_nonlinear,
     "wave": wave,
+    "wave_2d_ms": wave_2d_ms,
+    "wave_beta": wave_beta,
 }
 """All problems by name, as functions of their physical arguments; `register_problem` adds one."""
 
