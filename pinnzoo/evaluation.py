@@ -106,7 +106,7 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
     require_x64("a reference solution")
     points, exact = _on_the_grid(problem)
     certified = _certified_on_the_grid(problem)
-    weights = problem.domain.grid_weights(problem.evaluation_shape)
+    weights = problem.evaluation_weights()
     values = evaluate_function(function, points)
     figures: dict[str, Any] = dict(error_figures(values, exact, weights))
     if problem.domain.parameters:
@@ -166,7 +166,7 @@ def component_errors(problem: Problem, function: PointFunction) -> dict[str, flo
         PrecisionError: JAX would silently compute the reference in float32.
     """
     points, exact = _on_the_grid(problem)
-    weights = problem.domain.grid_weights(problem.evaluation_shape)
+    weights = problem.evaluation_weights()
     values = evaluate_function(function, points)
     found = {
         name: error_figures(values[:, k : k + 1], exact[:, k : k + 1], weights)

@@ -75,7 +75,7 @@ def entry_card(
         address=address or summary.name,
         point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
-        accuracy=_accuracy(metrics),
+        accuracy=_accuracy(metrics, problem.d),
         phase_table=_phases(recipe),
         setting_table=_settings(recipe, metrics),
         ntk=ntk and _kernel(ntk),
@@ -202,17 +202,21 @@ def _link(citation: str) -> str:
     return f"[{citation}]({hosts[kind]}{number})" if kind in hosts else citation
 
 
-def _accuracy(metrics: Mapping[str, Any]) -> str:
+def _accuracy(metrics: Mapping[str, Any], d: int) -> str:
     """The error group, or the loss where there is no reference; the estimate in either case."""
     rows: list[tuple[str, str]] = []
     if "relative_l2_error" in metrics:
-        grid = " × ".join(map(str, metrics["evaluation_shape"]))
+        shape = metrics["evaluation_shape"]
+        grid = " × ".join(map(str, shape))
+        where = ("Evaluation grid", f"{grid}, uniform, bounds included")
+        if len(shape) < d:
+            where = ("Evaluation points", f"{grid} of a Sobol sequence")
         rows = [
             ("Relative L2 error", f"{metrics['relative_l2_error']:.3e}"),
             ("Maximum absolute error", f"{metrics['max_error']:.3e}"),
             ("Relative L2 error of the reference itself", f"{metrics['reference_error']:.1e}"),
             ("Reference", metrics["reference_method"]),
-            ("Evaluation grid", f"{grid}, uniform, bounds included"),
+            where,
         ]
     else:
         rows = [("Reference", "none"), ("Final loss", f"{metrics['loss']:.3e}")]

@@ -8,76 +8,104 @@ from typing import Any
 
 import numpy as np
 
+from pinnzoo.pdes.advection_diffusion import advection_diffusion
 from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
+from pinnzoo.pdes.bratu import bratu
 from pinnzoo.pdes.burgers import burgers
 from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
+from pinnzoo.pdes.clamped_plate import clamped_plate
 from pinnzoo.pdes.convection import convection
 from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
+from pinnzoo.pdes.euler_bernoulli_beam import euler_bernoulli_beam
+from pinnzoo.pdes.fisher_kpp import fisher_kpp
+from pinnzoo.pdes.grad_shafranov import grad_shafranov
 from pinnzoo.pdes.heat import heat
+from pinnzoo.pdes.heat_2d_ms import heat_2d_ms
 from pinnzoo.pdes.heat_conductivity import heat_conductivity
 from pinnzoo.pdes.heat_diffusivities import heat_diffusivities
+from pinnzoo.pdes.heat_nd import heat_nd
 from pinnzoo.pdes.heat_source import heat_source
 from pinnzoo.pdes.helmholtz import helmholtz
 from pinnzoo.pdes.kdv import kdv
 from pinnzoo.pdes.kdv_solitons import kdv_solitons
 from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
+from pinnzoo.pdes.kuramoto_sivashinsky import kuramoto_sivashinsky
 from pinnzoo.pdes.laplace_l_shape import laplace_l_shape
+from pinnzoo.pdes.linear_elasticity import linear_elasticity
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
 from pinnzoo.pdes.poisson_2d_c import poisson_2d_c
 from pinnzoo.pdes.poisson_2d_cg import poisson_2d_cg
 from pinnzoo.pdes.poisson_coefficient import poisson_coefficient
+from pinnzoo.pdes.poisson_nd import poisson_nd
 from pinnzoo.pdes.poisson_wave_numbers import poisson_wave_numbers
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
+from pinnzoo.pdes.schrodinger_breather import schrodinger_breather
 from pinnzoo.pdes.sine_gordon import sine_gordon
 from pinnzoo.pdes.taylor_green import taylor_green
 from pinnzoo.pdes.toy_linear import toy_linear
 from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
+from pinnzoo.pdes.wave_2d_ms import wave_2d_ms
+from pinnzoo.pdes.wave_beta import wave_beta
 from pinnzoo.registry import find, make, register
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "advection_diffusion": advection_diffusion,
     "allen_cahn": allen_cahn,
     "annulus": annulus,
     "beltrami": beltrami,
+    "bratu": bratu,
     "burgers": burgers,
     "burgers_inverse": burgers_inverse,
     "burgers_viscosities": burgers_viscosities,
+    "clamped_plate": clamped_plate,
     "convection": convection,
     "cylinder_wake": cylinder_wake,
     "cylinder_wake_inverse": cylinder_wake_inverse,
+    "euler_bernoulli_beam": euler_bernoulli_beam,
+    "fisher_kpp": fisher_kpp,
+    "grad_shafranov": grad_shafranov,
     "heat": heat,
+    "heat_2d_ms": heat_2d_ms,
     "heat_conductivity": heat_conductivity,
     "heat_diffusivities": heat_diffusivities,
+    "heat_nd": heat_nd,
     "heat_source": heat_source,
     "helmholtz": helmholtz,
     "kdv": kdv,
     "kdv_solitons": kdv_solitons,
     "klein_gordon": klein_gordon,
     "kovasznay": kovasznay,
+    "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "laplace_l_shape": laplace_l_shape,
+    "linear_elasticity": linear_elasticity,
     "poisson": poisson,
     "poisson_2d": poisson_2d,
     "poisson_2d_c": poisson_2d_c,
     "poisson_2d_cg": poisson_2d_cg,
     "poisson_coefficient": poisson_coefficient,
+    "poisson_nd": poisson_nd,
     "poisson_wave_numbers": poisson_wave_numbers,
     "reaction": reaction,
     "schrodinger": schrodinger,
+    "schrodinger_breather": schrodinger_breather,
     "sine_gordon": sine_gordon,
     "taylor_green": taylor_green,
     "toy_linear": toy_linear,
     "toy_nonlinear": toy_nonlinear,
     "wave": wave,
+    "wave_2d_ms": wave_2d_ms,
+    "wave_beta": wave_beta,
 }
 """All problems by name, as functions of their physical arguments; `register_problem` adds one."""
 

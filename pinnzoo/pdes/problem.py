@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, check_names
-from pinnzoo.domains import Domain
+from pinnzoo.domains import Domain, sample
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes.conditions import Condition, Residual, meets
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
@@ -45,7 +45,9 @@ class Problem:
         title: One line for tables and cards; by default the name in words.
         statement: Equation, domain and conditions in one line, for cards.
         evaluation_shape: Shape of the uniform grid on which the stated errors are measured; fine
-            enough to resolve the thinnest layer of the solution. By default `POINTS_PER_AXIS`.
+            enough to resolve the thinnest layer of the solution. By default `POINTS_PER_AXIS`. One
+            number, with more coordinates than one, is a number of points of a Sobol sequence: in
+            many dimensions nearly all points of a grid lie on the boundary.
         arguments: What the factory was called with; `make_problem` fills it in by default.
         citation: Source of the setting.
         ansatz: Hard constraints, or None.
@@ -127,10 +129,11 @@ class Problem:
                 f"problem {self.name!r} was given the components {self.components}: give one or "
                 "more different names of letters and digits, such as ('u', 'v')."
             )
-        if len(self.evaluation_shape) != self.d or min(self.evaluation_shape) < 2:
+        if len(self.evaluation_shape) not in (1, self.d) or min(self.evaluation_shape) < 2:
             raise RecipeError(
                 f"problem {self.name!r} was given the evaluation shape {self.evaluation_shape}: "
-                f"give {self.d} whole numbers, one per coordinate, 2 or more."
+                f"give {self.d} whole numbers, one per coordinate, 2 or more, or the number of "
+                "points of a Sobol sequence."
             )
 
     def _check_unknowns(self) -> None:
@@ -261,11 +264,27 @@ class Problem:
         ansatz = self.ansatz
         return lambda z: ansatz(z, network(z))
 
+    @property
+    def scattered(self) -> bool:
+        """Whether errors are measured at points of a Sobol sequence, and not on a grid."""
+        return len(self.evaluation_shape) < self.d
+
+    def evaluation_weights(self) -> Float[np.ndarray, " n"]:
+        """Weights of `evaluation_points()` in a mean over the domain; their sum is one."""
+        if self.scattered:
+            (n,) = self.evaluation_shape
+            return np.full(n, 1 / n)
+        return self.domain.grid_weights(self.evaluation_shape)
+
     def evaluation_points(self, coarsen: int = 1) -> Float[np.ndarray, "n d"]:
         """The grid of `evaluation_shape`, every `coarsen`-th line of it kept, two at least.
 
-        Of a grid over the box around a shape, those points that lie in the shape.
+        Of a grid over the box around a shape, those points that lie in the shape; of a Sobol
+        sequence the first points, one in `coarsen`.
         """
+        if self.scattered:
+            n = max(self.evaluation_shape[0] // coarsen, 2)
+            return sample(self.domain, n, "sobol", np.random.default_rng(0))
         shape = tuple(max((k - 1) // coarsen + 1, 2) for k in self.evaluation_shape)
         return self.domain.grid(shape)
 

@@ -76,8 +76,17 @@ def magnitudes(problem, function, residual, points):
 
 
 def perturbed(function):
-    """The function plus something that solves nothing: no derivative of it vanishes."""
-    return lambda z: function(z) + 0.05 * jnp.exp(jnp.sum(z))
+    """The function plus something that solves nothing: no derivative of it vanishes.
+
+    The factor 1.1 keeps it from solving the heat equation `u_t = Δu / d`; it is large at both ends
+    of a long interval.
+    """
+
+    def wrong(z):
+        along = jnp.sum(z)
+        return function(z) + 0.05 * (jnp.exp(1.1 * along) + jnp.exp(-0.7 * along))
+
+    return wrong
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -142,6 +151,13 @@ class TestProblem:
     def test_evaluation_grid_reaches_every_corner(self, name):
         problem = make_problem(name, {})
         points = problem.evaluation_points(10)
+        if problem.scattered:
+            count = problem.evaluation_shape[0]
+            assert len(points) == count // 10
+            assert problem.domain.contains(problem.evaluation_points()).all()
+            np.testing.assert_array_equal(points, problem.evaluation_points()[: len(points)])
+            np.testing.assert_allclose(problem.evaluation_weights(), 1 / count, rtol=1e-15)
+            return
         np.testing.assert_array_equal(points.min(0), problem.domain.lower)
         np.testing.assert_array_equal(points.max(0), problem.domain.upper)
         count, full = len(problem.evaluation_points()), np.prod(problem.evaluation_shape)
@@ -346,11 +362,57 @@ def test_unknown_problems_and_arguments_are_refused_with_what_exists():
 
 
 @pytest.mark.parametrize(
-    ("name", "argument"), [("poisson", "frequency"), ("helmholtz", "a1"), ("helmholtz", "a2")]
+    ("name", "argument"),
+    [("poisson", "frequency"), ("helmholtz", "a1"), ("helmholtz", "a2"), ("wave_beta", "beta")],
 )
 def test_fractions_of_waves_are_refused(name, argument):
     with pytest.raises(RecipeError, match=rf"{argument}=5\.5 .* whole number"):
         make_problem(name, {argument: 5.5})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "allowed"),
+    [
+        ("bratu", {"strength": 3.52}, r"below 3\.5138"),
+        ("bratu", {"branch": "middle"}, "'lower' and 'upper'"),
+        ("heat_nd", {"dimension": 11}, "from 2 to 10"),
+        ("poisson_nd", {"dimension": 2.5}, "from 2 to 10"),
+        ("poisson_nd", {"dimension": 5, "solution": "harmonic"}, "even one"),
+        ("poisson_nd", {"solution": "tangents"}, "'cosines', 'sines', 'harmonic'"),
+    ],
+)
+def test_arguments_that_have_no_solution_are_refused(name, arguments, allowed):
+    with pytest.raises(RecipeError, match=allowed):
+        make_problem(name, arguments)
+
+
+def test_bratu_has_two_solutions_of_one_equation():
+    lower, upper = (make_problem("bratu", {"branch": branch}) for branch in ("lower", "upper"))
+    points = interior(lower)
+    function = require_reference(upper).function
+    value, terms = magnitudes(lower, function, lower.equation, points)
+    assert value < 1e-10 * terms
+    assert np.all(require_reference(upper)(points) > 2 * require_reference(lower)(points))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("linear_elasticity", {"lam": 2.0, "mu": 0.3}),
+        ("heat_nd", {"dimension": 3}),
+        ("poisson_nd", {"dimension": 3, "solution": "sines"}),
+        ("poisson_nd", {"dimension": 10, "solution": "harmonic"}),
+    ],
+)
+def test_reference_solves_the_equation_with_other_arguments(name, arguments):
+    problem = make_problem(name, arguments)
+    points = interior(problem)
+    function = require_reference(problem).function
+    rng = np.random.default_rng(0)
+    for term in problem.terms.values():
+        at = points if term.name == "equation" else sample(term.region, 40, "uniform", rng)
+        assert magnitudes(problem, function, term.residual, at)[0] < 1e-10
+        assert magnitudes(problem, perturbed(function), term.residual, at)[0] > 1e-2
 
 
 def test_poisson_with_other_modes_is_refused():
@@ -366,8 +428,12 @@ def test_large_reaction_rates_overflow_nowhere():
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("advection_diffusion", {"peclet": 20.0}),
+        ("bratu", {"strength": 3.5}),
         ("burgers", {"viscosity": 0.1}),
+        ("burgers", {"viscosity": 0.001}),
         ("convection", {"beta": 3.0}),
+        ("fisher_kpp", {"rate": 3.0}),
         ("heat", {"diffusivity": 2.0}),
         ("beltrami", {"a": 0.5, "d": 2.0, "reynolds": 10.0}),
         ("helmholtz", {"a1": 2.0, "a2": 3.0, "k": 10.0}),
@@ -379,6 +445,7 @@ def test_large_reaction_rates_overflow_nowhere():
         ("sine_gordon", {"frequency": 0.9}),
         ("taylor_green", {"viscosity": 1.0}),
         ("wave", {"speed": 0.5}),
+        ("wave_beta", {"beta": 3.0}),
     ],
 )
 def test_reference_follows_the_physical_arguments(name, arguments):
