@@ -9,138 +9,42 @@ standard errors.
 """
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 
 import pinnzoo
-from pinnzoo import Entry, Observations, Phase, Recipe, observe
+from pinnzoo import Entry, Observations, observe
+from pinnzoo.catalog.benchmarks import MEASURED, Measured
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import estimates_at
 from pinnzoo.objective import OBSERVATIONS, assemble
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.pdes import make_problem
 
-SCALED = {"scaling": "columns", "damping": 1e-9}
 WITHIN = 2.0
 """Standard errors within which the truth should lie."""
 
-
-@dataclass(frozen=True)
-class Case:
-    """An inverse problem with its measurements and its recipe.
-
-    Attributes:
-        recipe: How it is trained.
-        n: Number of points at which it is measured.
-        components: What is measured.
-        noise: Standard deviation of the noise, in the unit of the components.
-    """
-
-    recipe: Recipe
-    n: int
-    components: tuple[str, ...]
-    noise: float = 0.0
-
-    def observations(self, seed: int) -> Observations:
-        """The measurements."""
-        problem = make_problem(self.recipe.problem, self.recipe.problem_arguments)
-        return observe(
-            problem,
-            self.n,
-            components=self.components,
-            noise=self.noise,
-            relative=False,
-            seed=seed,
-        )
+CASES = {measured.recipe.problem: measured for measured in MEASURED}
 
 
-def _moving(steps: int, points: int, **arguments: object) -> Phase:
-    return Phase(
-        "levenberg_marquardt",
-        steps,
-        arguments,  # pyright: ignore[reportArgumentType]
-        points={"equation": points},
-        resample_every=10,
-        adaptive=True,
+def observations(case: Measured, seed: int) -> Observations:
+    """Measurements made from the reference."""
+    problem = make_problem(case.recipe.problem, case.recipe.problem_arguments)
+    return observe(
+        problem,
+        case.n,
+        components=case.components,
+        noise=case.noise,
+        relative=False,
+        seed=seed,
     )
 
 
-CASES = {
-    "burgers_inverse": Case(
-        Recipe(
-            "burgers_inverse",
-            "mlp",
-            (
-                Phase("levenberg_marquardt", 30),
-                _moving(60, 4000),
-                _moving(60, 4000, **SCALED),
-            ),
-            architecture_arguments={"width": 20, "depth": 3},
-            points={"equation": 1000},
-        ),
-        2000,
-        ("u",),
-    ),
-    "heat_conductivity": Case(
-        Recipe(
-            "heat_conductivity",
-            "mlp",
-            (Phase("levenberg_marquardt", 60, resample_every=10),),
-            problem_arguments={"constraints": "hard"},
-            architecture_arguments={"width": 16, "depth": 2},
-            points={"equation": 1500},
-            weights={"equation": 10.0},
-        ),
-        2500,
-        ("u",),
-        noise=0.1,
-    ),
-    "poisson_coefficient": Case(
-        Recipe(
-            "poisson_coefficient",
-            "mlp",
-            (Phase("levenberg_marquardt", 60, resample_every=10),),
-            architecture_arguments={"width": 10, "depth": 2},
-            points={"equation": 1500, "conditions": 200},
-            weights={"equation": 10.0, "coefficient": 10.0},
-        ),
-        2500,
-        ("u",),
-        noise=0.1,
-    ),
-    "heat_source": Case(
-        Recipe(
-            "heat_source",
-            "mlp",
-            (Phase("levenberg_marquardt", 100, resample_every=10),),
-            problem_arguments={"constraints": "hard"},
-            architecture_arguments={"width": 16, "depth": 2},
-            points={"equation": 1500},
-        ),
-        500,
-        ("u",),
-    ),
-    "cylinder_wake_inverse": Case(
-        Recipe(
-            "cylinder_wake_inverse",
-            "mlp",
-            (_moving(30, 1500), _moving(60, 2500)),
-            architecture_arguments={"width": 24, "depth": 3},
-            points={"equation": 1500, "pressure": 100},
-            weights={"observations": 10.0},
-        ),
-        5000,
-        ("u", "v"),
-    ),
-}
-
-
-def fit(case: Case, seed: int, seconds: float) -> Entry:
+def fit(case: Measured, seed: int, seconds: float) -> Entry:
     """Train a case on its measurements."""
     return pinnzoo.train(
         case.recipe,
-        observations=case.observations(seed),
+        observations=observations(case, seed),
         seconds=seconds,
         diagnostics=False,
     )

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 import pinnzoo
+from pinnzoo.catalog.benchmarks import MEASURED
 from pinnzoo.catalog.entries import CATALOG
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -32,10 +33,13 @@ def main(
 ) -> None:
     """Train the recipes whose names match one of the patterns; all of them by default."""
     pinnzoo.enable_x64()
+    # These are trained by scripts/inverse_problems.py.
+    measured = [case.recipe for case in MEASURED]
     recipes = [
         recipe
         for recipe in CATALOG
-        if any(fnmatch.fnmatchcase(recipe.name, pattern) for pattern in patterns or ["*"])
+        if recipe not in measured
+        and any(fnmatch.fnmatchcase(recipe.name, pattern) for pattern in patterns or ["*"])
     ]
     for recipe in recipes:
         folder = out / recipe.name

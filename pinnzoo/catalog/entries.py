@@ -10,6 +10,7 @@ converged.
 from dataclasses import replace
 from typing import Any
 
+from pinnzoo.catalog.benchmarks import BENCHMARKS, LINEAR, MEASURED, SCALED
 from pinnzoo.catalog.experiments import NETWORK, all_recipes
 from pinnzoo.recipes import Phase, Recipe
 
@@ -33,10 +34,6 @@ PROBLEMS: tuple[Recipe, ...] = tuple(
     )
 )
 """Problem, network and points; the optimizers below replace the phases."""
-
-SCALED = {"scaling": "columns", "damping": 1e-9}
-"""Levenberg-Marquardt at the end: scaling by columns converges further, the identity finds the way
-to begin with."""
 
 ADAM = (Phase("adam", 30_000, {"learning_rate": 2e-3, "decay_rate": 0.8, "decay_steps": 2000}),)
 
@@ -127,9 +124,6 @@ def _with_tangent(
         if phase.steps
     )
 
-
-LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
-"""Least squares with features that are nearly dependent: as little damping as the numbers allow."""
 
 KDV_WINDOWS = (
     0.15,
@@ -289,4 +283,6 @@ CATALOG: tuple[Recipe, ...] = (
     *(replace(recipe, phases=ADAM) for recipe in PROBLEMS),
     *(replace(recipe, phases=LBFGS) for recipe in PROBLEMS),
     *all_recipes(),
+    *BENCHMARKS,
+    *(measured.recipe for measured in MEASURED),
 )

@@ -1,0 +1,243 @@
+"""Recipes of the benchmarks with shapes, parameters, many dimensions or unknowns. Imports no JAX.
+
+Most train a network of three tanh layers and then its tangent, as `pinnzoo.catalog.entries` does
+for the older benchmarks; phases end with their steps or their seconds, whichever comes first.
+`MEASURED` are those that read measurements: they are trained by `scripts/inverse_problems.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pinnzoo.recipes import Phase, Recipe
+
+SCALED = {"scaling": "columns", "damping": 1e-9}
+"""Levenberg-Marquardt at the end: scaling by columns converges further, the identity finds the way
+to begin with."""
+
+LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
+"""Least squares with features that are nearly dependent: as little damping as the numbers allow."""
+
+POINTS = {"equation": 2000, "conditions": 200}
+
+
+def _phase(steps: int, equation: int, conditions: int, **options: Any) -> Phase:
+    points = {"equation": equation, "conditions": conditions}
+    return Phase("levenberg_marquardt", steps, points=points, **options)
+
+
+def _tangent(
+    problem: str,
+    network: dict[str, Any],
+    points: tuple[int, int],
+    steps: tuple[int, int, int] = (200, 150, 4),
+    seconds: tuple[float, float] | None = (45.0, 45.0),
+    *,
+    arguments: dict[str, Any] | None = None,
+    weights: dict[str, float] | None = None,
+    tag: str = "",
+) -> Recipe:
+    """A network, the same with columns scaled, and its tangent by least squares."""
+    found, scaled, linear = steps
+    first, second = seconds or (None, None)
+    shared: dict[str, Any] = {"weights": weights or {}, "adaptive": True}
+    twice = tuple(2 * n for n in points)
+    phases = (
+        _phase(found, *points, part=0, seconds=first, resample_every=5, **shared),
+        _phase(
+            scaled, *points, part=0, seconds=second, arguments=SCALED, resample_every=5, **shared
+        ),
+        _phase(linear, *twice, part=1, arguments=LINEAR, resample_every=3, **shared),
+    )
+    return Recipe(
+        problem,
+        "tangent_mlp",
+        phases,
+        problem_arguments=arguments or {},
+        architecture_arguments=network,
+        points=POINTS,
+        tag=tag,
+    )
+
+
+def _layers(width: int, depth: int = 3, **arguments: Any) -> dict[str, Any]:
+    return {"width": width, "depth": depth, **arguments}
+
+
+HARD = {"constraints": "hard"}
+
+SHAPES = (
+    _tangent(
+        "poisson_2d_c",
+        _layers(28),
+        (3000, 300),
+        (150, 50, 4),
+        None,
+        weights={"equation": 0.01},
+    ),
+    _tangent(
+        "poisson_2d_cg",
+        _layers(28),
+        (3000, 300),
+        (150, 50, 4),
+        None,
+        weights={"equation": 0.01},
+    ),
+    _tangent("laplace_l_shape", _layers(20), (2000, 300)),
+    _tangent("annulus", _layers(16), (1000, 200)),
+)
+"""Domains that are no boxes."""
+
+FAMILIES = (
+    _tangent(
+        "burgers_viscosities",
+        _layers(20, 4),
+        (4000, 100),
+        (120, 40, 3),
+        None,
+        arguments={"constraints": "odd"},
+    ),
+    _tangent("heat_diffusivities", _layers(20), (2500, 150)),
+    _tangent("poisson_wave_numbers", _layers(24), (3000, 400)),
+)
+"""One network for all values of a parameter, which is a coordinate."""
+
+FURTHER = (
+    _tangent("clamped_plate", _layers(20), (1500, 150), arguments=HARD),
+    _tangent("bratu", _layers(14, 2), (300, 1), arguments=HARD),
+    _tangent("grad_shafranov", _layers(20), (1500, 300), weights={"boundary": 1e4}),
+    _tangent("fisher_kpp", _layers(24), (3000, 150), arguments=HARD),
+    _tangent("advection_diffusion", _layers(20, 2), (1500, 1), arguments=HARD),
+    _tangent(
+        "poisson_nd",
+        _layers(20),
+        (3000, 800),
+        arguments={"solution": "sines"},
+        tag="sines",
+    ),
+    _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
+    _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
+    _tangent(
+        "burgers",
+        _layers(24, 4),
+        (5000, 100),
+        seconds=(150.0, 60.0),
+        arguments={"viscosity": 0.001, "constraints": "odd"},
+        tag="nu0.001",
+    ),
+    _tangent("poisson_nd", _layers(20), (3000, 800)),
+    _tangent(
+        "helmholtz",
+        _layers(72, 1, omega=50.0),
+        (3000, 150),
+        arguments={"a1": 6, "a2": 6, "constraints": "hard"},
+        tag="a6",
+    ),
+    _tangent("wave_beta", _layers(60, 1, omega=40.0), (2500, 150), arguments=HARD),
+    _tangent("heat_2d_ms", _layers(60, 1, omega=120.0), (3000, 150), arguments=HARD),
+)
+"""Further benchmarks in boxes."""
+
+BENCHMARKS = (*SHAPES, *FAMILIES, *FURTHER)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An inverse problem with its measurements and its recipe.
+
+    Attributes:
+        recipe: How it is trained.
+        n: Number of points at which it is measured.
+        components: What is measured.
+        noise: Standard deviation of the noise, in the unit of the components.
+    """
+
+    recipe: Recipe
+    n: int
+    components: tuple[str, ...]
+    noise: float = 0.0
+
+
+def _moving(steps: int, points: int, **arguments: Any) -> Phase:
+    return Phase(
+        "levenberg_marquardt",
+        steps,
+        arguments,
+        points={"equation": points},
+        resample_every=10,
+        adaptive=True,
+    )
+
+
+def _still(steps: int) -> Phase:
+    return Phase("levenberg_marquardt", steps, resample_every=10)
+
+
+MEASURED = (
+    Measured(
+        Recipe(
+            "burgers_inverse",
+            "mlp",
+            (
+                Phase("levenberg_marquardt", 30, points={"equation": 1000}),
+                _moving(60, 4000),
+                _moving(120, 8000, damping=1e-9),
+            ),
+            architecture_arguments=_layers(20),
+            points={"equation": 1000},
+        ),
+        2000,
+        ("u",),
+    ),
+    Measured(
+        Recipe(
+            "heat_conductivity",
+            "mlp",
+            (_still(80),),
+            problem_arguments=HARD,
+            architecture_arguments=_layers(16, 2),
+            points={"equation": 1500},
+            weights={"equation": 10.0},
+        ),
+        2500,
+        ("u",),
+        noise=0.1,
+    ),
+    Measured(
+        Recipe(
+            "poisson_coefficient",
+            "mlp",
+            (_still(60),),
+            architecture_arguments=_layers(10, 2),
+            points={"equation": 1500, "conditions": 200},
+            weights={"equation": 10.0, "coefficient": 10.0},
+        ),
+        2500,
+        ("u",),
+        noise=0.1,
+    ),
+    Measured(
+        Recipe(
+            "heat_source",
+            "mlp",
+            (_still(100),),
+            problem_arguments=HARD,
+            architecture_arguments=_layers(16, 2),
+            points={"equation": 1500},
+        ),
+        500,
+        ("u",),
+    ),
+    Measured(
+        Recipe(
+            "cylinder_wake_inverse",
+            "mlp",
+            (_moving(40, 1500), _moving(80, 2500)),
+            architecture_arguments=_layers(24),
+            points={"equation": 1500, "pressure": 100},
+            weights={"observations": 10.0},
+        ),
+        5000,
+        ("u", "v"),
+    ),
+)
+"""What is trained on measurements made from the references."""
