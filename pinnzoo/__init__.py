@@ -6,11 +6,17 @@ Importing the package imports no JAX: every name below is loaded when it is firs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pinnzoo import analysis as analysis
     from pinnzoo import diagnostics as diagnostics
     from pinnzoo._typing import Point as Point
     from pinnzoo._typing import PointFunction as PointFunction
     from pinnzoo._typing import Scalar as Scalar
     from pinnzoo._typing import Values as Values
+    from pinnzoo.analysis import kernel_alignment as kernel_alignment
+    from pinnzoo.analysis import kernel_modes as kernel_modes
+    from pinnzoo.analysis import laziness as laziness
+    from pinnzoo.analysis import linearise as linearise
+    from pinnzoo.analysis import mode_spectrum as mode_spectrum
     from pinnzoo.architectures import ARCHITECTURES as ARCHITECTURES
     from pinnzoo.architectures import register_architecture as register_architecture
     from pinnzoo.derivatives import Field as Field
@@ -96,6 +102,7 @@ __all__ = [
     "Unknown",
     "Values",
     "__version__",
+    "analysis",
     "assemble",
     "check_constraints",
     "check_finite",
@@ -111,8 +118,13 @@ __all__ = [
     "evaluate_function",
     "finetune",
     "initial",
+    "kernel_alignment",
+    "kernel_modes",
+    "laziness",
+    "linearise",
     "list_entries",
     "load",
+    "mode_spectrum",
     "neumann",
     "observe",
     "odd_in",
@@ -170,8 +182,13 @@ _HOMES = {
     "evaluate_function": "pdes.reference",
     "finetune": "training",
     "initial": "pdes.conditions",
+    "kernel_alignment": "analysis",
+    "kernel_modes": "analysis",
+    "laziness": "analysis",
+    "linearise": "analysis",
     "list_entries": "zoo",
     "load": "zoo",
+    "mode_spectrum": "analysis",
     "neumann": "pdes.conditions",
     "observe": "observations",
     "odd_in": "pdes.constraints",
@@ -193,8 +210,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         value = getattr(import_module(f"pinnzoo.{_HOMES[name]}"), name)
-    elif name == "diagnostics":
-        value = import_module("pinnzoo.diagnostics")
+    elif name in ("analysis", "diagnostics"):
+        value = import_module(f"pinnzoo.{name}")
     elif name == "__version__":
         from importlib.metadata import version
 
