@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from pinnzoo._typing import PointFunction as PointFunction
     from pinnzoo._typing import Scalar as Scalar
     from pinnzoo._typing import Values as Values
+    from pinnzoo.analysis import gradient_alignment as gradient_alignment
+    from pinnzoo.analysis import hessian_density as hessian_density
+    from pinnzoo.analysis import hessian_map as hessian_map
     from pinnzoo.analysis import kernel_alignment as kernel_alignment
     from pinnzoo.analysis import kernel_modes as kernel_modes
     from pinnzoo.analysis import laziness as laziness
     from pinnzoo.analysis import linearise as linearise
+    from pinnzoo.analysis import loss_line as loss_line
+    from pinnzoo.analysis import loss_plane as loss_plane
     from pinnzoo.analysis import mode_spectrum as mode_spectrum
+    from pinnzoo.analysis import singular_values as singular_values
     from pinnzoo.architectures import ARCHITECTURES as ARCHITECTURES
     from pinnzoo.architectures import register_architecture as register_architecture
     from pinnzoo.derivatives import Field as Field
@@ -117,6 +123,9 @@ __all__ = [
     "evaluate",
     "evaluate_function",
     "finetune",
+    "gradient_alignment",
+    "hessian_density",
+    "hessian_map",
     "initial",
     "kernel_alignment",
     "kernel_modes",
@@ -124,6 +133,8 @@ __all__ = [
     "linearise",
     "list_entries",
     "load",
+    "loss_line",
+    "loss_plane",
     "mode_spectrum",
     "neumann",
     "observe",
@@ -135,6 +146,7 @@ __all__ = [
     "register_optimizer",
     "register_problem",
     "robin",
+    "singular_values",
     "solve",
     "train",
 ]
@@ -181,6 +193,9 @@ _HOMES = {
     "evaluate": "evaluation",
     "evaluate_function": "pdes.reference",
     "finetune": "training",
+    "gradient_alignment": "analysis",
+    "hessian_density": "analysis",
+    "hessian_map": "analysis",
     "initial": "pdes.conditions",
     "kernel_alignment": "analysis",
     "kernel_modes": "analysis",
@@ -188,6 +203,8 @@ _HOMES = {
     "linearise": "analysis",
     "list_entries": "zoo",
     "load": "zoo",
+    "loss_line": "analysis",
+    "loss_plane": "analysis",
     "mode_spectrum": "analysis",
     "neumann": "pdes.conditions",
     "observe": "observations",
@@ -199,6 +216,7 @@ _HOMES = {
     "register_optimizer": "optimizers",
     "register_problem": "pdes",
     "robin": "pdes.conditions",
+    "singular_values": "analysis",
     "solve": "solving",
     "train": "training",
 }

@@ -63,7 +63,7 @@ def test_one_step_of_gauss_newton_removes_all_modes_or_none():
 
 
 def test_wide_network_on_a_linear_equation_trains_as_gradient_flow_predicts():
-    assembly = toy(linear=True, width=12_000)
+    assembly = toy(linear=True, width=8_000)
     objective, theta = assembly.objective, np.asarray(assembly.theta)
     model = analysis.linearise(objective, theta)
     steps, rate = 400, 0.02 / model.modes.eigenvalues[0]
