@@ -4,6 +4,10 @@ from pinnzoo.analysis.alignment import Alignments as Alignments
 from pinnzoo.analysis.alignment import alignments as alignments
 from pinnzoo.analysis.alignment import kernel_alignment as kernel_alignment
 from pinnzoo.analysis.alignment import target_alignment as target_alignment
+from pinnzoo.analysis.bench import ANALYSES as ANALYSES
+from pinnzoo.analysis.bench import analyze as analyze
+from pinnzoo.analysis.bench import check_names as check_names
+from pinnzoo.analysis.bench import look_at as look_at
 from pinnzoo.analysis.hessians import damped_gauss_newton as damped_gauss_newton
 from pinnzoo.analysis.hessians import hessian_density as hessian_density
 from pinnzoo.analysis.hessians import hessian_eigenpairs as hessian_eigenpairs
@@ -28,6 +32,7 @@ from pinnzoo.analysis.modes import mode_spectrum as mode_spectrum
 from pinnzoo.analysis.spectra import SpectralDensity as SpectralDensity
 from pinnzoo.analysis.spectra import krylov as krylov
 from pinnzoo.analysis.spectra import spectral_density as spectral_density
+from pinnzoo.analysis.table import frame as frame
 from pinnzoo.analysis.tangent import Tangent as Tangent
 from pinnzoo.analysis.tangent import residuals as residuals
 from pinnzoo.analysis.tangent import study as study

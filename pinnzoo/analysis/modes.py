@@ -251,6 +251,9 @@ class ModeSpectrum:
         wave_numbers: Mean wave number of each mode, `(k,)`, in half periods per side of the
             domain.
         power: Share of each mode's square at wave numbers 0, 1, 2, …, `(k, w)`; rows sum to 1.
+        points: The grid, `(k, d)`.
+        vectors: One mode per column, `(k, k)`; entry i is its value at point i.
+        shape: Points of the grid per axis.
 
     Example:
         >>> found = mode_spectrum(entry)
@@ -261,6 +264,9 @@ class ModeSpectrum:
     eigenvalues: Float[np.ndarray, " k"]
     wave_numbers: Float[np.ndarray, " k"]
     power: Float[np.ndarray, "k w"]
+    points: Float[np.ndarray, "k d"]
+    vectors: Float[np.ndarray, "k k"]
+    shape: tuple[int, ...]
 
     @property
     def bias(self) -> float:
@@ -342,7 +348,7 @@ def mode_spectrum(
     lengths = np.sqrt(sum(np.square(each, dtype=float) for each in numbers)).ravel()
     bins = np.rint(lengths).astype(int)
     binned = np.stack([np.bincount(bins, weights=row) for row in power])
-    return ModeSpectrum(values, power @ lengths, binned)
+    return ModeSpectrum(values, power @ lengths, binned, grid, vectors, tuple(counts))
 
 
 def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:

@@ -80,7 +80,7 @@ class SpectralDensity:
         """Share of `Σ |λ|` that negative eigenvalues hold: 0 convex, ½ as much down as up."""
         total = np.sum(self.weights * np.abs(self.nodes))
         below = -np.sum((self.weights * self.nodes)[self._is_negative])
-        return float(below / total) if total > 0 else 0.0
+        return max(0.0, float(below / total)) if total > 0 else 0.0
 
     @property
     def _is_negative(self) -> np.ndarray:
