@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pinnzoo._typing import PointFunction as PointFunction
     from pinnzoo._typing import Scalar as Scalar
     from pinnzoo._typing import Values as Values
+    from pinnzoo.analysis import analyze as analyze
+    from pinnzoo.analysis import frame as frame
     from pinnzoo.analysis import gradient_alignment as gradient_alignment
     from pinnzoo.analysis import hessian_density as hessian_density
     from pinnzoo.analysis import hessian_map as hessian_map
@@ -109,6 +111,7 @@ __all__ = [
     "Values",
     "__version__",
     "analysis",
+    "analyze",
     "assemble",
     "check_constraints",
     "check_finite",
@@ -123,6 +126,7 @@ __all__ = [
     "evaluate",
     "evaluate_function",
     "finetune",
+    "frame",
     "gradient_alignment",
     "hessian_density",
     "hessian_map",
@@ -180,6 +184,7 @@ _HOMES = {
     "Surface": "domains",
     "Unknown": "unknowns",
     "Values": "_typing",
+    "analyze": "analysis",
     "assemble": "objective",
     "check_constraints": "pdes.constraints",
     "check_finite": "registry",
@@ -193,6 +198,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "evaluate_function": "pdes.reference",
     "finetune": "training",
+    "frame": "analysis",
     "gradient_alignment": "analysis",
     "hessian_density": "analysis",
     "hessian_map": "analysis",

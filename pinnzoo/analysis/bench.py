@@ -278,9 +278,9 @@ def _landscape(bench: Bench) -> FoundLandscape:
     bench.tick("loss along a line")
     line = loss_line(looked_at.objective, looked_at.initial, looked_at.final, beyond=0.25)
     bench.tick("loss on a plane")
-    random = loss_plane(last)
+    random = loss_plane(last, radius=0.2)
     bench.tick("eigenvectors of the Hessian")
-    eigenvectors = loss_plane(last, directions="eigenvectors", radius=0.1)
+    eigenvectors = loss_plane(last, directions="eigenvectors", radius=0.02)
     damping, scaled = bench.damping
     singular = {
         "initial": singular_values(bench.at(0), scaled=scaled),

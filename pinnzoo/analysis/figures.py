@@ -63,7 +63,9 @@ def modes(source: Labelled) -> "Figure":
         )
         place = np.arange(1, len(values) + 1)
         left.plot(place, values, color=color, linestyle=dashes, label=when)
-        middle.plot(place, each.cumulative_share(), color=color, linestyle=dashes)
+        middle.plot(
+            place, each.cumulative_share(), color=color, linestyle=dashes, label=f"residual, {when}"
+        )
         if when in found.spectra:
             own = found.spectra[when]
             known = int(np.count_nonzero(own.eigenvalues))
@@ -78,19 +80,19 @@ def modes(source: Labelled) -> "Figure":
                 alpha=0.6,
             )
     if "final" in found.errors:
-        for share in found.errors["final"][:1]:
-            middle.plot(
-                np.arange(1, len(share) + 1), share, color=COLORS[2], linestyle=":", label="error"
-            )
-            middle.legend(loc="upper left", title="final")
+        share = found.errors["final"].mean(axis=0)
+        place = np.arange(1, len(share) + 1)
+        middle.plot(place, share, color=COLORS[2], linestyle=":", label="error, final")
+    middle.legend(loc="upper left", fontsize=7, handlelength=1.6)
     for axes in (left, middle, right):
         axes.set_xscale("log")
         axes.set_xlabel("mode, fastest first")
     left.set_yscale("log")
     left.set_ylabel(r"eigenvalue $\lambda$ of $J J^\top$")
     left.legend(loc="lower left")
-    middle.set_ylabel(r"cumulative share of $|r|^2$")
-    middle.set_ylim(0, 1.03)
+    middle.set_ylabel("cumulative share of the square")
+    middle.set_ylim(0, 1.45)
+    middle.set_yticks([0, 0.25, 0.5, 0.75, 1])
     right.set_ylabel("mean wave number")
     if bottom is not None and waves is not None:
         _functions(bottom, waves, coords)
@@ -230,7 +232,7 @@ def hessians(source: Labelled) -> "Figure":
         axes.fill_between(where, down, 1e-6, color=color, alpha=0.3, linewidth=0)
     for axes in (left, right):
         axes.set_yscale("log")
-        axes.set_ylim(1e-4, 3)
+        axes.set_ylim(1e-4, 60)
         axes.set_xlabel(r"$\log_{10} |\lambda|$")
         axes.legend(loc="upper right")
     left.set_ylabel("eigenvalues per decade\n(lines: positive, areas: negative)")
@@ -326,14 +328,15 @@ def _plane(figure: Any, axes: "Axes", plane: Plane, told: str) -> None:
         origin="lower",
         extent=(-reach, reach, -reach, reach),
         cmap=colormap(SEQUENTIAL, 16),
-        interpolation="nearest",
+        # The end alone can lie ten decades below all that surrounds it.
+        vmin=float(np.percentile(losses, 2)),
     )
     axes.plot([0], [0], marker="+", color="white", markersize=6)
     axes.set_title(f"loss around the end,\n{told}")
     axes.set_xlabel("along the first")
     axes.set_ylabel("along the second")
     axes.grid(False)
-    colorbar(figure, image, [axes]).set_label(r"$\log_{10}$ loss")
+    colorbar(figure, image, [axes], extend="min").set_label(r"$\log_{10}$ loss")
 
 
 def _singular(axes: "Axes", found: FoundLandscape) -> None:
