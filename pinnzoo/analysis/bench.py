@@ -11,6 +11,7 @@ from pinnzoo.analysis.alignment import Alignments, alignments
 from pinnzoo.analysis.hessians import (
     damped_gauss_newton,
     hessian_density,
+    hessian_eigenpairs,
     hessian_map,
     lbfgs_pairs,
     lbfgs_preconditioner,
@@ -280,7 +281,13 @@ def _landscape(bench: Bench) -> FoundLandscape:
     bench.tick("loss on a plane")
     random = loss_plane(last, radius=0.2)
     bench.tick("eigenvectors of the Hessian")
-    eigenvectors = loss_plane(last, directions="eigenvectors", radius=0.02)
+    values, vectors = hessian_eigenpairs(last)
+    length = float(np.linalg.norm(last.theta))
+    # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10.
+    highest = 2 * float(line.losses[np.argmin(np.abs(line.positions))])
+    reach = np.sqrt(highest / (abs(values[0]) * length**2)) if values[0] else 0.1
+    radius = float(np.clip(reach, 1e-12, 0.1))
+    eigenvectors = loss_plane(last, directions=vectors * length, radius=radius)
     damping, scaled = bench.damping
     singular = {
         "initial": singular_values(bench.at(0), scaled=scaled),
@@ -290,9 +297,7 @@ def _landscape(bench: Bench) -> FoundLandscape:
     terms = gradients["final"].terms
     block: Block = {
         "barrier": line.barrier,
-        "curvatures": None
-        if eigenvectors.curvatures is None
-        else [float(c) / float(last.theta @ last.theta) for c in eigenvectors.curvatures],
+        "curvatures": [float(value) for value in values],
         "singular_values": {
             when: {
                 "largest": float(each.values[0]),

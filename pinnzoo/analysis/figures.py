@@ -285,8 +285,8 @@ def landscape(source: Labelled) -> "Figure":
     figure = new_figure(4.8)
     rows = figure.subplots(2, 3)
     _line(rows[0, 0], found)
-    _plane(figure, rows[0, 1], found.random, "random directions")
-    _plane(figure, rows[0, 2], found.eigenvectors, "eigenvectors")
+    _plane(figure, rows[0, 1], found.random, "random directions", "filter norms")
+    _plane(figure, rows[0, 2], found.eigenvectors, "eigenvectors", r"$|\theta|$")
     _singular(rows[1, 0], found)
     for axes, (when, cosines) in zip(rows[1, 1:], found.cosines.items(), strict=True):
         image = axes.imshow(cosines, cmap=colormap(DIVERGING, 17), vmin=-1, vmax=1)
@@ -317,10 +317,12 @@ def _line(axes: "Axes", found: FoundLandscape) -> None:
     axes.set_xticks([0, 1], ["initial", "final"])
     axes.set_xlabel("on the straight line")
     axes.set_ylabel(r"loss $|r|^2 / 2$")
-    axes.legend(loc="best", handlelength=1.4, fontsize=7)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.9)
+    axes.legend(loc="upper center", handlelength=1.4, fontsize=7, ncols=1)
 
 
-def _plane(figure: Any, axes: "Axes", plane: Plane, told: str) -> None:
+def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> None:
     losses = np.log10(np.maximum(plane.losses, np.finfo(float).tiny))
     reach = float(plane.positions[-1])
     image = axes.imshow(
@@ -333,8 +335,9 @@ def _plane(figure: Any, axes: "Axes", plane: Plane, told: str) -> None:
     )
     axes.plot([0], [0], marker="+", color="white", markersize=6)
     axes.set_title(f"loss around the end,\n{told}")
-    axes.set_xlabel("along the first")
-    axes.set_ylabel("along the second")
+    axes.set_xlabel(f"first, in {unit}")
+    axes.set_ylabel(f"second, in {unit}")
+    axes.ticklabel_format(style="sci", scilimits=(-2, 2))
     axes.grid(False)
     colorbar(figure, image, [axes], extend="min").set_label(r"$\log_{10}$ loss")
 
@@ -369,7 +372,9 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("place")
     axes.set_ylabel(r"singular value of $J$")
-    axes.legend(loc="lower left", handlelength=1.4, fontsize=7)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.35)
+    axes.legend(loc="upper right", handlelength=1.4, fontsize=7)
 
 
 FIGURES: dict[str, Callable[[Labelled], "Figure"]] = {
