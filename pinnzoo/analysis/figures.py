@@ -294,7 +294,7 @@ def landscape(source: Labelled) -> "Figure":
         short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
         axes.set_yticks(range(len(names)), short if axes is rows[1, 1] else [""] * len(names))
         axes.set_xticks(range(len(names)), short, rotation=45, ha="right")
-        axes.set_title(f"gradients of terms, {when}")
+        axes.set_title(f"term gradients, {when}")
         axes.grid(False)
     colorbar(figure, image, [rows[1, 2]]).set_label("cosine")
     return figure
