@@ -134,7 +134,8 @@ def spread(values: Sequence[float]) -> str:
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> str:
     """Spearman's coefficient, as text."""
-    return f"{float(spearmanr(first, second)[0]):.2f}"
+    found: Any = spearmanr(first, second)
+    return f"{found.statistic:.2f}"
 
 
 def paragraph(text: str) -> str:

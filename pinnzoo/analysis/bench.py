@@ -212,7 +212,7 @@ class FoundHessians:
 
 
 def _hessians(bench: Bench) -> FoundHessians:
-    effort = {"blocks": BLOCKS, "steps": STEPS}
+    effort: Any = {"blocks": BLOCKS, "steps": STEPS}
     densities = {}
     for when, index in ENDS.items():
         bench.tick(f"{when} Hessian of the loss")

@@ -42,7 +42,7 @@ SMALLEST = 1e-30
 SHOWN_MODES = (0, 1, 3, 9, 31)
 """Places of the modes that are drawn as functions."""
 
-Labelled = tuple[Any, tuple[str, ...]]
+Labelled = tuple[Any, str]
 """What was found, and the coordinates of the problem."""
 
 
@@ -54,7 +54,8 @@ def modes(source: Labelled) -> "Figure":
     waves = found.spectra.get("final")
     maps = waves is not None and len(waves.shape) <= 2
     figure = new_figure(4.4 if maps else 2.4)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1)) if maps else (figure, None)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1)) if maps else (figure, None)
+    top, bottom = halves
     left, middle, right = top.subplots(1, 3)
     for when, (color, dashes) in LOOKS.items():
         each = found.modes[when]
@@ -99,7 +100,7 @@ def modes(source: Labelled) -> "Figure":
     return figure
 
 
-def _functions(figure: Any, waves: Any, coords: tuple[str, ...]) -> None:
+def _functions(figure: Any, waves: Any, coords: str) -> None:
     """Some modes of the last kernel of the equation, on their grid."""
     known = int(np.count_nonzero(waves.eigenvalues))
     chosen = [k for k in SHOWN_MODES if k < known]
@@ -219,7 +220,8 @@ def hessians(source: Labelled) -> "Figure":
     found, coords = source
     maps = bool(found.shape)
     figure = new_figure(4.7 if maps else 2.5)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.1, 1)) if maps else (figure, None)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1)) if maps else (figure, None)
+    top, bottom = halves
     left, right = top.subplots(1, 2)
     others = [name for name in found.densities if name not in ENDS]
     looks = {**LOOKS, **dict(zip(others, zip(COLORS[2:], ("-", "--", "-"), strict=False)))}  # noqa: B905
@@ -243,7 +245,7 @@ def hessians(source: Labelled) -> "Figure":
     return figure
 
 
-def _maps(figure: Any, found: FoundHessians, coords: tuple[str, ...]) -> None:
+def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
     """‖H_r‖ over the domain at both ends, on one logarithmic scale."""
     from matplotlib.colors import LogNorm
 
@@ -387,7 +389,7 @@ FIGURES: dict[str, Callable[[Labelled], "Figure"]] = {
 
 
 def save_figures(
-    found: Mapping[str, Any], coords: tuple[str, ...], folder: Path, prefix: str = ""
+    found: Mapping[str, Any], coords: str, folder: Path, prefix: str = ""
 ) -> list[Path]:
     """Write the picture of each analysis as `<folder>/<prefix><name>.png`.
 
