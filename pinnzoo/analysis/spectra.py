@@ -37,6 +37,8 @@ class SpectralDensity:
         weights: Which share of all eigenvalues each node stands for; they sum to 1.
         size: How many eigenvalues there are.
         exact: How many nodes are eigenvalues; the others are nodes of a quadrature.
+        resolution: Distance between those nodes: what lies nearer to zero has no known sign. 0
+            where all nodes are eigenvalues.
 
     Example:
         >>> found = hessian_density(objective, theta)
@@ -48,6 +50,7 @@ class SpectralDensity:
     weights: Float[np.ndarray, " k"]
     size: int
     exact: int
+    resolution: float = 0.0
 
     @classmethod
     def of(cls, eigenvalues: Any) -> "SpectralDensity":
@@ -72,8 +75,11 @@ class SpectralDensity:
 
     @property
     def negative_share(self) -> float:
-        """Share of eigenvalues that are negative and stand clear of zero by `NEGATIVE`."""
-        return float(np.sum(self.weights[self._is_negative]))
+        """Share of eigenvalues that are negative and stand clear of zero.
+
+        That is by `NEGATIVE` times the largest magnitude, and by the resolution.
+        """
+        return float(np.sum(self.weights[self._is_negative & (self.nodes < -self.resolution)]))
 
     @property
     def negative_curvature(self) -> float:
@@ -94,7 +100,8 @@ class SpectralDensity:
         Args:
             width: Standard deviation of the Gaussians that nodes become, in decades.
             count: Points of the curves.
-            smallest: Magnitudes below this times the largest are left out: they are zero.
+            smallest: Magnitudes below this times the largest are left out, since they are zero, and
+                so are those below the resolution.
 
         Returns:
             log10 |λ|, `(count,)`, and at each place the share of eigenvalues per decade, positive
@@ -102,7 +109,7 @@ class SpectralDensity:
         """
         magnitude = np.abs(self.nodes)
         top = magnitude.max(initial=0.0)
-        seen = magnitude > smallest * top
+        seen = magnitude > max(smallest * top, self.resolution)
         if top == 0 or not seen.any():
             axis = np.linspace(-1.0, 1.0, count)
             return axis, np.zeros(count), np.zeros(count)
@@ -210,7 +217,10 @@ def spectral_density(
             weights.append(shares * rest / (p * probes))
     everything, shares = np.concatenate(nodes), np.concatenate(weights)
     order = np.argsort(everything)
-    return SpectralDensity(everything[order], shares[order], p, len(known))
+    reach = max(float(np.abs(each).max()) for each in nodes[1:])
+    # Nodes are about as dense as those of Chebyshev, whose distance in the middle this is.
+    resolution = float(np.pi * reach / steps)
+    return SpectralDensity(everything[order], shares[order], p, len(known), resolution)
 
 
 def _quadratures(

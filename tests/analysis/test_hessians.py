@@ -156,6 +156,13 @@ def test_density_of_a_large_matrix_has_its_moments():
     assert found.smallest == pytest.approx(values.min(), rel=1e-6)
     wanted = -values[values < 0].sum() / np.abs(values).sum()
     assert found.negative_curvature == pytest.approx(wanted, rel=0.05)
+    # The bulk is seen as one heap around zero, whose signs and sizes are not told apart.
+    assert 0 < found.resolution < 0.1
+    clear = values[np.abs(values) > max(found.resolution, 1e-8 * values.max())]
+    axis, up, down = found.curve()
+    assert (up + down).sum() * (axis[1] - axis[0]) == pytest.approx(
+        len(clear) / len(values), abs=0.03
+    )
 
 
 def test_without_deflation_the_moments_would_be_noise():
