@@ -6,11 +6,25 @@ Importing the package imports no JAX: every name below is loaded when it is firs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pinnzoo import analysis as analysis
     from pinnzoo import diagnostics as diagnostics
     from pinnzoo._typing import Point as Point
     from pinnzoo._typing import PointFunction as PointFunction
     from pinnzoo._typing import Scalar as Scalar
     from pinnzoo._typing import Values as Values
+    from pinnzoo.analysis import analyze as analyze
+    from pinnzoo.analysis import frame as frame
+    from pinnzoo.analysis import gradient_alignment as gradient_alignment
+    from pinnzoo.analysis import hessian_density as hessian_density
+    from pinnzoo.analysis import hessian_map as hessian_map
+    from pinnzoo.analysis import kernel_alignment as kernel_alignment
+    from pinnzoo.analysis import kernel_modes as kernel_modes
+    from pinnzoo.analysis import laziness as laziness
+    from pinnzoo.analysis import linearise as linearise
+    from pinnzoo.analysis import loss_line as loss_line
+    from pinnzoo.analysis import loss_plane as loss_plane
+    from pinnzoo.analysis import mode_spectrum as mode_spectrum
+    from pinnzoo.analysis import singular_values as singular_values
     from pinnzoo.architectures import ARCHITECTURES as ARCHITECTURES
     from pinnzoo.architectures import register_architecture as register_architecture
     from pinnzoo.derivatives import Field as Field
@@ -96,6 +110,8 @@ __all__ = [
     "Unknown",
     "Values",
     "__version__",
+    "analysis",
+    "analyze",
     "assemble",
     "check_constraints",
     "check_finite",
@@ -110,9 +126,20 @@ __all__ = [
     "evaluate",
     "evaluate_function",
     "finetune",
+    "frame",
+    "gradient_alignment",
+    "hessian_density",
+    "hessian_map",
     "initial",
+    "kernel_alignment",
+    "kernel_modes",
+    "laziness",
+    "linearise",
     "list_entries",
     "load",
+    "loss_line",
+    "loss_plane",
+    "mode_spectrum",
     "neumann",
     "observe",
     "odd_in",
@@ -123,6 +150,7 @@ __all__ = [
     "register_optimizer",
     "register_problem",
     "robin",
+    "singular_values",
     "solve",
     "train",
 ]
@@ -156,6 +184,7 @@ _HOMES = {
     "Surface": "domains",
     "Unknown": "unknowns",
     "Values": "_typing",
+    "analyze": "analysis",
     "assemble": "objective",
     "check_constraints": "pdes.constraints",
     "check_finite": "registry",
@@ -169,9 +198,20 @@ _HOMES = {
     "evaluate": "evaluation",
     "evaluate_function": "pdes.reference",
     "finetune": "training",
+    "frame": "analysis",
+    "gradient_alignment": "analysis",
+    "hessian_density": "analysis",
+    "hessian_map": "analysis",
     "initial": "pdes.conditions",
+    "kernel_alignment": "analysis",
+    "kernel_modes": "analysis",
+    "laziness": "analysis",
+    "linearise": "analysis",
     "list_entries": "zoo",
     "load": "zoo",
+    "loss_line": "analysis",
+    "loss_plane": "analysis",
+    "mode_spectrum": "analysis",
     "neumann": "pdes.conditions",
     "observe": "observations",
     "odd_in": "pdes.constraints",
@@ -182,6 +222,7 @@ _HOMES = {
     "register_optimizer": "optimizers",
     "register_problem": "pdes",
     "robin": "pdes.conditions",
+    "singular_values": "analysis",
     "solve": "solving",
     "train": "training",
 }
@@ -193,8 +234,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         value = getattr(import_module(f"pinnzoo.{_HOMES[name]}"), name)
-    elif name == "diagnostics":
-        value = import_module("pinnzoo.diagnostics")
+    elif name in ("analysis", "diagnostics"):
+        value = import_module(f"pinnzoo.{name}")
     elif name == "__version__":
         from importlib.metadata import version
 

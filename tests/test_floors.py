@@ -31,6 +31,7 @@ FLOORS: list[list[set[str]]] = [
     [{"plots"}],
     [{"entry"}],
     [{"zoo"}],
+    [{"analysis"}],
     [{"training"}],
     [{"solving"}],
     [{"paper"}],

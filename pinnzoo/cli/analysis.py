@@ -8,6 +8,8 @@ import numpy as np
 from pinnzoo.storage.metrics import known_block
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pinnzoo.entry import Entry
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
@@ -105,6 +107,55 @@ def _compared(entry: "Entry") -> dict[str, Any]:
         if ntk is None
         else [float(rank) for rank in ntk.effective_rank()[[0, -1]]],
         "residual_hessian": None if hessian is None else [float(hessian[k]["mean"]) for k in ends],
+    }
+
+
+def in_depth(
+    entry: "Entry", names: "Sequence[str]", folder: "Path | None", *, keep: bool
+) -> dict[str, Any]:
+    """Analyses of one entry, and their pictures in a folder if one is given.
+
+    Args:
+        entry: The entry.
+        names: Names of `pinnzoo.analysis.ANALYSES`.
+        folder: Where to write pictures, or None.
+        keep: Whether to keep what was compiled: each entry has programs of its own, and hundreds
+            of them fill the memory maps that a process may have.
+    """
+    import jax
+
+    from pinnzoo.analysis import look_at
+    from pinnzoo.analysis.figures import save_figures
+
+    found = look_at(entry, names)
+    written = [] if folder is None else save_figures(found, entry.problem.coords, folder)
+    if not keep:
+        jax.clear_caches()
+    blocks = {name: each.block for name, each in found.items()}
+    return {"name": entry.name, "analyses": blocks, "plots": written}
+
+
+def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> dict[str, Any]:
+    """What `in_depth` made of several entries, with the columns of a table for each analysis."""
+    from pinnzoo.analysis import ANALYSES
+    from pinnzoo.analysis.bench import number
+
+    return {
+        "entries": list(rows),
+        "analyses": [
+            {
+                "name": name,
+                "title": ANALYSES[name].title,
+                "columns": [
+                    {
+                        "heading": heading,
+                        "values": [number(row["analyses"][name], way) for row in rows],
+                    }
+                    for heading, way in ANALYSES[name].columns
+                ],
+            }
+            for name in names
+        ],
     }
 
 

@@ -6,6 +6,7 @@ such as the error of a problem without a reference, have no row, and in a table 
 dash.
 """
 
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -416,6 +417,35 @@ def comparison(console: Any, data: Mapping[str, Any]) -> None:
         )
     _show(console, columns, cells)
     _written(console, data["plots"])
+
+
+def analyses(console: Any, data: Mapping[str, Any]) -> None:
+    """A table per analysis with one line per entry, and the pictures that were written."""
+    for analysis in data["analyses"]:
+        _say(console, f"[bold]{escape(analysis['title'])}[/]")
+        headings = [column["heading"] for column in analysis["columns"]]
+        columns = [Shown("Entry", right=False), *(Shown(h, k + 1) for k, h in enumerate(headings))]
+        cells = [
+            (
+                escape(row["name"]),
+                *(_number(column["values"][k]) for column in analysis["columns"]),
+            )
+            for k, row in enumerate(data["entries"])
+        ]
+        _show(console, columns, cells)
+    for row in data["entries"]:
+        _written(console, row["plots"])
+
+
+def _number(value: float | int | None) -> str:
+    """A number of any size: whole ones in full while they are short."""
+    if value is None or value != value:
+        return "–"
+    if value in (math.inf, -math.inf):
+        return "∞"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**7 else f"{value:.1e}"
+    return figure(value)
 
 
 def _drifts(console: Any, drift: Mapping[str, Mapping[str, float]]) -> None:

@@ -179,6 +179,14 @@ def analyze(
         Path | None, typer.Option(help="Folder of the plots; ./<entry>-plots, or ./comparison.")
     ] = None,
     plots: Annotated[bool, typer.Option(help="Draw plots.")] = True,
+    what: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Compute analyses from the stored parameters: modes, linearised, alignment, "
+            "hessians, landscape, or all.",
+        ),
+    ] = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -188,6 +196,9 @@ def analyze(
     from pinnzoo.cli.analysis import analysis, comparison
 
     options.bring_in(imports, problem)
+    if what is not None:
+        _analyze_in_depth(options.matching(names), what, out, plots, as_json)
+        return
     found = options.matching(names)
     with stdout_for_json(as_json):
         entries = [options.load(name) for name in found]
@@ -200,6 +211,35 @@ def analyze(
             else:
                 data["plots"] = save_comparison(entries, out or Path("comparison"))
     emit(data, as_json, screens.analysis if len(entries) == 1 else screens.comparison)
+
+
+def _analyze_in_depth(
+    names: list[str], what: str, out: Path | None, plots: bool, as_json: bool
+) -> None:
+    """Compute the named analyses of each entry; one that fails does not hide the others."""
+    from pinnzoo.analysis.bench import check_names
+    from pinnzoo.cli import screens
+    from pinnzoo.cli.analysis import in_depth, side_by_side
+
+    chosen = check_names(None if what == "all" else [w.strip() for w in what.split(",")])
+    rows, failed = [], False
+    with stdout_for_json(as_json):
+        for name in names:
+            try:
+                entry = options.load(name)
+                folder = None
+                if plots:
+                    alone = len(names) == 1
+                    folder = out or _plots_folder(entry.name)
+                    folder = folder if alone or out is None else out / entry.name
+                rows.append(in_depth(entry, chosen, folder, keep=len(names) == 1))
+            except PinnzooError as error:
+                complain(f"{name}: {error}")
+                failed = True
+    if rows or not failed:
+        emit(side_by_side(rows, chosen), as_json, screens.analyses)
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 def _plots_folder(name: str) -> Path:

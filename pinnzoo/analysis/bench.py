@@ -1,0 +1,477 @@
+"""The table of analyses: what each computes of an entry, as plain numbers and as what is drawn."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pinnzoo.analysis.alignment import Alignments, alignments
+from pinnzoo.analysis.hessians import (
+    damped_gauss_newton,
+    hessian_density,
+    hessian_eigenpairs,
+    hessian_map,
+    lbfgs_pairs,
+    lbfgs_preconditioner,
+)
+from pinnzoo.analysis.landscape import (
+    Line,
+    Plane,
+    SingularValues,
+    gradient_alignment,
+    loss_line,
+    loss_plane,
+    singular_values,
+)
+from pinnzoo.analysis.linearised import Laziness, Linearised, laziness_from
+from pinnzoo.analysis.modes import (
+    Modes,
+    ModeSpectrum,
+    error_at,
+    kernel_modes,
+    mode_spectrum,
+)
+from pinnzoo.analysis.spectra import SpectralDensity
+from pinnzoo.analysis.tangent import Tangent, residuals, study, tangent
+from pinnzoo.diagnostics import Study
+from pinnzoo.domains import Box
+from pinnzoo.entry import Entry
+from pinnzoo.errors import UnknownNameError
+from pinnzoo.objective import EQUATION
+
+Block: TypeAlias = dict[str, Any]
+"""Plain numbers by name; infinite where there is no bound, None where nothing is known."""
+
+WITHOUT_DAMPING = 1e-6
+"""Damping relative to the largest eigenvalue, where the training had none."""
+
+TENFOLD = 0.1
+"""By what a residual is to shrink, where steps are counted."""
+
+BLOCKS, STEPS = 12, 16
+"""Effort of the densities: 28 calls for eight products each."""
+
+MAP = {1: 129, 2: 17}
+"""Points per axis of a map, by the number of axes; others take those of the diagnostics."""
+
+LARGE = 2_000_000
+"""Numbers of a Jacobian beyond which those of all snapshots are not held at once."""
+
+
+class Bench:
+    """An entry with what its analyses share: its Jacobians at the snapshots.
+
+    Attributes:
+        entry: The entry.
+        study: Its network at its snapshots.
+        tick: Called often, with what is being done.
+    """
+
+    def __init__(self, entry: Entry, tick: Callable[[str], None] = lambda _: None):
+        """Take an entry; nothing is computed yet."""
+        self.entry, self.tick = entry, tick
+        self.study: Study = study(entry)
+        size = self.study.objective.n * self.study.thetas.shape[1]
+        self._at = functools.lru_cache(None if size <= LARGE else 2)(self._tangent)
+
+    def _tangent(self, index: int) -> Tangent:
+        self.tick(f"Jacobian of step {self.study.steps[index]}")
+        return tangent(self.study.objective, self.study.thetas[index])
+
+    def at(self, index: int) -> Tangent:
+        """The tangent at a snapshot, -1 for the last."""
+        return self._at(index % len(self.study.steps))
+
+    @property
+    def damping(self) -> tuple[float | None, bool]:
+        """The last damping of the training, None where it had none; and whether D is scaled."""
+        recorded = np.asarray(self.entry.history.get("damping", [np.nan]), float)
+        last = recorded[-1] if len(recorded) else np.nan
+        scaled = self.entry.recipe.phases[-1].arguments.get("scaling") == "columns"
+        return (float(last) if np.isfinite(last) and last > 0 else None), scaled
+
+
+ENDS = {"initial": 0, "final": -1}
+
+
+@dataclass(frozen=True, eq=False)
+class FoundModes:
+    """Modes at both ends of the training."""
+
+    modes: dict[str, Modes]
+    spectra: dict[str, ModeSpectrum]
+    errors: dict[str, np.ndarray]
+    block: Block
+
+
+def _modes(bench: Bench) -> FoundModes:
+    entry, objective = bench.entry, bench.study.objective
+    modes, spectra, errors, block = {}, {}, {}, {}
+    for when, index in ENDS.items():
+        bench.tick("modes")
+        at = bench.at(index)
+        found = modes[when] = kernel_modes(at)
+        damping = WITHOUT_DAMPING * float(found.eigenvalues[0])
+        conditions = {t: kernel_modes(at, term=t).condition_number for t in objective.slices()}
+        block[when] = {
+            "largest_eigenvalue": float(found.eigenvalues[0]),
+            "rank": found.rank,
+            "condition_numbers": {"all": found.condition_number, **conditions},
+            "effective_dimension": found.effective_dimension(damping),
+            "residual_share": _shares(found.cumulative_share()),
+            "steps_to_a_tenth": found.steps_for_residual(TENFOLD),
+            "slow_modes": int(found.slow(max(1, int(entry.metrics["steps"]))).sum()),
+        }
+        if entry.problem.reference is not None:
+            own = kernel_modes(at, term=EQUATION)
+            theta = bench.study.thetas[index].astype(entry.recipe.dtype)
+            error = error_at(entry, theta)
+            errors[when] = np.stack([own.cumulative_share(column) for column in error.T])
+            block[when]["error_share"] = _shares(errors[when].mean(axis=0))
+        if isinstance(entry.problem.domain, Box):
+            waves = spectra[when] = mode_spectrum(objective, at.theta, domain=entry.problem.domain)
+            few = waves.wave_numbers[: max(1, min(10, int(np.count_nonzero(waves.eigenvalues))))]
+            block[when] |= {"spectral_bias": waves.bias, "wave_number_of_fast": float(few.mean())}
+    return FoundModes(modes, spectra, errors, block)
+
+
+def _shares(cumulative: np.ndarray) -> dict[str, float]:
+    """What the fastest mode, the ten and the hundred fastest hold."""
+    last = len(cumulative)
+    return {f"{k}": float(cumulative[min(k, last) - 1]) for k in (1, 10, 100)}
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLinearised:
+    """Predictions from the first and from the last snapshot, and how lazy the training was."""
+
+    laziness: Laziness
+    steps: np.ndarray
+    descent: np.ndarray
+    gauss_newton: np.ndarray
+    block: Block
+
+
+def _linearised(bench: Bench) -> FoundLinearised:
+    looked_at = bench.study
+    bench.tick("linearised training")
+    at = (bench.at(k) for k in range(len(looked_at.steps)))
+    lazy = laziness_from(at, looked_at.objective, looked_at.thetas, looked_at.steps)
+    first = Linearised(kernel_modes(bench.at(0)))
+    damping, scaled = bench.damping
+    if damping is None or scaled:
+        damping = WITHOUT_DAMPING * float(first.modes.eigenvalues[0])
+    descent = first.losses(first.descent(looked_at.steps))
+    newton = first.losses(first.gauss_newton(looked_at.steps, damping))
+    block = {
+        "departure": lazy.whole,
+        "lazy_from": lazy.lazy_from(),
+        "loss": float(lazy.losses[-1]),
+        "predicted_by_descent": float(descent[-1]),
+        "predicted_by_gauss_newton": float(newton[-1]),
+        "departures": [float(each) for each in lazy.departures[0]],
+        "losses": [float(each) for each in lazy.losses],
+    }
+    return FoundLinearised(lazy, looked_at.steps, descent, newton, block)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundAlignment:
+    """Alignment of the kernels with each other and with the residual."""
+
+    alignments: Alignments
+    block: Block
+
+
+def _alignment(bench: Bench) -> FoundAlignment:
+    looked_at = bench.study
+    bench.tick("alignment of kernels")
+    kernels = [bench.at(k).kernel for k in range(len(looked_at.steps))]
+    found = alignments(looked_at.steps, kernels, residuals(looked_at.objective, looked_at.thetas))
+    block = {
+        "initial_and_final": float(found.kernels[0, -1]),
+        "settled_from": found.settled_from(),
+        "with_initial_residual": [float(each) for each in found.initial_residual],
+        "with_residual": [float(each) for each in found.residual],
+        "with_final": [float(each) for each in found.kernels[:, -1]],
+    }
+    return FoundAlignment(found, block)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundHessians:
+    """Densities of the loss Hessian, and the magnitude of the residual's over the domain."""
+
+    densities: dict[str, SpectralDensity]
+    points: np.ndarray
+    shape: tuple[int, ...]
+    norms: dict[str, np.ndarray]
+    block: Block
+
+
+def _hessians(bench: Bench) -> FoundHessians:
+    effort: Any = {"blocks": BLOCKS, "steps": STEPS}
+    densities = {}
+    for when, index in ENDS.items():
+        bench.tick(f"{when} Hessian of the loss")
+        densities[when] = hessian_density(bench.at(index), **effort)
+    last = bench.at(-1)
+    bench.tick("remainder of the Hessian")
+    densities["final, remainder"] = hessian_density(last, part="remainder", **effort)
+    damping, scaled = bench.damping
+    if damping is None or scaled:
+        damping = WITHOUT_DAMPING * float(np.linalg.norm(last.rows, 2) ** 2)
+    bench.tick("preconditioned Hessian")
+    scale = damped_gauss_newton(last, damping=damping)
+    densities["final, damped Gauss-Newton"] = hessian_density(last, preconditioner=scale, **effort)
+    pairs = lbfgs_pairs(last)
+    if (np.einsum("ij,ij->i", *pairs) > 0).any():
+        scale = lbfgs_preconditioner(*pairs)
+        densities["final, L-BFGS"] = hessian_density(last, preconditioner=scale, **effort)
+    domain = bench.entry.problem.domain
+    shape: tuple[int, ...] = ()
+    points = bench.study.hessian_points
+    if isinstance(domain, Box) and domain.d in MAP:
+        shape = (MAP[domain.d],) * domain.d
+        points = domain.grid(shape)
+    norms = {}
+    for when, index in ENDS.items():
+        bench.tick(f"{when} Hessian of the residual")
+        norms[when] = hessian_map(bench.study.objective, bench.study.thetas[index], points=points)
+    block: Block = {"damping": damping, "densities": {k: _told(v) for k, v in densities.items()}}
+    block["residual_hessian"] = {
+        when: {
+            "mean": float(each.mean()),
+            "max": float(each.max()),
+            "at": [float(z) for z in points[int(np.argmax(each))]],
+        }
+        for when, each in norms.items()
+    }
+    return FoundHessians(densities, points, shape, norms, block)
+
+
+def _told(density: SpectralDensity) -> Block:
+    return {
+        "largest": density.largest,
+        "smallest": density.smallest,
+        "mean": density.moment(1),
+        "negative_curvature": density.negative_curvature,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLandscape:
+    """The loss along the way of the training and around its end."""
+
+    line: Line
+    random: Plane
+    eigenvectors: Plane
+    singular: dict[str, SingularValues]
+    terms: tuple[str, ...]
+    cosines: dict[str, np.ndarray]
+    block: Block
+
+
+def _landscape(bench: Bench) -> FoundLandscape:
+    looked_at, last = bench.study, bench.at(-1)
+    bench.tick("loss along a line")
+    # 0 and 1 are among the points: the loss of a trained network is a narrow dip.
+    line = loss_line(looked_at.objective, looked_at.initial, looked_at.final, count=49, beyond=0.25)
+    bench.tick("loss on a plane")
+    random = loss_plane(last, radius=0.2)
+    bench.tick("eigenvectors of the Hessian")
+    values, vectors = hessian_eigenpairs(last)
+    length = float(np.linalg.norm(last.theta))
+    # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10.
+    highest = 2 * float(line.losses[np.argmin(np.abs(line.positions))])
+    reach = np.sqrt(highest / (abs(values[0]) * length**2)) if values[0] else 0.1
+    radius = float(np.clip(reach, 1e-12, 0.1))
+    eigenvectors = loss_plane(last, directions=vectors * length, radius=radius)
+    damping, scaled = bench.damping
+    singular = {
+        "initial": singular_values(bench.at(0), scaled=scaled),
+        "final": singular_values(last, damping=damping, scaled=scaled),
+    }
+    gradients = {when: gradient_alignment(bench.at(index)) for when, index in ENDS.items()}
+    terms = gradients["final"].terms
+    block: Block = {
+        "barrier": line.barrier,
+        "curvatures": [float(value) for value in values],
+        "singular_values": {
+            when: {
+                "largest": float(each.values[0]),
+                "smallest": float(each.values[-1]),
+                "damping": each.damping,
+                "undamped": each.undamped,
+            }
+            for when, each in singular.items()
+        },
+        "gradient_cosines": {
+            when: {
+                f"{terms[i]}, {terms[j]}": float(each.cosines[i, j])
+                for i in range(len(terms))
+                for j in range(i)
+            }
+            for when, each in gradients.items()
+        },
+    }
+    cosines = {when: each.cosines for when, each in gradients.items()}
+    return FoundLandscape(line, random, eigenvectors, singular, terms, cosines, block)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One thing that can be asked of an entry.
+
+    Attributes:
+        name: What `analyze` and the command call it.
+        title: What tables call it.
+        compute: Makes the result, which has a `block` of plain numbers and all that is drawn.
+        columns: Heading, and the way to a number in the block, for tables of several entries.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Bench], Any]
+    columns: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+ANALYSES: dict[str, Analysis] = {
+    each.name: each
+    for each in (
+        Analysis(
+            "modes",
+            "Modes of the kernel",
+            _modes,
+            (
+                ("Effective\ndimension", ("final", "effective_dimension")),
+                ("Condition of\nequation", ("final", "condition_numbers", EQUATION)),
+                ("Residual in\n10 fastest", ("final", "residual_share", "10")),
+                ("Error in\n10 fastest", ("final", "error_share", "10")),
+                ("Descent to\na tenth", ("final", "steps_to_a_tenth")),
+                ("Spectral\nbias", ("final", "spectral_bias")),
+            ),
+        ),
+        Analysis(
+            "linearised",
+            "Linearised training",
+            _linearised,
+            (
+                ("Departure", ("departure",)),
+                ("Lazy\nfrom step", ("lazy_from",)),
+                ("Loss", ("loss",)),
+                ("Descent\npredicts", ("predicted_by_descent",)),
+                ("Gauss-Newton\npredicts", ("predicted_by_gauss_newton",)),
+            ),
+        ),
+        Analysis(
+            "alignment",
+            "Alignment of the kernels",
+            _alignment,
+            (
+                ("CKA of first\nand last", ("initial_and_final",)),
+                ("Settled\nfrom step", ("settled_from",)),
+            ),
+        ),
+        Analysis(
+            "hessians",
+            "Hessians",
+            _hessians,
+            (
+                ("Largest", ("densities", "final", "largest")),
+                ("Smallest", ("densities", "final", "smallest")),
+                ("Negative\ncurvature", ("densities", "final", "negative_curvature")),
+                (
+                    "Negative,\npreconditioned",
+                    ("densities", "final, damped Gauss-Newton", "negative_curvature"),
+                ),
+                ("Mean |H_r|\ninitial", ("residual_hessian", "initial", "mean")),
+                ("Mean |H_r|\nfinal", ("residual_hessian", "final", "mean")),
+            ),
+        ),
+        Analysis(
+            "landscape",
+            "Landscape",
+            _landscape,
+            (
+                ("Barrier", ("barrier",)),
+                ("Largest σ", ("singular_values", "final", "largest")),
+                ("Smallest σ", ("singular_values", "final", "smallest")),
+                ("Damping", ("singular_values", "final", "damping")),
+                ("σ above\n√damping", ("singular_values", "final", "undamped")),
+            ),
+        ),
+    )
+}
+"""All analyses by name, in the order in which they are shown."""
+
+
+def check_names(names: Iterable[str] | None) -> list[str]:
+    """Names of analyses; all of them where none are given.
+
+    Raises:
+        UnknownNameError: There is no such analysis.
+    """
+    chosen = list(ANALYSES) if names is None else list(names)
+    for name in chosen:
+        if name not in ANALYSES:
+            raise UnknownNameError.of("analysis", name, ANALYSES)
+    return chosen
+
+
+def look_at(
+    entry: Entry, names: Iterable[str] | None = None, tick: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Results of analyses with all that is drawn; see `analyze`, which keeps the numbers.
+
+    Args:
+        entry: The entry.
+        names: Names of `ANALYSES`; all by default.
+        tick: Called often, with what is being done.
+    """
+    chosen = check_names(names)
+    bench = Bench(entry, tick)
+    return {name: ANALYSES[name].compute(bench) for name in chosen}
+
+
+def analyze(
+    entry: Entry,
+    what: Iterable[str] | None = None,
+    *,
+    tick: Callable[[str], None] = lambda _: None,
+) -> dict[str, Block]:
+    """Kernel modes, linearised training, Hessians and loss landscape of an entry, as numbers.
+
+    Everything comes from the stored parameters; nothing is trained.
+
+    Args:
+        entry: The entry.
+        what: Of "modes", "linearised", "alignment", "hessians" and "landscape"; all by default.
+        tick: Called often, with what is being done.
+
+    Returns:
+        A block of plain numbers per analysis.
+
+    Raises:
+        UnknownNameError: There is no such analysis.
+        PrecisionError: JAX has float64 switched off.
+
+    Example:
+        ```python
+        found = pinnzoo.analyze(entry, ["alignment"])
+        found["alignment"]["settled_from"]
+        ```
+    """
+    return {name: found.block for name, found in look_at(entry, what, tick).items()}
+
+
+def number(block: Mapping[str, Any], way: Iterable[str]) -> Any:
+    """A number of a block, None where the block does not have it."""
+    found: Any = block
+    for key in way:
+        if not isinstance(found, Mapping) or key not in found:
+            return None
+        found = found[key]
+    return found

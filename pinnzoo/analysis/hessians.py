@@ -1,0 +1,382 @@
+"""Spectral densities of the loss Hessian and its parts, and Hessians of the residual as a map.
+
+The loss `½ |r|²` has the Hessian `∇²L = Jᵀ J + Σ_i r_i H_i`: the Gauss-Newton matrix, whose
+eigenvalues are squared singular values, and a remainder that vanishes with the residual. Weighted
+rows throughout, as in `Tangent`.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jaxtyping import Array, Float
+
+from pinnzoo._typing import Scalar, Theta
+from pinnzoo.analysis.spectra import BLOCK, Products, SpectralDensity, krylov, spectral_density
+from pinnzoo.analysis.tangent import Source, Tangent, resolve, tangent
+from pinnzoo.diagnostics._inputs import find_term, unscaled
+from pinnzoo.diagnostics._programs import QUICKEST_COMPILE
+from pinnzoo.diagnostics.hessian import _row_products, _together
+from pinnzoo.diagnostics.spectrum import lanczos_together
+from pinnzoo.entry import Entry
+from pinnzoo.errors import DiagnosticError, UnknownNameError
+from pinnzoo.objective import EQUATION, Objective
+
+PARTS = ("loss", "gauss_newton", "remainder")
+"""`∇²L`, `Jᵀ J` and `Σ r_i H_i`."""
+
+MAP_TOLERANCE = 1e-4
+"""Residual of the Ritz pairs of a map; norms are good to about its square."""
+
+Rows = Float[np.ndarray, "b p"]
+
+
+@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
+def _curvature_products(
+    objective: Objective, theta: Theta, dual: Float[Array, " n"], vectors: Float[Array, "b p"]
+) -> Float[Array, "b p"]:
+    """`Σ_i w_i H_i v` for every row v."""
+
+    def weighted(at: Theta) -> Scalar:
+        return dual @ objective.residual(at)
+
+    _, product = jax.linearize(jax.grad(weighted), theta)
+    return jax.vmap(product)(vectors)
+
+
+def curvature_products(at: Tangent, dual: Float[np.ndarray, " n"]) -> Products:
+    """Products with `Σ_i w_i H_i`, the Hessians of the weighted rows with weights of one's own.
+
+    Args:
+        at: Where.
+        dual: w, `(n,)`; the residual makes it the remainder of the loss Hessian.
+    """
+    theta, weights = jnp.asarray(at.theta), jnp.asarray(dual)
+
+    def products(vectors: Rows) -> Rows:
+        # One shape for every number of vectors, so that the program is compiled once.
+        filled = np.zeros((BLOCK, at.theta.size))
+        filled[: len(vectors)] = vectors
+        found = _curvature_products(at.objective, theta, weights, jnp.asarray(filled))
+        return np.asarray(found)[: len(vectors)]
+
+    return products
+
+
+Preconditioner = Callable[[Rows], Rows]
+"""Multiplies each row by `P^{-1/2}`, symmetric, for a positive definite P."""
+
+
+def damped_gauss_newton(source: Source, theta: Any = None, *, damping: float) -> Preconditioner:
+    """`(Jᵀ J + μ I)^{-1/2}`: what a step of Levenberg-Marquardt does to the space of parameters.
+
+    The Gauss-Newton part becomes `λ / (λ + μ)`: 1 for modes that the damping leaves alone, 0 for
+    the others (theorem 4.2 of arXiv 2402.03864).
+
+    Args:
+        source: An entry, an objective, or a tangent of either.
+        theta: Flat parameters; those of the entry by default.
+        damping: μ, positive.
+
+    Raises:
+        DiagnosticError: The damping is not positive.
+
+    Example:
+        >>> scale = damped_gauss_newton(objective, theta, damping=1e-3)
+        >>> scale(np.ones((1, theta.size))).shape == (1, theta.size)
+        True
+    """
+    if not damping > 0:
+        raise DiagnosticError(f"the damping {damping} was given: give a positive number.")
+    _, values, right = tangent(source, theta).svd
+    inside, outside = 1 / np.sqrt(values**2 + damping), 1 / np.sqrt(damping)
+
+    def scale(rows: Rows) -> Rows:
+        coefficients = rows @ right.T
+        return outside * rows + (coefficients * (inside - outside)) @ right
+
+    return scale
+
+
+def lbfgs_preconditioner(steps: Any, changes: Any) -> Preconditioner:
+    """The square root of the inverse Hessian that L-BFGS holds after some steps.
+
+    `H = γ I + W M Wᵀ` in the compact form of Byrd, Nocedal and Schnabel (1994); Rathore et al.
+    (arXiv 2402.01868) look at Hessians through it.
+
+    Args:
+        steps: s_k = θ_{k+1} - θ_k, `(m, p)`, oldest first.
+        changes: y_k, the changes of the gradient, `(m, p)`; pairs with sᵀy ≤ 0 are left out, as
+            the method does.
+
+    Raises:
+        DiagnosticError: The shapes differ, or no pair has positive curvature.
+
+    Example:
+        >>> scale = lbfgs_preconditioner([[1.0, 0.0]], [[4.0, 0.0]])
+        >>> scale(np.eye(2)).round(9).tolist()
+        [[0.5, 0.0], [0.0, 0.5]]
+    """
+    s, y = np.atleast_2d(np.asarray(steps, float)), np.atleast_2d(np.asarray(changes, float))
+    good = np.einsum("ij,ij->i", s, y) > 0 if s.shape == y.shape else np.zeros(1, bool)
+    if s.shape != y.shape or not good.any():
+        raise DiagnosticError(
+            f"steps and changes of shapes {s.shape} and {y.shape} were given, with "
+            f"{int(good.sum())} pairs of positive curvature: give (m, p) each and one such pair."
+        )
+    s, y = s[good], y[good]
+    gamma = float(s[-1] @ y[-1] / (y[-1] @ y[-1]))
+    upper = np.triu(s @ y.T)
+    inverse = np.linalg.inv(upper)
+    corner = inverse.T @ (np.diag(np.diag(upper)) + gamma * (y @ y.T)) @ inverse
+    middle = np.block([[corner, -inverse.T], [-inverse, np.zeros_like(upper)]])
+    wide = np.concatenate([s, gamma * y])
+    q, r = np.linalg.qr(wide.T)
+    small = gamma * np.eye(q.shape[1]) + r @ middle @ r.T
+    values, vectors = np.linalg.eigh((small + small.T) / 2)
+    inside, outside = q @ vectors, np.sqrt(gamma)
+    factors = np.sqrt(np.maximum(values, 0.0)) - outside
+
+    def scale(rows: Rows) -> Rows:
+        return outside * rows + ((rows @ inside) * factors) @ inside.T
+
+    return scale
+
+
+@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
+def _loss_and_slope(objective: Objective, theta: Theta) -> tuple[Scalar, Theta]:
+    return jax.value_and_grad(Objective.loss, argnums=1)(objective, theta)
+
+
+def lbfgs_pairs(
+    source: Source, theta: Any = None, *, memory: int = 20
+) -> tuple[Float[np.ndarray, "m p"], Float[np.ndarray, "m p"]]:
+    """The pairs that L-BFGS collects in its next steps from some parameters.
+
+    Entries do not hold the memory of their optimizer; this is the one that a restart builds up.
+
+    Args:
+        source: An entry, an objective, or a tangent of either.
+        theta: Flat parameters; those of the entry by default.
+        memory: How many steps to take.
+
+    Returns:
+        Steps s and changes of the gradient y, `(m, p)` each, for `lbfgs_preconditioner`; fewer
+        than `memory` where the method stops.
+
+    Raises:
+        DiagnosticError: An objective was given without parameters.
+
+    Example:
+        >>> steps, changes = lbfgs_pairs(objective, theta, memory=3)
+        >>> steps.shape == changes.shape == (3, theta.size)
+        True
+    """
+    if isinstance(source, Tangent):
+        objective, start = source.objective, jnp.asarray(source.theta)
+    else:
+        objective, start = resolve(source, theta, "L-BFGS")
+
+    def evaluate(at: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _loss_and_slope(objective, jnp.asarray(at))
+        return float(value), np.asarray(slope)
+
+    visited = [np.asarray(start)]
+    scipy.optimize.minimize(
+        evaluate,
+        visited[0],
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda at: visited.append(np.array(at)),
+        options={"maxiter": memory, "maxcor": memory, "ftol": 0.0, "gtol": 0.0},
+    )
+    slopes = np.stack([evaluate(at)[1] for at in visited])
+    return np.diff(np.stack(visited), axis=0), np.diff(slopes, axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Hessian:
+    """One part of the loss Hessian, as products with vectors.
+
+    Attributes:
+        products: Multiplies each row of `(b, p)`, b ≤ 8.
+        size: p.
+        eigenvalues: All of them, where they are known without products.
+    """
+
+    products: Products
+    size: int
+    eigenvalues: Float[np.ndarray, " p"] | None = None
+
+
+def hessian_part(
+    source: Source,
+    theta: Any = None,
+    *,
+    part: str = "loss",
+    term: str | None = None,
+    preconditioner: Preconditioner | None = None,
+) -> Hessian:
+    """The loss Hessian or a part of it, of all terms or of one, preconditioned or not.
+
+    Args:
+        source: An entry, an objective, or a tangent of either.
+        theta: Flat parameters; those of the entry by default.
+        part: "loss", "gauss_newton" or "remainder".
+        term: Name of a term, for the Hessian of its share of the loss.
+        preconditioner: `P^{-1/2}`, for `P^{-1/2} ∇²L P^{-1/2}`.
+
+    Raises:
+        UnknownNameError: There is no such part or term.
+        DiagnosticError: An objective was given without parameters.
+
+    Example:
+        >>> matrix = hessian_part(objective, theta, part="gauss_newton")
+        >>> matrix.products(np.ones((2, theta.size))).shape == (2, theta.size)
+        True
+    """
+    if part not in PARTS:
+        raise UnknownNameError.of("part of the Hessian", part, PARTS)
+    at = tangent(source, theta)
+    chosen = at.block(term)
+    dual = np.zeros_like(at.residual)
+    dual[chosen] = at.residual[chosen]
+    rows, p = at.rows[chosen], at.theta.size
+    scale = preconditioner or (lambda vectors: vectors)
+    scaled = np.concatenate([scale(rows[k : k + BLOCK]) for k in range(0, len(rows), BLOCK)])
+    curvature = curvature_products(at, dual)
+
+    def products(vectors: Rows) -> Rows:
+        found = np.zeros_like(vectors, dtype=np.float64)
+        if part != "remainder":
+            found += (vectors @ scaled.T) @ scaled
+        if part != "gauss_newton":
+            found += scale(curvature(scale(vectors)))
+        return found
+
+    if part != "gauss_newton":
+        return Hessian(products, p)
+    values = np.zeros(p)
+    singular = np.linalg.svd(scaled, compute_uv=False)
+    values[: len(singular)] = singular**2
+    return Hessian(products, p, values)
+
+
+def hessian_density(
+    source: Source,
+    theta: Any = None,
+    *,
+    part: str = "loss",
+    term: str | None = None,
+    preconditioner: Preconditioner | None = None,
+    probes: int = BLOCK,
+    steps: int = 40,
+    blocks: int = 24,
+    seed: int = 0,
+) -> SpectralDensity:
+    """Spectral density of the loss Hessian, its Gauss-Newton part or the remainder.
+
+    By deflated stochastic Lanczos quadrature; exact for the Gauss-Newton part, and for networks of
+    up to 8 `blocks` parameters.
+
+    Args:
+        source: An entry, an objective, or a tangent of either.
+        theta: Flat parameters; those of the entry by default.
+        part: "loss", "gauss_newton" or "remainder".
+        term: Name of a term, for the Hessian of its share of the loss.
+        preconditioner: See `hessian_part`.
+        probes: See `spectral_density`.
+        steps: See `spectral_density`.
+        blocks: See `spectral_density`.
+        seed: See `spectral_density`.
+
+    Raises:
+        UnknownNameError: There is no such part or term.
+        DiagnosticError: An objective was given without parameters.
+        PrecisionError: Not everything is float64.
+        TrainingError: The parameters are not finite.
+
+    Example:
+        >>> found = hessian_density(objective, theta, part="gauss_newton")
+        >>> found.negative_share
+        0.0
+    """
+    matrix = hessian_part(source, theta, part=part, term=term, preconditioner=preconditioner)
+    if matrix.eigenvalues is not None:
+        return SpectralDensity.of(matrix.eigenvalues)
+    return spectral_density(
+        matrix.products, matrix.size, probes=probes, steps=steps, blocks=blocks, seed=seed
+    )
+
+
+def hessian_eigenpairs(
+    source: Source, theta: Any = None, *, count: int = 2, blocks: int = 24
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k p"]]:
+    """Eigenvalues of the loss Hessian of largest magnitude, and their vectors.
+
+    Args:
+        source: An entry, an objective, or a tangent of either.
+        theta: Flat parameters; those of the entry by default.
+        count: k.
+        blocks: Blocks of the Krylov space.
+
+    Returns:
+        Eigenvalues `(k,)`, falling in magnitude, and orthonormal vectors in rows, `(k, p)`.
+
+    Example:
+        >>> values, vectors = hessian_eigenpairs(objective, theta)
+        >>> vectors.shape == (2, theta.size)
+        True
+    """
+    matrix = hessian_part(source, theta)
+    values, vectors, _, _ = krylov(matrix.products, matrix.size, blocks=blocks)
+    return values[:count], vectors[:count]
+
+
+def hessian_map(
+    source: Entry | Objective,
+    theta: Any = None,
+    *,
+    points: Any,
+    term: str = EQUATION,
+) -> Float[np.ndarray, " n"]:
+    """`‖H_r(x)‖` over the domain: where a residual is far from linear in the parameters.
+
+    The spectral norm of the Hessian of the residual without weight (proposition 3.7 of arXiv
+    2402.03864), from products for many points at once.
+
+    Args:
+        source: An entry or an objective; only the term is used, not its points.
+        theta: Flat parameters; those of the entry by default.
+        points: Where, `(n, d)`.
+        term: Whose residual.
+
+    Raises:
+        PointsError: The points have the wrong shape.
+        UnknownNameError: There is no such term.
+
+    Example:
+        >>> hessian_map(objective, theta, points=domain.grid((3, 3))).shape
+        (9,)
+    """
+    objective, at = resolve(source, theta, "a Hessian")
+    whole = unscaled(find_term(objective, term), points)
+    array = np.asarray(whole.points)
+    together = _together(len(array), at.size)
+    norms: list[float] = []
+    for start in range(0, len(array), together):
+        # The last group is filled up, so that one program serves all of them.
+        chosen = np.minimum(np.arange(start, start + together), len(array) - 1)
+        there = unscaled(whole, array[chosen])
+
+        def products(vectors: Rows, there: Any = there) -> Rows:
+            return np.asarray(_row_products(there, at, jnp.asarray(vectors)))
+
+        ends = lanczos_together(products, together, at.size, ends="larger", tolerance=MAP_TOLERANCE)
+        norms += [max(abs(end.largest), abs(end.smallest)) for end in ends]
+    return np.array(norms[: len(array)])

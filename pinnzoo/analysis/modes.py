@@ -1,0 +1,373 @@
+"""Modes of the kernel: what first-order training learns fast, and what it learns slowly.
+
+Gradient flow on `½ |r|²` moves the residual by `dr/dt = -K r` with the kernel `K = J Jᵀ` of the
+weighted rows. In the basis of its eigenvectors every coefficient decays by itself, at the rate of
+its eigenvalue (Jacot, Gabriel and Hongler 2018; for PINNs Wang, Yu and Perdikaris 2022). Which
+functions the fast eigenvectors are is the spectral bias (Wang, Wang and Perdikaris 2021).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.fft
+import scipy.linalg
+from jaxtyping import Float
+
+from pinnzoo.analysis.tangent import Source, resolve, study, tangent
+from pinnzoo.diagnostics._inputs import find_term, unscaled
+from pinnzoo.diagnostics._rows import jacobian_blocks
+from pinnzoo.domains import Box
+from pinnzoo.entry import Entry
+from pinnzoo.errors import DiagnosticError, PointsError
+from pinnzoo.objective import EQUATION, Objective
+
+GRID = {1: 192, 2: 22, 3: 8, 4: 5}
+"""Points per axis of the grid on which modes are transformed, by the number of axes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Eigenvectors of the kernel as functions on the points, fastest first.
+
+    Attributes:
+        eigenvalues: λ of `J Jᵀ`, `(n,)`, descending: squared singular values of J, so that small
+            ones are accurate far below rounding times the largest; exact zeros below rounding.
+        vectors: One orthonormal eigenvector per column, `(n, n)`; entry i belongs to row i.
+        residual: r in this basis, `(n,)`.
+        points: Points per term `(n_k, d)`, in the order of the rows.
+
+    Example:
+        >>> found = kernel_modes(objective, theta)
+        >>> bool(found.cumulative_share()[-1].round(12) == 1)
+        True
+    """
+
+    eigenvalues: Float[np.ndarray, " n"]
+    vectors: Float[np.ndarray, "n n"]
+    residual: Float[np.ndarray, " n"]
+    points: dict[str, Float[np.ndarray, "_ d"]]
+
+    @property
+    def rank(self) -> int:
+        """How many eigenvalues stand above the rounding of J's singular values."""
+        return int(np.count_nonzero(self.eigenvalues))
+
+    @property
+    def condition_number(self) -> float:
+        """Largest over smallest eigenvalue; infinite where the kernel is singular to rounding."""
+        if self.rank < len(self.eigenvalues):
+            return math.inf
+        return float(self.eigenvalues[0] / self.eigenvalues[-1])
+
+    def coefficients(self, values: Any) -> Float[np.ndarray, " n"]:
+        """Values at the points in the basis of the modes: `Uᵀ v`.
+
+        Args:
+            values: v, `(n,)`, one per row: a residual, an error, any function at the points.
+
+        Raises:
+            PointsError: There is another number of values than of rows.
+        """
+        array = np.asarray(values, np.float64)
+        if array.shape != self.eigenvalues.shape:
+            raise PointsError(
+                f"values of shape {array.shape} were given: the kernel has {len(self.vectors)} "
+                "rows, so give one value for each."
+            )
+        return self.vectors.T @ array
+
+    def cumulative_share(self, values: Any = None) -> Float[np.ndarray, " n"]:
+        """The share of `|v|²` in the fastest mode, in the two fastest, and so on.
+
+        Args:
+            values: v at the points; the residual by default.
+        """
+        squares = (self.residual if values is None else self.coefficients(values)) ** 2
+        total = squares.sum()
+        return np.cumsum(squares) / (total if total > 0 else 1.0)
+
+    def effective_dimension(self, damping: float) -> float:
+        """`Σ λ / (λ + γ)`: how many modes a damping γ leaves alone.
+
+        Args:
+            damping: γ, positive, in the units of the eigenvalues.
+
+        Raises:
+            DiagnosticError: The damping is not positive.
+        """
+        if not damping > 0:
+            raise DiagnosticError(f"the damping {damping} was given: give a positive number.")
+        return float(np.sum(self.eigenvalues / (self.eigenvalues + damping)))
+
+    def decay(self, learning_rate: float | None = None) -> Float[np.ndarray, " n"]:
+        """The factor of each coefficient in one step of gradient descent, `1 - η λ`.
+
+        Args:
+            learning_rate: η; by default 1/λ₁, with which the fastest mode is gone in one step.
+        """
+        largest = self.eigenvalues[0]
+        rate = learning_rate if learning_rate is not None else 1 / largest if largest > 0 else 1.0
+        return 1 - rate * self.eigenvalues
+
+    def steps(
+        self, tolerance: float, learning_rate: float | None = None
+    ) -> Float[np.ndarray, " n"]:
+        """Steps of gradient descent after which each mode has shrunk by a tolerance.
+
+        Args:
+            tolerance: Between 0 and 1.
+            learning_rate: See `decay`.
+
+        Returns:
+            Numbers of steps, not rounded; infinite for modes that do not shrink.
+
+        Raises:
+            DiagnosticError: The tolerance is not between 0 and 1.
+        """
+        _check_tolerance(tolerance)
+        logs = self._log_decay(learning_rate)
+        with np.errstate(divide="ignore"):
+            return np.where(logs < 0, np.log(tolerance) / logs, math.inf)
+
+    def _log_decay(self, learning_rate: float | None = None) -> Float[np.ndarray, " n"]:
+        """`ln |1 - η λ|`, with all digits of small ones; -∞ for a mode that goes in one step."""
+        largest = self.eigenvalues[0] if self.eigenvalues[0] > 0 else 1.0
+        share = self.eigenvalues * (1 / largest if learning_rate is None else learning_rate)
+        with np.errstate(divide="ignore"):
+            small = np.log1p(-np.minimum(share, 1.0))
+            return np.where(share <= 1, small, np.log(np.abs(share - 1)))
+
+    def steps_for_residual(self, tolerance: float) -> float:
+        """Steps of gradient descent (η = 1/λ₁) after which `|r|` has shrunk by a tolerance.
+
+        This is what the kernel of this moment promises: it takes the kernel for constant.
+
+        Args:
+            tolerance: Between 0 and 1.
+
+        Returns:
+            A whole number of steps, or infinity where modes with λ = 0 hold too much.
+
+        Raises:
+            DiagnosticError: The tolerance is not between 0 and 1.
+        """
+        _check_tolerance(tolerance)
+        squares = self.residual**2
+        goal = tolerance**2 * squares.sum()
+        if squares[self.eigenvalues == 0].sum() > goal or self.eigenvalues[0] == 0:
+            return math.inf
+        logs = self._log_decay()
+
+        def left(steps: float) -> float:
+            with np.errstate(invalid="ignore"):
+                powers = np.exp(2 * steps * logs)
+            return float(np.sum(np.where(np.isnan(powers), 1.0, powers) * squares))
+
+        if left(0.0) <= goal:
+            return 0.0
+        high = 1.0
+        while left(high) > goal:
+            high *= 2
+        low = high / 2 if high > 1 else 0.0
+        while high - low > max(1.0, 1e-12 * high):
+            middle = math.floor((low + high) / 2)
+            if middle in (low, high):
+                break
+            low, high = (middle, high) if left(middle) > goal else (low, middle)
+        return math.ceil(high)
+
+    def slow(self, steps: float, tolerance: float = 0.5) -> np.ndarray:
+        """Which modes gradient descent (η = 1/λ₁) has not shrunk by a tolerance after some steps.
+
+        Args:
+            steps: How many.
+            tolerance: By what a mode has to shrink to count as learned.
+        """
+        return self.steps(tolerance) > steps
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 < tolerance < 1:
+        raise DiagnosticError(
+            f"the tolerance {tolerance} was given: give a number between 0 and 1, by which the "
+            "residual is to shrink."
+        )
+
+
+def decompose(rows: Float[np.ndarray, "n p"]) -> tuple[np.ndarray, np.ndarray]:
+    """All n eigenvalues of `A Aᵀ`, descending, and orthonormal eigenvectors in columns.
+
+    They come from singular values, which does not square the condition number. What is below their
+    rounding is zero.
+    """
+    n, p = rows.shape
+    left, singular, _ = scipy.linalg.svd(rows, full_matrices=n > p, check_finite=False)
+    values = np.zeros(n)
+    values[: len(singular)] = singular
+    floor = max(n, p) * np.finfo(np.float64).eps * (values[0] if n else 0.0)
+    return np.where(values > floor, values, 0.0) ** 2, left
+
+
+def kernel_modes(source: Source, theta: Any = None, *, term: str | None = None) -> Modes:
+    """The eigenvectors of `K = J Jᵀ` as functions on the points, and the residual in them.
+
+    Args:
+        source: An entry, on the points of its diagnostics; an objective; or a tangent of either.
+        theta: Flat parameters `(p,)`, such as a row of `entry.snapshots.thetas`; those of the
+            entry by default.
+        term: Name of a term, for the modes of its diagonal block; the whole kernel by default.
+
+    Raises:
+        DiagnosticError: An objective was given without parameters.
+        UnknownNameError: There is no such term.
+        PrecisionError: Not everything is float64.
+        TrainingError: The parameters are not finite.
+
+    Example:
+        >>> found = kernel_modes(objective, theta, term="equation")
+        >>> found.vectors.shape == (len(points["equation"]),) * 2
+        True
+    """
+    at = tangent(source, theta)
+    rows = at.block(term)
+    values, vectors = decompose(at.rows[rows])
+    terms = {
+        each.name: np.asarray(each.points)
+        for each in at.objective.terms
+        if term in (None, each.name)
+    }
+    return Modes(values, vectors, vectors.T @ at.residual[rows], terms)
+
+
+@dataclass(frozen=True, eq=False)
+class ModeSpectrum:
+    """Where in frequency the modes of a kernel lie.
+
+    Attributes:
+        eigenvalues: λ, descending, `(k,)`.
+        wave_numbers: Mean wave number of each mode, `(k,)`, in half periods per side of the
+            domain.
+        power: Share of each mode's square at wave numbers 0, 1, 2, …, `(k, w)`; rows sum to 1.
+        points: The grid, `(k, d)`.
+        vectors: One mode per column, `(k, k)`; entry i is its value at point i.
+        shape: Points of the grid per axis.
+
+    Example:
+        >>> found = mode_spectrum(entry)
+        >>> bool(np.allclose(found.power.sum(axis=1), 1))
+        True
+    """
+
+    eigenvalues: Float[np.ndarray, " k"]
+    wave_numbers: Float[np.ndarray, " k"]
+    power: Float[np.ndarray, "k w"]
+    points: Float[np.ndarray, "k d"]
+    vectors: Float[np.ndarray, "k k"]
+    shape: tuple[int, ...]
+
+    @property
+    def bias(self) -> float:
+        """Rank correlation of eigenvalue and wave number: -1 where slow modes are the fine ones.
+
+        Spearman's coefficient over the modes above rounding; 0 where there are fewer than three.
+        """
+        known = self.eigenvalues > 0
+        if known.sum() < 3:
+            return 0.0
+        order = np.arange(int(known.sum()))[::-1]
+        ranks = np.argsort(np.argsort(self.wave_numbers[known], kind="stable"))
+        return float(np.corrcoef(order, ranks)[0, 1])
+
+
+def mode_spectrum(
+    source: Entry | Objective,
+    theta: Any = None,
+    *,
+    domain: Box | None = None,
+    term: str = EQUATION,
+    shape: tuple[int, ...] | None = None,
+) -> ModeSpectrum:
+    """The frequencies of the kernel's modes: the spectral bias of a network at some moment.
+
+    The kernel of a term is taken on a grid over the domain, and its eigenvectors are cosine
+    transformed (DCT-II, which asks for no periodicity).
+
+    Args:
+        source: An entry or an objective.
+        theta: Flat parameters; those of the entry by default.
+        domain: The box; that of the entry's problem by default.
+        term: A term that lives on the whole box.
+        shape: Points per axis; by default 200 to 700 points in all.
+
+    Raises:
+        PointsError: The domain is not a box, or the shape does not fit it.
+        DiagnosticError: An objective was given without parameters or without a domain.
+        UnknownNameError: There is no such term.
+
+    Example:
+        >>> found = mode_spectrum(objective, theta, domain=domain, shape=(6, 6))
+        >>> found.wave_numbers.shape
+        (36,)
+    """
+    objective, at = resolve(source, theta, "a spectrum of modes")
+    box = domain
+    if box is None and isinstance(source, Entry):
+        box = source.problem.domain  # pyright: ignore[reportAssignmentType]
+    if box is None:
+        raise DiagnosticError("an objective was given without a domain: give it as domain=.")
+    if not isinstance(box, Box):
+        raise PointsError(
+            "modes on a domain that is not a box were asked for: a cosine transform needs a box, "
+            "so give one inside of it as domain=."
+        )
+    d = box.d
+    counts = shape or (GRID.get(d, 3),) * d
+    if len(counts) != d or min(counts) < 2:
+        raise PointsError(
+            f"a grid of shape {counts} was given: a box with {d} coordinates takes {d} numbers "
+            "of points, two at least."
+        )
+    # The points of DCT-II: the middles of equal cells.
+    axes = [
+        low + (high - low) * (np.arange(n) + 0.5) / n
+        for low, high, n in zip(box.lower, box.upper, counts, strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
+    bare = Objective((unscaled(find_term(objective, term), grid),), objective.shapes)
+    rows = np.concatenate(list(jacobian_blocks(bare, jnp.asarray(at))))
+    values, vectors = decompose(rows)
+    waves: Any = scipy.fft.dctn(
+        vectors.T.reshape(-1, *counts), axes=tuple(range(1, d + 1)), norm="ortho"
+    )
+    power = waves.reshape(len(values), -1) ** 2
+    power /= power.sum(axis=1, keepdims=True)
+    numbers = np.meshgrid(*(np.arange(n) for n in counts), indexing="ij")
+    lengths = np.sqrt(sum(np.square(each, dtype=float) for each in numbers)).ravel()
+    bins = np.rint(lengths).astype(int)
+    binned = np.stack([np.bincount(bins, weights=row) for row in power])
+    return ModeSpectrum(values, power @ lengths, binned, grid, vectors, tuple(counts))
+
+
+def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:
+    """Network minus reference at the points of the equation, to be decomposed into modes.
+
+    Args:
+        entry: An entry whose problem has a reference.
+        theta: Flat parameters; those of the entry by default.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+
+    Example:
+        >>> modes = kernel_modes(entry, term="equation")
+        >>> float(modes.cumulative_share(error_at(entry)[:, 0])[-1].round(9))
+        1.0
+    """
+    from pinnzoo.evaluation import require_reference
+
+    reference = require_reference(entry.problem)
+    points = np.asarray(find_term(study(entry).objective, EQUATION).points)
+    return entry.predict(points, theta) - reference(points)

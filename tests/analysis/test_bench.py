@@ -1,0 +1,166 @@
+import json
+import math
+import sys
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+from typer.testing import CliRunner
+
+import pinnzoo
+from pinnzoo import analysis
+from pinnzoo.analysis import figures
+from pinnzoo.analysis.bench import number
+from pinnzoo.analysis.table import flat
+from pinnzoo.architectures.mlp import MLP
+from pinnzoo.cli import app, options
+from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
+from pinnzoo.objective import flatten_model
+from pinnzoo.pdes import make_problem
+from tests.conftest import patch_diagnostics
+from tests.diagnostics.oracles import moved
+
+
+@pytest.fixture(scope="module")
+def entry():
+    """A small network on the heat equation at three moments of what could be its training."""
+    problem = make_problem("heat", {})
+    box = problem.domain
+    model = MLP(
+        problem.m,
+        lower=box.lower,
+        upper=box.upper,
+        width=4,
+        depth=1,
+        dtype=jnp.float64,
+        rngs=nnx.Rngs(params=0),
+    )
+    theta, _ = flatten_model(model)
+    thetas = {step: moved(theta, 0.1 * (20 - step) / 20) for step in (0, 5)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch_diagnostics(patch)
+        made = pinnzoo.Entry.from_model(
+            problem,
+            model,
+            architecture_arguments={"width": 4, "depth": 1},
+            steps=20,
+            snapshots=thetas,
+            diagnostics=False,
+        )
+        analysis.study(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def found(entry):
+    return analysis.look_at(entry)
+
+
+def test_every_analysis_is_computed_and_plain(entry, found):
+    assert list(found) == list(analysis.ANALYSES) == list(figures.FIGURES)
+    for name, each in found.items():
+        json.dumps(each.block)
+        for _, way in analysis.ANALYSES[name].columns:
+            value = number(each.block, way)
+            known = way[-1] in ("damping", "undamped", "lazy_from") or value is not None
+            assert known, f"{name} has no {way}"
+    assert number({"a": 1}, ("a", "b")) is None
+
+
+def test_numbers_are_those_of_the_functions(entry, found):
+    looked_at = analysis.study(entry)
+    assert list(looked_at.steps) == [0, 5, 20]
+    first = analysis.kernel_modes(looked_at.objective, looked_at.thetas[0])
+    block = found["modes"].block
+    assert block["initial"]["largest_eigenvalue"] == pytest.approx(first.eigenvalues[0])
+    assert block["final"]["rank"] <= min(looked_at.objective.n, entry.metrics["parameters"])
+    lazy = analysis.laziness(entry)
+    assert found["linearised"].block["departure"] == pytest.approx(lazy.whole)
+    kernels = [analysis.tangent(entry, theta).kernel for theta in looked_at.thetas]
+    wanted = analysis.kernel_alignment(kernels[0], kernels[2])
+    assert found["alignment"].block["initial_and_final"] == pytest.approx(wanted)
+    values, _ = analysis.hessian_eigenpairs(entry)
+    assert found["landscape"].block["curvatures"] == pytest.approx(values)
+    density = found["hessians"].block["densities"]["final"]
+    assert density["largest"] == pytest.approx(max(values))
+
+
+def test_an_entry_has_parameters_of_its_own(entry):
+    wanted = analysis.tangent(entry, entry.theta)
+    np.testing.assert_array_equal(analysis.tangent(entry).rows, wanted.rows)
+    with pytest.raises(PointsError, match="takes \\(17,\\)"):
+        analysis.tangent(entry, entry.theta[1:])
+    with pytest.raises(UnknownNameError, match="unknown analysis 'mode'"):
+        analysis.analyze(entry, ["mode"])
+
+
+def test_error_is_network_minus_reference(entry):
+    points = np.asarray(analysis.study(entry).objective.terms[0].points)
+    wanted = entry.predict(points) - entry.problem.reference(points)
+    np.testing.assert_array_equal(analysis.error_at(entry), wanted)
+    assert np.abs(wanted).max() > 0.1
+
+
+def test_pictures_are_written_and_their_axes_named(entry, found, tmp_path, monkeypatch):
+    drawn, write = [], figures.save
+
+    def small(figure, path, **_):
+        drawn.append(figure)
+        return write(figure, path, dpi=40)
+
+    monkeypatch.setattr(figures, "save", small)
+    paths = figures.save_figures(found, entry.problem.coords, tmp_path, "a-")
+    assert [path.name for path in paths] == [f"a-{name}.png" for name in found]
+    for path, figure in zip(paths, drawn, strict=True):
+        with Image.open(path) as image:
+            assert min(image.size) > 80
+        shown = [axes for axes in figure.axes if axes.images or axes.get_lines()]
+        assert shown
+        for axes in shown:
+            named = axes.get_xlabel() or axes.get_title() or axes.get_ylabel()
+            assert named, f"an axis of {path.name} says nothing"
+
+
+def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
+    monkeypatch.setattr(options, "load", lambda _: entry)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["analyze", "./some", "--what", "alignment, linearised"]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    assert "Alignment of the kernels" in shown.stdout
+    assert "Modes" not in shown.stdout
+    folder = tmp_path / f"{entry.name}-plots"
+    assert sorted(path.name for path in folder.iterdir()) == ["alignment.png", "linearised.png"]
+    result = CliRunner().invoke(app, [*arguments, "--json", "--no-plots"])
+    data = json.loads(result.stdout)
+    (row,) = data["entries"]
+    assert set(row["analyses"]) == {"alignment", "linearised"}
+    headings = [column["heading"] for column in data["analyses"][0]["columns"]]
+    assert headings == ["CKA of first\nand last", "Settled\nfrom step"]
+    wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
+    assert wrong.exit_code == 1
+    assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_frame_has_a_row_per_entry_and_a_column_per_number(monkeypatch):
+    columns = pinnzoo.frame("heat-mlp-*")
+    assert columns["name"] == pinnzoo.list_entries("heat-mlp-*")
+    for k, name in enumerate(columns["name"]):
+        metrics = pinnzoo.zoo.read_metrics(name)
+        assert columns["loss"][k] == metrics["loss"]
+        assert columns["ntk.drift.all.spectral"][k] == metrics["ntk"]["drift"]["all"]["spectral"]
+        first = metrics["ntk"]["final"]["eigenvalues"][0]
+        assert columns["ntk.final.eigenvalues.0"][k] == first
+    assert {len(each) for each in columns.values()} == {len(columns["name"])}
+    fake = SimpleNamespace(DataFrame=lambda columns: ("frame", columns))
+    monkeypatch.setitem(sys.modules, "polars", fake)
+    assert pinnzoo.frame("heat-mlp-*", "polars") == ("frame", columns)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(PinnzooError, match="not installed"):
+        pinnzoo.frame("heat-mlp-*", "pandas")
+    with pytest.raises(UnknownNameError, match="unknown library"):
+        pinnzoo.frame(library="excel")
+    assert flat({"a": [{"b": math.pi}]}) == {"a.0.b": math.pi}
