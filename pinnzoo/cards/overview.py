@@ -64,10 +64,11 @@ def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
     sections = [
         "# Model cards",
         "Printed by `pinnzoo cards` from the entries' files. Errors are over a uniform grid, "
-        "against a reference whose own error is stated; the time is that of the training, without "
-        "compilation and diagnostics; NTK drift is `‖K(T) − K(0)‖ / ‖K(0)‖` of "
-        "the whole kernel in the spectral norm; the Hessian column is the mean over points of "
-        "`‖H_r(x)‖`, the spectral norm of the residual's Hessian, at initialization → at the end.",
+        "against a reference whose own error is stated; the time is that of the training, with "
+        "the compilation of its programs and without the diagnostics; NTK drift is "
+        "`‖K(T) − K(0)‖ / ‖K(0)‖` of the whole kernel in the spectral norm; the Hessian column "
+        "is the mean over points of `‖H_r(x)‖`, the spectral norm of the residual's Hessian, "
+        "at initialization → at the end.",
     ]
     sections += ["## Problem, architecture, optimizer", *_matrix_section(entries, folder)]
     sections += ["## Reached and published", *_published_section(entries, folder)]

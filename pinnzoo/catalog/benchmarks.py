@@ -82,7 +82,6 @@ SHAPES = (
         None,
         weights={"equation": 0.01},
     ),
-    _tangent("laplace_l_shape", _layers(20), (2000, 300)),
     _tangent("annulus", _layers(16), (1000, 200)),
 )
 """Domains that are no boxes."""
@@ -96,8 +95,6 @@ FAMILIES = (
         None,
         arguments={"constraints": "odd"},
     ),
-    _tangent("heat_diffusivities", _layers(20), (2500, 150)),
-    _tangent("poisson_wave_numbers", _layers(24), (3000, 400)),
 )
 """One network for all values of a parameter, which is a coordinate."""
 
@@ -116,24 +113,6 @@ FURTHER = (
     ),
     _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
     _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
-    _tangent(
-        "burgers",
-        _layers(24, 4),
-        (5000, 100),
-        seconds=(150.0, 60.0),
-        arguments={"viscosity": 0.001, "constraints": "odd"},
-        tag="nu0.001",
-    ),
-    _tangent("poisson_nd", _layers(20), (3000, 800)),
-    _tangent(
-        "helmholtz",
-        _layers(72, 1, omega=50.0),
-        (3000, 150),
-        arguments={"a1": 6, "a2": 6, "constraints": "hard"},
-        tag="a6",
-    ),
-    _tangent("wave_beta", _layers(60, 1, omega=40.0), (2500, 150), arguments=HARD),
-    _tangent("heat_2d_ms", _layers(60, 1, omega=120.0), (3000, 150), arguments=HARD),
 )
 """Further benchmarks in boxes."""
 

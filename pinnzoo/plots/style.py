@@ -92,8 +92,14 @@ SHADES = 32
 
 
 MOST_COLORS = 256
-EXACT_COLORS = 75
+EXACT_OF_CURVES, EXACT_OF_MAPS = 75, 10
 """Percent of a picture's palette that are colors of the picture itself."""
+
+FEWEST_OF_MAPS = 40
+"""Colors of the palette of a picture with colormaps, at least."""
+
+SEEN = 4
+"""Pixels of a color that is worth one of the palette."""
 
 
 Source = TypeVar("Source")
@@ -195,11 +201,17 @@ def save(
 def _palette(image: Any, colors: int) -> list[int]:
     """Red, green and blue of the colors to which a picture is reduced.
 
-    Most of them are the colors that occur most often, exactly: the shades of its maps and the
-    colors of its curves, which must not run into each other. The others are for the edges of
-    letters and curves.
+    A share are the colors that occur most often, exactly: those of the paper and of the curves,
+    which must not run into each other. The others stand for all shades that there are, a shade of
+    a small area like one of a large area, so that no colormap is lost beside a larger one.
     """
+    from PIL import Image
+
     counts = sorted(image.getcolors(maxcolors=image.width * image.height), reverse=True)
-    exact = [color for _, color in counts[: colors * EXACT_COLORS // 100]]
-    smooth = image.quantize(colors - len(exact)).getpalette()
+    share = EXACT_OF_CURVES if colors < FEWEST_OF_MAPS else EXACT_OF_MAPS
+    exact = [color for _, color in counts[: colors * share // 100]]
+    shades = [color for count, color in counts if count >= SEEN]
+    each = Image.new("RGB", (len(shades), 1))
+    each.putdata(shades)
+    smooth = each.quantize(colors - len(exact), kmeans=2).getpalette()
     return [*(value for color in exact for value in color), *smooth][: 3 * colors]
