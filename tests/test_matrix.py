@@ -9,6 +9,7 @@ import pytest
 
 import pinnzoo
 from pinnzoo.architectures import ARCHITECTURES
+from pinnzoo.catalog.benchmarks import MEASURED
 from pinnzoo.catalog.entries import CATALOG
 from pinnzoo.catalog.matrix import EVERY_OPTIMIZER, VARIANTS, holes, matrix, phases_of
 from pinnzoo.objective import check_counts, flatten_model
@@ -18,6 +19,7 @@ from pinnzoo.storage.blueprint import build
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 RECIPES = matrix(PROBLEMS, 60.0)
+MEASURED_PROBLEMS = {case.recipe.problem for case in MEASURED}
 
 
 def pair(recipe):
@@ -65,7 +67,7 @@ def test_stored_entries_of_a_pair_begin_from_the_same_parameters():
 
 def test_every_problem_has_every_optimizer_and_two_further_architectures():
     names = {recipe.name for recipe in (*RECIPES, *CATALOG)}
-    for problem in PROBLEMS:
+    for problem in set(PROBLEMS) - MEASURED_PROBLEMS:
         tags = [tag for name, _, tag in VARIANTS if name == problem] or [""]
         for tag in tags:
             end = f"-{tag}" if tag else ""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pinnzoo.catalog.benchmarks import MEASURED
 from pinnzoo.catalog.entries import CATALOG, MOST_ACCURATE, PROBLEMS, SCALED
 from pinnzoo.catalog.experiments import NETWORK
 from pinnzoo.recipes import Phase, Recipe
@@ -104,6 +105,8 @@ _SCHEDULES: Mapping[str, Callable[[float], tuple[Phase, ...]]] = {
 def matrix(problems: Iterable[str], seconds: float) -> tuple[Recipe, ...]:
     """Every recipe of the matrix that the catalog does not have.
 
+    Problems that need measurements have none here.
+
     For each problem: `mlp` by every optimizer, each of `FURTHER` and one fitting architecture by
     Adam and by Levenberg-Marquardt. Where the catalog's most accurate entry has an architecture of
     its own, Adam gets the same network, conditions and points.
@@ -117,7 +120,9 @@ def matrix(problems: Iterable[str], seconds: float) -> tuple[Recipe, ...]:
         ['wave-mlp-soap', 'wave-mlp-ssbroyden', 'wave-modified_mlp-adam']
     """
     known = {recipe.name for recipe in CATALOG}
-    recipes = (r for problem in problems for r in _of_problem(problem, seconds))
+    measured = {case.recipe.problem for case in MEASURED}
+    wanted = (problem for problem in problems if problem not in measured)
+    recipes = (r for problem in wanted for r in _of_problem(problem, seconds))
     return tuple({r.name: r for r in recipes if r.name not in known}.values())
 
 
