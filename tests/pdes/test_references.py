@@ -140,7 +140,7 @@ def test_refinement_of_an_even_series_may_have_more_waves(tmp_path, monkeypatch)
 
 def test_stored_files_are_small_and_read_when_first_asked_for():
     sizes = {path.stem: path.stat().st_size for path in stored.DATA.glob("*")}
-    assert set(sizes) == {*STORED, "cylinder_wake", "multipoles"}
+    assert set(sizes) == {*STORED, "cylinder_wake", "kuramoto_sivashinsky", "multipoles"}
     assert sum(sizes.values()) < 1.5e6
     stored.read.cache_clear()
     for name in STORED:
