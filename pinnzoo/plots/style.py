@@ -211,7 +211,7 @@ def _palette(image: Any, colors: int) -> list[int]:
     share = EXACT_OF_CURVES if colors < FEWEST_OF_MAPS else EXACT_OF_MAPS
     exact = [color for _, color in counts[: colors * share // 100]]
     shades = [color for count, color in counts if count >= SEEN]
-    each = Image.new("RGB", (len(shades), 1))
+    each: Any = Image.new("RGB", (len(shades), 1))
     each.putdata(shades)
     smooth = each.quantize(colors - len(exact), kmeans=2).getpalette()
     return [*(value for color in exact for value in color), *smooth][: 3 * colors]
