@@ -8,22 +8,8 @@ Cipriani (arXiv 2402.03864) uses it too. Known difficulty: the fast mode needs e
 second derivatives of the slow one, and the initial velocity is a third condition to balance.
 """
 
-import jax.numpy as jnp
-
-from pinnzoo import (
-    Box,
-    Field,
-    Point,
-    Problem,
-    Reference,
-    Scalar,
-    Values,
-    check_constraints,
-    check_positive,
-    constrained,
-    dirichlet,
-    initial,
-)
+from pinnzoo import Problem, check_constraints, check_positive
+from pinnzoo.pdes._standing_waves import standing_waves
 
 
 def wave(speed: float = 2.0, constraints: str = "soft") -> Problem:
@@ -39,44 +25,11 @@ def wave(speed: float = 2.0, constraints: str = "soft") -> Problem:
     """
     check_positive(speed=speed)
     check_constraints(constraints)
-    domain = Box("tx", (0.0, 0.0), (1.0, 1.0))
-
-    def equation(u: Field, z: Point) -> Scalar:
-        u_tt, u_xx = u(z, "u_tt u_xx")
-        return u_tt - speed**2 * u_xx
-
-    def profile(x: Scalar) -> Scalar:
-        return jnp.sin(jnp.pi * x) + 0.5 * jnp.sin(4 * jnp.pi * x)
-
-    def solution(z: Point) -> Values:
-        t, x = z
-        slow = jnp.sin(jnp.pi * x) * jnp.cos(speed * jnp.pi * t)
-        fast = 0.5 * jnp.sin(4 * jnp.pi * x) * jnp.cos(4 * speed * jnp.pi * t)
-        return (slow + fast)[None]
-
-    def ansatz(z: Point, network: Values) -> Values:
-        t, x = z
-        return profile(x) + t**2 * x * (1 - x) * network
-
-    return Problem(
-        name="wave",
-        title=f"Wave equation, c = {speed:g}",
-        domain=domain,
-        components=("u",),
-        equation=equation,
-        **constrained(
-            constraints,
-            ansatz,
-            met=[
-                initial(domain, "u", profile, name="initial"),
-                initial(domain, "u_t", jnp.zeros_like, name="velocity"),
-                dirichlet(domain, "u", "x", "left", name="left"),
-                dirichlet(domain, "u", "x", "right", name="right"),
-            ],
-        ),
-        reference=Reference(solution, "closed form"),
-        evaluation_shape=(201, 201),
+    return standing_waves(
+        "wave",
+        f"Wave equation, c = {speed:g}",
+        speed,
+        beta=4.0,
         arguments={"speed": speed, "constraints": constraints},
         citation="arXiv:2007.14527",
-        time_order=2,
     )
