@@ -1,18 +1,16 @@
 """A flow that repeats itself, stored as a Fourier series in t of Chebyshev series in x and y."""
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.references.stored import DATA
+from pinnzoo.references.stored import DATA, on_grid
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,12 @@ class Cycle:
         Every factor of the series is computed once for each value of its coordinate. None where
         there are more combinations of these values than points.
         """
-        found = [np.unique(column, return_inverse=True) for column in points.T]
-        if math.prod(len(values) for values, _ in found) > len(points):
+        found = on_grid(points, self.factors)
+        if found is None:
             return None
-        along = [
-            np.asarray(jax.jit(jax.vmap(factor))(values))
-            for factor, (values, _) in zip(self.factors, found, strict=True)
-        ]
+        along, places = found
         grid = np.einsum("tk,xi,yj,kijm->txym", *along, self.coefficients, optimize=True)
-        return grid[tuple(index.ravel() for _, index in found)]
+        return grid[places]
 
     @property
     def factors(self) -> tuple[Callable[[Scalar], Array], ...]:

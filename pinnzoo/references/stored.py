@@ -1,7 +1,8 @@
 """Solutions that are stored as Fourier series in x with coefficients that are Chebyshev in t."""
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +22,29 @@ Turn: TypeAlias = Callable[[Scalar, Array], Array]
 
 def _as_it_is(_: Scalar, amplitudes: Array) -> Array:
     return amplitudes
+
+
+def on_grid(
+    points: Float[np.ndarray, "n d"], factors: Sequence[Callable[[Scalar], Array]]
+) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]] | None:
+    """Factors of a series, each once for every value of its coordinate among the points.
+
+    Args:
+        points: Those of a grid, in any order.
+        factors: A function of one coordinate for each of them.
+
+    Returns:
+        The values of each factor, and for each coordinate which of them a point has. None where
+        there are more combinations of values than points, which are then no grid.
+    """
+    found = [np.unique(column, return_inverse=True) for column in points.T]
+    if math.prod(len(values) for values, _ in found) > len(points):
+        return None
+    along = [
+        np.asarray(jax.jit(jax.vmap(factor))(values))
+        for factor, (values, _) in zip(factors, found, strict=True)
+    ]
+    return along, tuple(index.ravel() for _, index in found)
 
 
 @dataclass(frozen=True)
@@ -55,15 +79,11 @@ class Series:
         Both factors of the series are computed once for each time and place, and one product of
         matrices gives all of their pairs. None where there are more pairs than points.
         """
-        times, t = np.unique(points[:, 0], return_inverse=True)
-        places, x = np.unique(points[:, 1], return_inverse=True)
-        if len(times) * len(places) > len(points):
+        found = on_grid(points, (lambda t: turn(t, self.amplitudes(t)), self.basis))
+        if found is None:
             return None
-        turned = jax.jit(jax.vmap(lambda t: turn(t, self.amplitudes(t))))
-        amplitudes = np.asarray(turned(times))
-        basis = np.asarray(jax.jit(jax.vmap(self.basis))(places))
-        pairs = np.einsum("tbm,xb->txm", amplitudes, basis, optimize=True)
-        return pairs[t.ravel(), x.ravel()]
+        (amplitudes, basis), places = found
+        return np.einsum("tbm,xb->txm", amplitudes, basis, optimize=True)[places]
 
     def amplitudes(self, t: Scalar) -> Float[Array, "b m"]:
         """Factors of the `φ_b`; times beyond the edges belong to the outer panels."""
