@@ -8,21 +8,10 @@ for the older benchmarks; phases end with their steps or their seconds, whicheve
 from dataclasses import dataclass
 from typing import Any
 
+from pinnzoo.catalog.phases import LINEAR, MOVING, SCALED, levenberg_marquardt
 from pinnzoo.recipes import Phase, Recipe
 
-SCALED = {"scaling": "columns", "damping": 1e-9}
-"""Levenberg-Marquardt at the end: scaling by columns converges further, the identity finds the way
-to begin with."""
-
-LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
-"""Least squares with features that are nearly dependent: as little damping as the numbers allow."""
-
 POINTS = {"equation": 2000, "conditions": 200}
-
-
-def _phase(steps: int, equation: int, conditions: int, **options: Any) -> Phase:
-    points = {"equation": equation, "conditions": conditions}
-    return Phase("levenberg_marquardt", steps, points=points, **options)
 
 
 def _tangent(
@@ -39,14 +28,13 @@ def _tangent(
     """A network, the same with columns scaled, and its tangent by least squares."""
     found, scaled, linear = steps
     first, second = seconds or (None, None)
-    shared: dict[str, Any] = {"weights": weights or {}, "adaptive": True}
+    moving: dict[str, Any] = {**MOVING, "weights": weights or {}}
+    often = moving | {"resample_every": 3}
     twice = tuple(2 * n for n in points)
     phases = (
-        _phase(found, *points, part=0, seconds=first, resample_every=5, **shared),
-        _phase(
-            scaled, *points, part=0, seconds=second, arguments=SCALED, resample_every=5, **shared
-        ),
-        _phase(linear, *twice, part=1, arguments=LINEAR, resample_every=3, **shared),
+        levenberg_marquardt(found, *points, part=0, seconds=first, **moving),
+        levenberg_marquardt(scaled, *points, part=0, seconds=second, arguments=SCALED, **moving),
+        levenberg_marquardt(linear, *twice, part=1, arguments=LINEAR, **often),
     )
     return Recipe(
         problem,

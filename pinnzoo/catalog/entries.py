@@ -10,8 +10,9 @@ converged.
 from dataclasses import replace
 from typing import Any
 
-from pinnzoo.catalog.benchmarks import BENCHMARKS, LINEAR, MEASURED, SCALED
+from pinnzoo.catalog.benchmarks import BENCHMARKS, MEASURED
 from pinnzoo.catalog.experiments import NETWORK, all_recipes
+from pinnzoo.catalog.phases import LINEAR, MOVING, SCALED, levenberg_marquardt
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
@@ -40,39 +41,31 @@ ADAM = (Phase("adam", 30_000, {"learning_rate": 2e-3, "decay_rate": 0.8, "decay_
 LBFGS = (Phase("adam", 1000), Phase("lbfgs", 6000))
 
 
-def _levenberg_marquardt(steps: int, equation: int, conditions: int, **options: Any) -> Phase:
-    points = {"equation": equation, "conditions": conditions}
-    return Phase("levenberg_marquardt", steps, points=points, **options)
-
-
 HEAVY = {"initial": 1e4, "velocity": 1e3, "left": 1e4, "right": 1e4}
 """Weights of the conditions once the equation is nearly met: what is left of the error then comes
 from the boundary."""
 
 LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
-    "heat": (_levenberg_marquardt(100, 3000, 150),),
-    "poisson": (_levenberg_marquardt(800, 2000, 1),),
+    "heat": (levenberg_marquardt(100, 3000, 150),),
+    "poisson": (levenberg_marquardt(800, 2000, 1),),
     "convection": (
-        _levenberg_marquardt(120, 4000, 200),
-        _levenberg_marquardt(120, 4000, 200, arguments=SCALED),
+        levenberg_marquardt(120, 4000, 200),
+        levenberg_marquardt(120, 4000, 200, arguments=SCALED),
         # Fixed points leave a spike in a corner that none of them is close to.
-        _levenberg_marquardt(40, 6000, 600, arguments=SCALED, resample_every=5, adaptive=True),
+        levenberg_marquardt(40, 6000, 600, arguments=SCALED, resample_every=5, adaptive=True),
     ),
     "wave": (
-        _levenberg_marquardt(160, 4000, 200),
-        _levenberg_marquardt(200, 4000, 200, arguments=SCALED, weights=HEAVY),
+        levenberg_marquardt(160, 4000, 200),
+        levenberg_marquardt(200, 4000, 200, arguments=SCALED, weights=HEAVY),
     ),
     "burgers": (
-        _levenberg_marquardt(60, 2000, 150),
-        _levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True),
-        _levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True, arguments=SCALED),
+        levenberg_marquardt(60, 2000, 150),
+        levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True),
+        levenberg_marquardt(60, 10_000, 300, resample_every=10, adaptive=True, arguments=SCALED),
     ),
 }
 """Few points find the solution's shape; the thin layer of Burgers then needs many, where the
 residual is."""
-
-MOVING = {"resample_every": 5, "adaptive": True}
-"""Points that stay are fitted more closely than the solution between them."""
 
 SINES = {"width": 40, "depth": 1, "omega": 50.0}
 """One layer of sines holds waves exactly, so that LM converges to rounding once it meets them."""
@@ -107,11 +100,11 @@ def _with_tangent(
         phase
         for window in range(windows)
         for phase in (
-            _levenberg_marquardt(found, equation, conditions, part=2 * window, **MOVING),
-            _levenberg_marquardt(
+            levenberg_marquardt(found, equation, conditions, part=2 * window, **MOVING),
+            levenberg_marquardt(
                 scaled, equation, conditions, part=2 * window, arguments=SCALED, **MOVING
             ),
-            _levenberg_marquardt(
+            levenberg_marquardt(
                 linear,
                 2 * equation,
                 conditions,
@@ -218,13 +211,13 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 24, "depth": 3},
         *_with_tangent(1500, 200, (60, 0, 4)),
     ),
-    _most_accurate("wave", {}, "siren", SINES, _levenberg_marquardt(60, 1500, 100)),
+    _most_accurate("wave", {}, "siren", SINES, levenberg_marquardt(60, 1500, 100)),
     _most_accurate(
         "poisson_2d",
         {},
         "siren",
         {"width": 12, "depth": 1, "omega": 6.0},
-        _levenberg_marquardt(60, 2000, 100),
+        levenberg_marquardt(60, 2000, 100),
     ),
     _most_accurate(
         "poisson_2d",
@@ -233,7 +226,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         # Each of its networks reads one coordinate, so that 16 random frequencies cover the range
         # from the slowest to the fastest scale; in the plane they would cover little of it.
         {"rank": 4, "width": 16, "depth": 1, "activation": "sin", "omega": 26.0},
-        _levenberg_marquardt(60, 3000, 150),
+        levenberg_marquardt(60, 3000, 150),
         tag="multi",
     ),
     _most_accurate(
@@ -241,8 +234,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"constraints": "hard"},
         "siren",
         {"width": 20, "depth": 2, "omega": 4.0},
-        _levenberg_marquardt(60, 1500, 100),
-        _levenberg_marquardt(240, 2500, 100, arguments=SCALED, **MOVING),
+        levenberg_marquardt(60, 1500, 100),
+        levenberg_marquardt(240, 2500, 100, arguments=SCALED, **MOVING),
     ),
     _most_accurate(
         "heat",
@@ -256,8 +249,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {},
         "siren",
         {"width": 60, "depth": 1, "omega": 32.0},
-        _levenberg_marquardt(60, 2000, 150),
-        _levenberg_marquardt(60, 2000, 150, arguments=SCALED),
+        levenberg_marquardt(60, 2000, 150),
+        levenberg_marquardt(60, 2000, 150, arguments=SCALED),
     ),
     *(
         _most_accurate(
@@ -267,7 +260,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
             # The frequencies are random: so many that one is close to β, spread so far that most
             # reach it.
             {"width": 80, "depth": 1, "omega": 2.4 * beta * horizon},
-            _levenberg_marquardt(60, 2500, 150),
+            levenberg_marquardt(60, 2500, 150),
             # The residual of random waves in the equation is of order β². If the equation counted
             # for more than the initial values, u = 0 would have the lowest loss nearby.
             weights={"equation": 1e-6 * horizon**2},

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from pinnzoo.catalog.benchmarks import MEASURED
-from pinnzoo.catalog.entries import CATALOG, MOST_ACCURATE, PROBLEMS, SCALED
+from pinnzoo.catalog.entries import CATALOG, MOST_ACCURATE, PROBLEMS
 from pinnzoo.catalog.experiments import NETWORK
+from pinnzoo.catalog.phases import SCALED
 from pinnzoo.recipes import Phase, Recipe
 
 POINTS = {"equation": 2000, "conditions": 150}
