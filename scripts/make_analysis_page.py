@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 
 from pinnzoo import zoo
 from pinnzoo.analysis import alignments, kernel_alignment
+from pinnzoo.cards.tables import markdown_table
 from pinnzoo.cards.words import figure
 from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.pdes import Problem, make_problem
@@ -119,9 +120,7 @@ def nonlinearity(problem: Problem) -> float:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; all columns but the first are numbers."""
-    lines = ["| " + " | ".join(headings) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(headings) - 1))
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+    return markdown_table(headings, rows, "l" + "r" * (len(headings) - 1))
 
 
 def spread(values: Sequence[float]) -> str:
