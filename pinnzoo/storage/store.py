@@ -690,7 +690,7 @@ def _write(parts: Parts, plan: Blueprint, folder: Path, command: str) -> None:
         GOLDEN: pack(_golden(parts, plan)),
         HISTORY: pack(records.history),
         SAFETENSORS: safetensors.numpy.save(
-            {name: np.ascontiguousarray(leaf) for name, leaf in flat_names(host).items()},
+            {name: np.asarray(leaf, order="C") for name, leaf in flat_names(host).items()},
             metadata={"entry": recipe.name},
         ),
     }

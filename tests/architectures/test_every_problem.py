@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import pinnzoo
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import PROBLEMS, make_problem
@@ -57,3 +58,19 @@ def test_steps_down_the_gradient_lower_the_loss(architecture):
     for _ in range(3):
         theta = theta - length * loss_and_slope(theta)[1]
     assert loss_and_slope(theta)[0] < first
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_trained_parameters_of_any_shape_are_saved_and_loaded(architecture, tmp_path):
+    """Some architectures have parameters that are single numbers."""
+    problem = make_problem("bratu", {})
+    entry = pinnzoo.Entry.from_model(
+        problem,
+        small_network(problem, architecture, width=4),
+        architecture=architecture,
+        architecture_arguments={"width": 4, "depth": 2},
+        diagnostics=False,
+    )
+    entry.save(tmp_path / "entry")
+    loaded = pinnzoo.load(tmp_path / "entry", verify="all")
+    np.testing.assert_array_equal(loaded.theta, entry.theta)
