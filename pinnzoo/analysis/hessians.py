@@ -16,11 +16,11 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Float
 
+from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.analysis.spectra import BLOCK, Products, SpectralDensity, krylov, spectral_density
 from pinnzoo.analysis.tangent import Source, Tangent, resolve, tangent
 from pinnzoo.diagnostics._inputs import find_term, unscaled
-from pinnzoo.diagnostics._programs import QUICKEST_COMPILE
 from pinnzoo.diagnostics.hessian import _row_products, _together
 from pinnzoo.diagnostics.spectrum import lanczos_together
 from pinnzoo.entry import Entry

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics._inputs import finite, in_float64
-from pinnzoo.diagnostics._programs import QUICKEST_COMPILE
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import Jacobian, Theta
 from pinnzoo.diagnostics._programs import (
-    QUICKEST_COMPILE,
     Tick,
     begin_compiling,
     call,

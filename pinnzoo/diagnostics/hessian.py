@@ -17,11 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnzoo._compiling import QUICK_COMPILE, QUICKEST_COMPILE
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.diagnostics._inputs import Vector, find_term, finite, in_float64, unscaled
 from pinnzoo.diagnostics._programs import (
-    QUICK_COMPILE,
-    QUICKEST_COMPILE,
     Tick,
     begin_compiling,
     call,

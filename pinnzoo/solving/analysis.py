@@ -1,5 +1,6 @@
 """What a problem says before the first step: its periods, its waves, the size of its terms."""
 
+import functools
 import math
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import make_architecture
 from pinnzoo.domains import Box, Domain, Region, Surface, sample
@@ -138,7 +140,7 @@ def _waves(line: np.ndarray) -> float:
     return float(np.count_nonzero(np.diff(np.sign(large)))) / 2
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
 def _row_norms(objective: Objective, theta: Any) -> dict[str, Any]:
     return {
         term.name: jnp.mean(
