@@ -76,6 +76,11 @@ class Allowance:
         return replace(self, begun=clock.now(), until=self.share(share))
 
 
+Hopeless = Callable[[float, float, float], bool]
+"""Whether a network is given up: from its loss on fresh points over that at the start, the seconds
+until its first step, and those of a step."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One phase, with what ends it before its last step.
@@ -110,6 +115,7 @@ class Fit:
         fresh: Loss of each of these on points that were not trained.
         step: Seconds of a step of the last phase.
         setup: Seconds until the first step was done, mostly of the compiler.
+        abandoned: Whether it was given up.
     """
 
     assembly: Assembly
@@ -121,6 +127,7 @@ class Fit:
     fresh: list[float] = field(default_factory=list)
     step: float = 0.0
     setup: float = 0.0
+    abandoned: bool = False
 
     @property
     def model(self) -> nnx.Module:
@@ -137,9 +144,11 @@ class _Watch:
         stages: Sequence[Stage],
         allowance: Allowance,
         tell: Callable[[Run], None],
+        hopeless: Hopeless | None,
     ):
         self.trainer, self.stages, self.tell = trainer, stages, tell
-        self.allowance = allowance
+        self.allowance, self.hopeless = allowance, hopeless
+        self.abandoned = False
         self.phase, self.losses, self.kept = -1, [], []
         self.last = clock.now()
         self.step = self.setup = self.began = self.until = 0.0
@@ -159,6 +168,8 @@ class _Watch:
         self.losses.append(loss)
         run.ended = run.ended or loss < EXACT or now + self.step > self.until
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
+        self.abandoned = self.abandoned or self._given_up(run, stage)
+        run.ended = run.ended or self.abandoned
         self.tell(run)
 
     def _stalls(self, stage: Stage) -> bool:
@@ -172,6 +183,15 @@ class _Watch:
     def _overfits(self, run: Run, stage: Stage) -> bool:
         if not stage.watch_fresh or len(self.losses) % LOOK:
             return False
+        return self._fresh_loss(run, stage) > OVERFIT * self.losses[-1]
+
+    def _given_up(self, run: Run, stage: Stage) -> bool:
+        if self.hopeless is None or len(self.losses) % LOOK:
+            return False
+        fall = self._fresh_loss(run, stage) / max(run.history["loss"][0], 1e-300)
+        return self.hopeless(fall, self.setup, self.step)
+
+    def _fresh_loss(self, run: Run, stage: Stage) -> float:
         scope = self.trainer.scope
         assert scope is not None
         if self.fresh is None:
@@ -185,7 +205,7 @@ class _Watch:
             )
             base = self.trainer._objective(run, stage.phase, scope)
             self.fresh = base.with_points(points)
-        return float(_loss(self.fresh, run.theta)) > OVERFIT * self.losses[-1]
+        return float(_loss(self.fresh, run.theta))
 
 
 def fit(
@@ -195,6 +215,7 @@ def fit(
     stages: Sequence[Stage],
     allowance: Allowance,
     tell: Callable[[Run], None] = lambda _: None,
+    hopeless: Hopeless | None = None,
 ) -> Fit:
     """Train a network by stages; each ends at its step count, its time, or where it stalls.
 
@@ -205,6 +226,7 @@ def fit(
         stages: What is done, in order.
         allowance: Whose request to stop is obeyed.
         tell: Called after every step.
+        hopeless: Whether the network is given up; asked after every few steps.
 
     Raises:
         TrainingError: The loss is not finite.
@@ -215,7 +237,7 @@ def fit(
     assembly = assemble(problem, model, points, first.weights)
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     run = trainer.start()
-    watch = _Watch(trainer, stages, allowance, tell)
+    watch = _Watch(trainer, stages, allowance, tell, hopeless)
     ends: dict[int, Any] = {}
 
     def observe(run: Run) -> None:

@@ -19,6 +19,7 @@ from pinnzoo.solving.fitting import (
     LM,
     Allowance,
     Fit,
+    Hopeless,
     counts_for,
     finding,
     fit,
@@ -167,9 +168,9 @@ class Round:
         return self.fits[-1].fresh[-1]
 
     @property
-    def fall(self) -> float:
-        """Loss of the network on fresh points over the one it began with."""
-        return self.base.fresh[-1] / max(self.base.fresh[0], 1e-300)
+    def abandoned(self) -> bool:
+        """Whether the network was given up."""
+        return self.base.abandoned
 
     @property
     def network(self) -> nnx.Module:
@@ -191,6 +192,7 @@ def refine(
     allowance: Allowance,
     before: Round | None = None,
     warm: nnx.Module | None = None,
+    hopeless: Hopeless | None = None,
 ) -> Round:
     """Train a network, then its tangent, within an allowance of time.
 
@@ -201,6 +203,7 @@ def refine(
         allowance: Until when.
         before: A narrower network on the same problem, which is widened.
         warm: A network of this width on the window before, from which it starts.
+        hopeless: Whether the network is given up; asked after every few steps.
 
     Raises:
         TrainingError: The loss is not finite at the start.
@@ -221,8 +224,8 @@ def refine(
         moving(many, weights, scaled=False),
         moving(many, weights, scaled=True),
     ]
-    base = fit(problem, model, plan.recipe, stages, allowance, plan.tell)
-    tangent = _tangent(plan, problem, base, allowance)
+    base = fit(problem, model, plan.recipe, stages, allowance, plan.tell, hopeless)
+    tangent = None if base.abandoned else _tangent(plan, problem, base, allowance)
     points = plan.problem.evaluation_points(COARSEN)
     points = points[problem.domain.contains(points)]
     states = values_of(base.assembly, base.kept, points)

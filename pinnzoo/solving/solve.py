@@ -11,7 +11,7 @@ from pinnzoo.measure import check_diagnostics
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
-from pinnzoo.solving.fitting import Allowance
+from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import result
 from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
@@ -24,6 +24,10 @@ DEFAULT_SECONDS = 120.0
 WIDTHS = (14, 24, 32, 40, 48)
 """Widths of the networks that are tried one after another."""
 
+FIRST_WIDTHS = ((60.0, 24), (0.0, 14))
+"""Seconds from which on the first network has a width. Every further network is compiled anew, so
+that where there is time for two wide ones, one that is trained twice as long is better."""
+
 HARD = 1e-3
 """Where the loss of the first network falls by less than this, time is divided into windows."""
 
@@ -32,8 +36,8 @@ WINDOWS = 4
 
 WINDOW_WIDTH = 20
 
-FIRST_SHARE, FIRST_SECONDS = 0.35, 30.0
-"""Share of the time for the first network, at most, and the seconds that it has in any case."""
+DECIDED = 0.35
+"""Share of the time after which the first network says whether time is divided into windows."""
 
 WORTH, WORTH_SETUP = 20, 4
 """Steps, and times until the first step, for which there has to be time in a further round."""
@@ -133,25 +137,37 @@ def _search(
 ) -> tuple[list[list[Round]], list[Round]]:
     """The rounds that led to the best solution, for each window of time, and all rounds."""
     tried: list[Round] = []
-    for width in WIDTHS:
+    for width in _widths(allowance):
         if tried and not _worth(tried[-1], width, allowance, tolerance):
             break
         before = tried[-1] if tried else None
-        own = allowance if tried else _first_part(allowance)
-        tried.append(refine(plan, plan.problem, width, own, before=before))
-        if len(tried) == 1 and plan.problem.coords[0] == "t" and tried[0].fall > HARD:
-            windows = _windows(plan, allowance, tried[0])
-            if windows:
-                return [[r] for r in windows], [*tried, *windows]
+        # A first network that is far from the solution leaves its time to windows, if that is
+        # enough for all of them.
+        hopeless = None if tried or plan.problem.coords[0] != "t" else _hopeless(allowance)
+        tried.append(refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless))
+        if tried[-1].abandoned:
+            windows = _windows(plan, allowance)
+            return [[r] for r in windows], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
     return [tried[: tried.index(best) + 1]], tried
 
 
-def _first_part(allowance: Allowance) -> Allowance:
-    """The time of the first network: all of it where a second one would not be worth its setup."""
-    if allowance.left <= FIRST_SECONDS:
-        return allowance
-    return allowance.part(max(FIRST_SHARE, FIRST_SECONDS / allowance.left))
+def _widths(allowance: Allowance) -> tuple[int, ...]:
+    """Those that are tried, from the first one on that suits the time there is."""
+    first = next(width for seconds, width in FIRST_WIDTHS if allowance.left >= seconds)
+    return WIDTHS[WIDTHS.index(first) :]
+
+
+def _hopeless(allowance: Allowance) -> Hopeless:
+    """Whether a first network has to be given up, from its fall and its times."""
+    decided = allowance.share(DECIDED)
+
+    def judge(fall: float, setup: float, step: float) -> bool:
+        if clock.now() < decided or fall <= HARD:
+            return False
+        return allowance.left > 2 * WINDOWS * (WORTH * step + WORTH_SETUP * setup)
+
+    return judge
 
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
@@ -162,11 +178,8 @@ def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> b
     return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
 
 
-def _windows(plan: Plan, allowance: Allowance, first: Round) -> list[Round]:
-    """The solution window after window, or none where there is no time for all of them."""
-    each = WORTH * first.base.step + WORTH_SETUP * first.base.setup
-    if allowance.left < 2 * WINDOWS * each:
-        return []
+def _windows(plan: Plan, allowance: Allowance) -> list[Round]:
+    """The solution window after window."""
     begin, end = plan.problem.domain.bounds("t")
     rounds: list[Round] = []
     for k in range(WINDOWS):
