@@ -25,7 +25,7 @@ PAIR = ("adam", "levenberg_marquardt")
 
 FURTHER: Mapping[str, Mapping[str, Any]] = {
     "modified_mlp": NETWORK,
-    "piratenet": {"width": 20, "depth": 2},
+    "piratenet": {"width": 16, "depth": 2},
 }
 """Architectures that every problem has beside `mlp`, by Adam and by Levenberg-Marquardt."""
 
