@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pinnzoo.cards import words
 from pinnzoo.cards.matrix import Cell, columns_of, rows_of
-from pinnzoo.cards.statements import problem_name
+from pinnzoo.cards.statements import described
 from pinnzoo.cards.summary import Summary
 from pinnzoo.cards.tables import markdown_table
 from pinnzoo.cards.words import change, duration, figure, reach, reading_order
@@ -223,8 +223,8 @@ def _published_section(entries: Sequence[Listed], folder: str) -> tuple[str, str
         for published, title, name, error in rows
     ]
     with_entry = {id(row.published) for row in rows}
-    missing = sorted({problem_name(p.problem) for p in PUBLISHED if id(p) not in with_entry})
-    rest = f" Without an entry yet: {', '.join(missing)}." if missing else ""
+    missing = {described(p.problem, p.arguments) for p in PUBLISHED if id(p) not in with_entry}
+    rest = f" Without an entry yet: {'; '.join(sorted(missing))}." if missing else ""
     header = ("Problem", "Reached", "Published", "Factor", "Goal", "Goal reached", "Published by")
     return (
         f"{claim(entries)} Errors are relative L2 errors. The factor is published over reached: "
