@@ -11,6 +11,10 @@ to begin with."""
 LINEAR = {"scaling": "columns", "damping": 1e-20, "method": "qr"}
 """Least squares with features that are nearly dependent: as little damping as the numbers allow."""
 
+GENTLE = {"scaling": "columns", "damping": 1e-17, "min_damping": 1e-17, "method": "qr"}
+"""The same, without the directions whose singular values are below some 1e-10 of the largest one.
+With them the parameters are huge and cancel, down to the last digits of what is left."""
+
 MOVING = {"resample_every": 5, "adaptive": True}
 """Points that stay are fitted more closely than the solution between them."""
 

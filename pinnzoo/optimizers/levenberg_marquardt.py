@@ -124,6 +124,7 @@ def levenberg_marquardt(
     method: str = "auto",
     chunk: int = 512,
     memory: float = 4.0,
+    min_damping: float = 0.0,
 ) -> Optimizer:
     """Levenberg-Marquardt on the residual vector.
 
@@ -164,6 +165,9 @@ def levenberg_marquardt(
             reverse mode needs beside J itself.
         memory: Budget for J in GiB. A larger J is never held: its rows are folded into a triangle
             block by block, which has the same steps.
+        min_damping: Bounds λ from below ("search" only). In least squares with features that are
+            nearly dependent, a smaller λ lowers the loss by parameters that are huge and cancel:
+            the solution between the points, and its last digits, are worse for it.
 
     Raises:
         UnknownNameError: No such rule, scaling or method.
@@ -181,6 +185,11 @@ def levenberg_marquardt(
             f"damping={damping}, max_damping={max_damping}, tolerance={tolerance} and "
             f"acceleration={acceleration} were given: allowed are 0 < damping < max_damping, "
             "tolerance in [0, 1/4) and acceleration in [0, 1)."
+        )
+    if not 0 <= min_damping <= damping:
+        raise RecipeError(
+            f"min_damping={min_damping} was given: it must be at least 0 and at most the damping, "
+            f"which is {damping}."
         )
     if factor <= 1 or corrections < 0 or chunk < 1 or not memory > 0:
         raise RecipeError(
@@ -216,7 +225,7 @@ def levenberg_marquardt(
                 best = trials.accelerate(best)
         else:
             best, proposal = _damping_search(
-                trials, float(state.damping), factor, max_damping, tolerance
+                trials, float(state.damping), factor, (min_damping, max_damping), tolerance
             )
         used = best.damping if best is not None else proposal
         # Columns of J D⁻¹ have norm one, or less where D is at its floor.
@@ -348,9 +357,14 @@ def _paper_rule(
 
 
 def _damping_search(
-    trials: _Trials, damping: float, factor: float, max_damping: float, tolerance: float
+    trials: _Trials,
+    damping: float,
+    factor: float,
+    bounds: tuple[float, float],
+    tolerance: float,
 ) -> tuple[_Trial | None, float]:
     """The best trial over a geometric range of dampings, and the λ to start from next."""
+    min_damping, max_damping = bounds
     best: _Trial | None = None
     trial = trials.attempt(damping, correct=True)
     while trial is not None and trial.gain_ratio >= tolerance:
@@ -358,6 +372,8 @@ def _damping_search(
             break
         best = trial
         damping /= factor
+        if damping < min_damping:
+            break
         trial = trials.attempt(damping, correct=True)
     if best is not None:
         return best, best.damping

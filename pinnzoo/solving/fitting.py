@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from pinnzoo.architectures.tangent_mlp import Tangent
-from pinnzoo.catalog.phases import LINEAR, SCALED
+from pinnzoo.catalog.phases import GENTLE, SCALED
 from pinnzoo.collocation import draw_points, term_counts
 from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
 from pinnzoo.pdes import Problem
@@ -319,7 +319,7 @@ def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
     phase = Phase(
         LM,
         6,
-        LINEAR,
+        GENTLE,
         points=dict(points),
         weights=dict(weights),
         resample_every=3,

@@ -200,11 +200,24 @@ def test_corrected_search_goes_far_below_the_plain_rule():
     assert 0 < losses["search"] < 0.1 * losses["paper"]
 
 
+def test_damping_stays_above_its_lower_bound(heat):
+    theta, objective, _, _ = heat
+    for least, held in ((0.0, False), (DAMPING, True)):
+        optimizer = lm(min_damping=least)
+        state, moved, used = optimizer.init(objective, theta), theta, []
+        for _ in range(8):
+            moved, state, info = optimizer.step(objective, moved, state)
+            used.append(info.damping)
+        assert (min(used) >= DAMPING) == held
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"damping": 0.0},
         {"damping": 1e13},
+        {"min_damping": -1.0},
+        {"min_damping": 2.0},
         {"tolerance": 0.25},
         {"acceleration": 1.0},
         {"factor": 1.0},
