@@ -14,7 +14,7 @@ along their directions either. JᵀJ is never formed, which would square the con
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +24,7 @@ import scipy.linalg
 from flax import nnx
 from jaxtyping import Float
 
-from pinnzoo._typing import Residuals, Theta
+from pinnzoo._typing import Point, Residuals, Theta
 from pinnzoo.casting import in_float64
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.objective import OBSERVATIONS, Objective, Term, assemble
@@ -34,6 +34,9 @@ from pinnzoo.unknowns import Estimate, values_of, with_unknowns
 
 CUTOFF = 1e-9
 """Least singular value of the network's columns that counts, relative to the largest."""
+
+DAMPING = 1e-14
+"""What is added to the diagonal of JᵀJ, whose entries are one, before it is factorized."""
 
 
 class Sensitivity(NamedTuple):
@@ -158,6 +161,64 @@ def estimates_at(
         value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
         estimates[name] = Estimate(float(value), float(abs(slope) * error))
     return {name: estimates[name] for name in problem.unknowns}, noise
+
+
+def field_deviation(
+    objective: Objective,
+    field: Callable[[Theta, Point], Any],
+    theta: Theta,
+    points: Float[np.ndarray, "n d"],
+    observations: Observations,
+) -> tuple[Float[np.ndarray, "n m"], float]:
+    """How far the noise of the observations may have moved the solution, point by point.
+
+    To first order noise ε moves the parameters by `-J⁺ r(ε)` and the solution by `-F J⁺ r(ε)`,
+    where F is the derivative of its values. What the network has for noise to move is what the
+    equations leave open, unknown coefficients and fields included. J has many more columns here
+    than there are unknowns, so `J⁺ = (JᵀJ)⁻¹Jᵀ` is taken from a Cholesky factor, with the columns
+    of J scaled and with `DAMPING`.
+
+    Args:
+        objective: The residual vector with its observations, in float64.
+        field: `(theta, point) -> (m,)`, the network with the problem's ansatz around it.
+        theta: The parameters at the end of the training.
+        points: Where the solution is looked at.
+        observations: What was measured; where it states no standard deviation, that of the noise
+            is estimated from what is left of the values.
+
+    Returns:
+        The standard deviation of each component at each point, and that of the noise.
+
+    Example:
+        >>> deviation, noise = field_deviation(objective, field, theta, points, observations)
+    """
+    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
+    scale = np.linalg.norm(jacobian, axis=0)
+    jacobian /= np.where(scale > 0, scale, 1.0)
+    normal = jacobian.T @ jacobian
+    normal[np.diag_indices_from(normal)] += DAMPING * len(normal)
+    lower = scipy.linalg.cholesky(normal, lower=True, check_finite=False)
+
+    def whitened(rows: np.ndarray) -> np.ndarray:
+        return scipy.linalg.solve_triangular(lower, rows.T, lower=True, check_finite=False)
+
+    own = whitened(jacobian[objective.slices()[OBSERVATIONS]])
+    (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
+    met = own @ own.T
+    if observations.sigma is None:
+        freedom = term.n - 2 * np.trace(met) + np.sum(met**2)
+        left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
+        noise = math.sqrt(left / max(float(freedom), 1.0)) / float(term.scale)
+    else:
+        noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
+    slopes = jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))
+    squares = []
+    for start in range(0, len(points), 128):
+        part = np.asarray(slopes(theta, jnp.asarray(points[start : start + 128], theta.dtype)))
+        rows = whitened(part.reshape(-1, theta.size) / np.where(scale > 0, scale, 1.0))
+        squares.append(np.sum(rows * (met @ rows), axis=0).reshape(part.shape[:2]))
+    variance = np.maximum(np.concatenate(squares), 0.0)
+    return noise * float(term.scale) * np.sqrt(variance), noise
 
 
 @jax.jit

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError
+from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.measure import check_diagnostics
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
@@ -35,6 +36,9 @@ WINDOW_WIDTH = 20
 FIRST_SHARE, FIRST_SECONDS = 0.35, 30.0
 """Share of the time for the first network, at most, and the seconds that it has in any case."""
 
+NOISY = 0.9
+"""The share of the noise in the estimated error from which on a wider network is of no use."""
+
 WORTH, WORTH_SETUP = 20, 4
 """Steps, and times until the first step, for which there has to be time in a further round."""
 
@@ -42,7 +46,7 @@ WORTH, WORTH_SETUP = 20, 4
 def solve(
     problem: Problem | str,
     *,
-    observations: Any = None,
+    observations: Observations | None = None,
     seconds: float | None = None,
     tolerance: float | None = None,
     progress: bool = False,
@@ -57,9 +61,16 @@ def solve(
     equation is far from being met, time is divided into windows; otherwise the network is widened
     and trained again for as long as there is time. Ctrl-C ends the training with what there is.
 
+    Where something was measured, it is fitted beside the equations, and unknown coefficients and
+    fields are found with the solution. The observations count as much as a condition until the
+    network has found them, and much less from then on, so that it meets the equations and not the
+    noise. Their noise ends nothing: a phase ends where the equations, the observations and the
+    unknowns all come to rest, and the search where the noise is most of the estimated error.
+
     Args:
         problem: What is solved, or its name.
-        observations: Measured data; not taken yet.
+        observations: What was measured; the entry keeps it. A problem with unknown coefficients
+            needs some.
         seconds: Time of the training, the compiler's included; the step that is being done at its
             end is finished. By default 120, or no limit where a tolerance is given.
         tolerance: Estimated relative L2 error at which to stop before that.
@@ -74,7 +85,9 @@ def solve(
 
     Raises:
         UnknownNameError: There is no such problem.
-        RecipeError: `seconds` or `tolerance` is not a number above zero.
+        RecipeError: `seconds` or `tolerance` is not a number above zero, or the problem has
+            unknowns and nothing was measured.
+        PointsError: The observations are not of this problem.
         PrecisionError: JAX has float64 switched off.
         TrainingError: The loss is not finite at the start.
 
@@ -90,12 +103,10 @@ def solve(
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf
-    if observations is not None:
-        raise RecipeError("observations were given: this version of solve takes none; leave out.")
     require_x64("solve")
     if isinstance(problem, str):
         problem = make_problem(problem, {})
-    plan = plan_for(problem, seed)
+    plan = plan_for(problem, seed, _checked(observations, problem))
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
@@ -109,6 +120,30 @@ def _names(diagnostics: bool | Sequence[str]) -> list[str] | None:
     if isinstance(diagnostics, str):
         return [diagnostics]
     return None if diagnostics is True else list(diagnostics or ())
+
+
+def _checked(observations: Any, problem: Problem) -> Observations | None:
+    """The observations with their components named.
+
+    Raises:
+        RecipeError: There are none, and the problem has unknowns.
+        PointsError: They are not of this problem, or of another type.
+    """
+    if observations is None and problem.unknowns:
+        names = ", ".join(map(repr, problem.unknowns))
+        raise RecipeError(
+            f"{problem.name} was given without observations, from which its unknowns ({names}) "
+            "could be found: give observations=Observations(points, values), or in a shell "
+            "--observations FILE."
+        )
+    if observations is None:
+        return None
+    if not isinstance(observations, Observations):
+        raise PointsError(
+            f"observations of the type {type(observations).__name__} were given: give an "
+            "Observations, such as Observations(points, values)."
+        )
+    return observations.check(problem)
 
 
 def _above_zero(name: str, given: float | None) -> float | None:
@@ -139,7 +174,9 @@ def _search(
         before = tried[-1] if tried else None
         own = allowance if tried else _first_part(allowance)
         tried.append(refine(plan, plan.problem, width, own, before=before))
-        if len(tried) == 1 and plan.problem.coords[0] == "t" and tried[0].fall > HARD:
+        # An unknown is the same at all times, so that windows cannot find it one by one.
+        divisible = plan.problem.coords[0] == "t" and plan.observations is None
+        if len(tried) == 1 and divisible and tried[0].fall > HARD:
             windows = _windows(plan, allowance, tried[0])
             if windows:
                 return [[r] for r in windows], [*tried, *windows]
@@ -156,7 +193,7 @@ def _first_part(allowance: Allowance) -> Allowance:
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
     """Whether a wider network is needed, and there is time for it."""
-    if last.estimate <= tolerance or allowance.left == 0:
+    if last.estimate <= tolerance or allowance.left == 0 or last.noise > NOISY * last.estimate:
         return False
     step = last.base.step * (width / last.width) ** 3
     return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
