@@ -42,7 +42,7 @@ PATIENCE, MOST_PATIENT = 0.1, 40
 """Share of the time of a stage, and steps at most, over which its loss has to fall."""
 
 SETTLED = 1e-3
-"""Relative change of an unknown over the steps that are looked at, below which it has been found."""
+"""Relative change of an unknown over a window of steps, below which it has been found."""
 
 LOOK = 5
 """Steps between two looks at fresh points."""

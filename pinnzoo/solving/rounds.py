@@ -54,7 +54,7 @@ TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
 """Time of two steps of the tangent, in times until the first step and in steps of the network."""
 
 QUIET, QUIETER = 1e-2, 1e-4
-"""What the balanced weight of the observations is multiplied by, once the network has found them."""
+"""Factors of the balanced weight of the observations, once the network has found them."""
 
 COARSEN = 4
 """Every so many lines of the evaluation grid are looked at to compare two solutions."""
