@@ -35,9 +35,6 @@ from pinnzoo.unknowns import Estimate, values_of, with_unknowns
 CUTOFF = 1e-9
 """Least singular value of the network's columns that counts, relative to the largest."""
 
-DAMPING = 1e-14
-"""What is added to the diagonal of JᵀJ, whose entries are one, before it is factorized."""
-
 
 class Sensitivity(NamedTuple):
     """What a linear least-squares problem says about noise in some of its rows.
@@ -174,15 +171,14 @@ def field_deviation(
 
     To first order noise ε moves the parameters by `-J⁺ r(ε)` and the solution by `-F J⁺ r(ε)`,
     where F is the derivative of its values. What the network has for noise to move is what the
-    equations leave open, unknown coefficients and fields included. J has many more columns here
-    than there are unknowns, so `J⁺ = (JᵀJ)⁻¹Jᵀ` is taken from a Cholesky factor, with the columns
-    of J scaled and with `DAMPING`.
+    equations leave open, unknown coefficients and fields included. Singular values of J below
+    `CUTOFF` times the largest are left out.
 
     Args:
         objective: The residual vector with its observations, in float64.
         field: `(theta, point) -> (m,)`, the network with the problem's ansatz around it.
         theta: The parameters at the end of the training.
-        points: Where the solution is looked at.
+        points: Where the solution is looked at; memory is for n times m times p numbers.
         observations: What was measured; where it states no standard deviation, that of the noise
             is estimated from what is left of the values.
 
@@ -193,18 +189,13 @@ def field_deviation(
         >>> deviation, noise = field_deviation(objective, field, theta, points, observations)
     """
     jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
-    scale = np.linalg.norm(jacobian, axis=0)
-    jacobian /= np.where(scale > 0, scale, 1.0)
-    normal = jacobian.T @ jacobian
-    normal[np.diag_indices_from(normal)] += DAMPING * len(normal)
-    lower = scipy.linalg.cholesky(normal, lower=True, check_finite=False)
-
-    def whitened(rows: np.ndarray) -> np.ndarray:
-        return scipy.linalg.solve_triangular(lower, rows.T, lower=True, check_finite=False)
-
-    own = whitened(jacobian[objective.slices()[OBSERVATIONS]])
+    factors: Any = scipy.linalg.qr(jacobian, mode="economic", check_finite=False)
+    q, upper = factors
+    u, values, vt = scipy.linalg.svd(upper, full_matrices=False, check_finite=False)
+    kept = values > CUTOFF * values[0]
+    basis = q[objective.slices()[OBSERVATIONS]] @ u[:, kept]
+    met, inverse = basis.T @ basis, vt[kept].T / values[kept]
     (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
-    met = own @ own.T
     if observations.sigma is None:
         freedom = term.n - 2 * np.trace(met) + np.sum(met**2)
         left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
@@ -212,12 +203,9 @@ def field_deviation(
     else:
         noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
     slopes = jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))
-    squares = []
-    for start in range(0, len(points), 128):
-        part = np.asarray(slopes(theta, jnp.asarray(points[start : start + 128], theta.dtype)))
-        rows = whitened(part.reshape(-1, theta.size) / np.where(scale > 0, scale, 1.0))
-        squares.append(np.sum(rows * (met @ rows), axis=0).reshape(part.shape[:2]))
-    variance = np.maximum(np.concatenate(squares), 0.0)
+    at_points = np.asarray(slopes(theta, jnp.asarray(points, theta.dtype)))
+    rows = at_points.reshape(-1, theta.size) @ inverse
+    variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
     return noise * float(term.scale) * np.sqrt(variance), noise
 
 

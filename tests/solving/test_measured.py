@@ -37,12 +37,12 @@ def measured(noise=NOISE, sigma=None):
     return Observations(X, exact(X) + noise * drawn, sigma=sigma)
 
 
-def solved(observations, **options):
+def solved(observations, seconds=SECONDS):
     module = importlib.import_module("pinnzoo.solving.solve")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", Ticking())
         patch.setattr(module, "WIDTHS", (5, 6))
-        return solve(ROD, observations=observations, seconds=SECONDS, diagnostics=False, **options)
+        return solve(ROD, observations=observations, seconds=seconds, diagnostics=False)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_estimate_is_what_the_noise_leaves(noisy):
 
 
 def test_clean_values_give_the_unknown_to_many_digits():
-    entry = solved(measured(noise=0.0))
+    entry = solved(measured(noise=0.0), seconds=10.0)
     assert entry.unknowns["k"].value == pytest.approx(K, rel=1e-6)
     x = np.linspace(0, 1, 101)[:, None]
     error = max(relative(entry.predict(x), exact(x)), 1e-14)
