@@ -56,7 +56,7 @@ def noisy():
 def test_unknowns_are_found_with_standard_errors(noisy):
     found = noisy.unknowns["k"]
     # The oracle is the linear fit of sin πx / k alone, in which the equation holds exactly.
-    error = NOISE * K**2 / np.linalg.norm(np.sin(np.pi * X))
+    error = float(NOISE * K**2 / np.linalg.norm(np.sin(np.pi * X)))
     assert found.standard_error == pytest.approx(error, rel=0.05)
     assert abs(found.value - K) < 3 * error
     best = np.sum(np.sin(np.pi * X) ** 2) / np.sum(np.sin(np.pi * X) * noisy.observations.values)
