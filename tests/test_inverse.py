@@ -13,7 +13,12 @@ import pinnzoo
 from pinnzoo import Box, Observations, Phase, Problem, Recipe, Reference, Unknown, observe
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.summary import summarize
-from pinnzoo.diagnostics.covariance import estimate_unknowns, sensitivity
+from pinnzoo.diagnostics.covariance import (
+    estimate_unknowns,
+    estimates_at,
+    field_deviation,
+    sensitivity,
+)
 from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import residual
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
@@ -248,6 +253,34 @@ class TestSensitivity:
         noise = 0.3 * rng.standard_normal((20_000, 12))
         slopes = np.linalg.lstsq(jacobian, noise.T, rcond=None)[0][1]
         assert slopes.std() == pytest.approx(0.3 * np.sqrt(found.covariance[0, 0]), rel=0.03)
+
+
+class TestFieldDeviation:
+    def assembled(self, sigma=None):
+        network = small_network(DECAY)
+        data = observed(np.linspace(0, 2, 25)[:, None], np.cos(np.linspace(0, 1, 25)), sigma=sigma)
+        points = {"equation": np.linspace(0.05, 1.95, 15)[:, None]}
+        return assemble(DECAY, network, points, {OBSERVATIONS: 0.5}, data), data
+
+    def test_equals_the_spread_of_many_linear_fits(self):
+        made, data = self.assembled(sigma=0.1)
+        grid = np.linspace(0, 2, 7)[:, None]
+        found, noise = field_deviation(made.objective, made.field, made.theta, grid, data)
+        assert noise == 0.1
+        rng = np.random.default_rng(0)
+        jacobian = np.asarray(made.objective.jacobian(made.theta))
+        rows = np.zeros((len(jacobian), 5000))
+        own = made.objective.slices()[OBSERVATIONS]
+        rows[own] = 0.1 * np.sqrt(0.5 / data.n) * rng.standard_normal((data.n, 5000))
+        slopes = jax.vmap(jax.jacobian(made.field), (None, 0))(made.theta, jnp.asarray(grid))
+        moved = np.asarray(slopes)[:, 0] @ np.linalg.lstsq(jacobian, rows, rcond=1e-9)[0]
+        np.testing.assert_allclose(found[:, 0], moved.std(axis=1), rtol=0.05)
+
+    def test_noise_that_is_not_known_is_estimated_from_what_is_left(self):
+        made, data = self.assembled()
+        _, noise = field_deviation(made.objective, made.field, made.theta, data.points, data)
+        _, expected = estimates_at(DECAY, made.to_model(made.theta), made.objective, made.theta)
+        assert noise == pytest.approx(expected, rel=1e-3)
 
 
 class TestTraining:

@@ -130,6 +130,7 @@ def solve(
     tolerance: Annotated[
         float | None, typer.Option(help="Estimated relative L2 error at which to stop.")
     ] = None,
+    observations: Measured = None,
     physical: Physical = None,
     seed: Seed = None,
     overwrite: Overwrite = False,
@@ -146,18 +147,23 @@ def solve(
     from pinnzoo import solving
     from pinnzoo.pdes import make_problem
 
-    problem = make_problem(options.named("problem", source), options.settings(physical))
-    folder = options.check_free(out or Path(solving.entry_name(problem)), overwrite)
+    arguments = options.settings(physical)
+    name = options.named("problem", source)
+    problem = make_problem(name, arguments)
+    measured = _observations(observations, name, arguments)
+    folder = options.check_free(out or Path(solving.entry_name(problem, measured)), overwrite)
     with stdout_for_json(as_json):
         entry = solving.solve(
             problem,
+            observations=measured,
             seconds=seconds,
             tolerance=tolerance,
             progress=True,
             diagnostics=diagnostics,
             seed=seed or 0,
         )
-        given = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
+        given: dict[str, Any] = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
+        given["observations"] = observations
         command = ["pinnzoo solve", source]
         command += [f"--problem-set {value}" for value in physical or ()]
         command += [f"--{key} {value}" for key, value in given.items() if value is not None]

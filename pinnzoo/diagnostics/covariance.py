@@ -14,7 +14,7 @@ along their directions either. JᵀJ is never formed, which would square the con
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +24,7 @@ import scipy.linalg
 from flax import nnx
 from jaxtyping import Float
 
-from pinnzoo._typing import Residuals, Theta
+from pinnzoo._typing import Point, Residuals, Theta
 from pinnzoo.casting import in_float64
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.objective import OBSERVATIONS, Objective, Term, assemble
@@ -158,6 +158,55 @@ def estimates_at(
         value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
         estimates[name] = Estimate(float(value), float(abs(slope) * error))
     return {name: estimates[name] for name in problem.unknowns}, noise
+
+
+def field_deviation(
+    objective: Objective,
+    field: Callable[[Theta, Point], Any],
+    theta: Theta,
+    points: Float[np.ndarray, "n d"],
+    observations: Observations,
+) -> tuple[Float[np.ndarray, "n m"], float]:
+    """How far the noise of the observations may have moved the solution, point by point.
+
+    To first order noise ε moves the parameters by `-J⁺ r(ε)` and the solution by `-F J⁺ r(ε)`,
+    where F is the derivative of its values. What the network has for noise to move is what the
+    equations leave open, unknown coefficients and fields included. Singular values of J below
+    `CUTOFF` times the largest are left out.
+
+    Args:
+        objective: The residual vector with its observations, in float64.
+        field: `(theta, point) -> (m,)`, the network with the problem's ansatz around it.
+        theta: The parameters at the end of the training.
+        points: Where the solution is looked at; memory is for n times m times p numbers.
+        observations: What was measured; where it states no standard deviation, that of the noise
+            is estimated from what is left of the values.
+
+    Returns:
+        The standard deviation of each component at each point, and that of the noise.
+
+    Example:
+        >>> deviation, noise = field_deviation(objective, field, theta, points, observations)
+    """
+    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
+    factors: Any = scipy.linalg.qr(jacobian, mode="economic", check_finite=False)
+    q, upper = factors
+    u, values, vt = scipy.linalg.svd(upper, full_matrices=False, check_finite=False)
+    kept = values > CUTOFF * values[0]
+    basis = q[objective.slices()[OBSERVATIONS]] @ u[:, kept]
+    met, inverse = basis.T @ basis, vt[kept].T / values[kept]
+    (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
+    if observations.sigma is None:
+        freedom = term.n - 2 * np.trace(met) + np.sum(met**2)
+        left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
+        noise = math.sqrt(left / max(float(freedom), 1.0)) / float(term.scale)
+    else:
+        noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
+    slopes = jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))
+    at_points = np.asarray(slopes(theta, jnp.asarray(points, theta.dtype)))
+    rows = at_points.reshape(-1, theta.size) @ inverse
+    variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
+    return noise * float(term.scale) * np.sqrt(variance), noise
 
 
 @jax.jit

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from pinnzoo import (
     Box,
+    Condition,
     Field,
     Point,
     Problem,
@@ -24,28 +25,40 @@ from pinnzoo import (
     constrained,
     prescribe,
 )
+from pinnzoo.errors import RecipeError
 
 BOUNDARY = 2.0
 """The conductivity on the boundary."""
 
+PRIORS = ("none", "smooth")
 
-def heat_conductivity(constraints: str = "soft") -> Problem:
+
+def heat_conductivity(constraints: str = "soft", prior: str = "none") -> Problem:
     """The heat equation with an unknown conductivity.
 
     Args:
         constraints: "soft" for the conductivity's boundary values as residuals, "hard" for the
             ansatz `a = 2 exp((1 - x²)(1 - y²) N(x, y))`, which is positive, too.
+        prior: "smooth" for the terms "smooth_x" and "smooth_y", `a_xxx = 0` and `a_yyy = 0`, which
+            the training weighs against the noise. What is rough in `a` hardly moves u, so that
+            without a prior noise decides on it. A power of the Laplacian would not do: functions
+            that it does not see vanish on the boundary with any slope there.
 
     Raises:
-        RecipeError: The constraints are neither.
+        RecipeError: The constraints or the prior are none of these.
     """
     check_constraints(constraints)
+    if prior not in PRIORS:
+        raise RecipeError(f"prior={prior!r} was given: give {' or '.join(map(repr, PRIORS))}.")
     domain = Box("txy", (0.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
         names = "u_t u_x u_y u_xx u_yy a a_x a_y"
         u_t, u_x, u_y, u_xx, u_yy, a, a_x, a_y = u(z, names)
         return u_t - a * (u_xx + u_yy) - a_x * u_x - a_y * u_y - source(z)
+
+    def roughness(axis: str) -> Condition:
+        return Condition(f"smooth_{axis}", lambda u, z: u(z, f"a_{axis * 3}")[0], domain)
 
     def ansatz(z: Point, network: Values) -> Values:
         _, x, y = z
@@ -62,9 +75,10 @@ def heat_conductivity(constraints: str = "soft") -> Problem:
             ansatz,
             met=[prescribe(domain.boundary("xy"), "a", BOUNDARY, "conductivity")],
         ),
+        system=tuple(map(roughness, "xy")) if prior == "smooth" else (),
         symmetry=constant_along(domain.axis("t"), [1]),
         reference=Reference(solution, "closed form"),
-        arguments={"constraints": constraints},
+        arguments={"constraints": constraints, "prior": prior},
         citation="arXiv:2306.08827",
     )
 

@@ -14,7 +14,8 @@ from flax import nnx
 from pinnzoo.architectures.tangent_mlp import Tangent
 from pinnzoo.catalog.phases import GENTLE, SCALED
 from pinnzoo.collocation import draw_points, term_counts
-from pinnzoo.objective import EQUATION, Assembly, Objective, assemble, regions
+from pinnzoo.objective import EQUATION, OBSERVATIONS, Assembly, Objective, assemble, regions
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving import clock
@@ -39,6 +40,9 @@ EXACT = 1e-30
 
 PATIENCE, MOST_PATIENT = 0.1, 40
 """Share of the time of a stage, and steps at most, over which its loss has to fall."""
+
+SETTLED = 1e-3
+"""Relative change of an unknown over a window of steps, below which it has been found."""
 
 LOOK = 5
 """Steps between two looks at fresh points."""
@@ -111,8 +115,9 @@ class Fit:
         phases: What was done, with the steps that it took.
         history: One list per recorded quantity.
         kept: Parameters at the beginning and at the end of every phase.
-        objective: The residuals as in the last phase.
-        fresh: Loss of each of these on points that were not trained.
+        objective: The residuals as in the last phase, on points that were not trained.
+        fresh: Loss of each of the kept parameters there, without that of the observations, which
+            have no other points and keep their noise.
         step: Seconds of a step of the last phase.
         setup: Seconds until the first step was done, mostly of the compiler.
         abandoned: Whether it was given up.
@@ -149,7 +154,9 @@ class _Watch:
         self.trainer, self.stages, self.tell = trainer, stages, tell
         self.allowance, self.hopeless = allowance, hopeless
         self.abandoned = False
-        self.phase, self.losses, self.kept = -1, [], []
+        self.phase, self.losses, self.misses = -1, [], []
+        self.unknowns: list[np.ndarray] = []
+        self.measured = trainer.assembly.observations is not None
         self.last = clock.now()
         self.step = self.setup = self.began = self.until = 0.0
         self.fresh: Objective | None = None
@@ -159,18 +166,30 @@ class _Watch:
         elapsed, self.last = now - self.last, now
         stage = self.stages[run.phase]
         if run.phase != self.phase:
-            self.phase, self.losses, self.began = run.phase, [], now
+            self.phase, self.losses, self.misses, self.began = run.phase, [], [], now
+            self.unknowns = []
             self.until = self.allowance.share(stage.share)
             self.setup = max(self.setup, elapsed)
         else:
             self.step = (now - self.began) / len(self.losses)
         loss = run.history["loss"][-1]
         self.losses.append(loss)
+        self.misses.append(self._miss(run, stage, loss))
+        if self.measured:
+            self.unknowns.append(_raw_unknowns(self.trainer.assembly, run.theta))
         run.ended = run.ended or loss < EXACT or now + self.step > self.until
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
         self.abandoned = self.abandoned or self._given_up(run, stage)
         run.ended = run.ended or self.abandoned
         self.tell(run)
+
+    def _miss(self, run: Run, stage: Stage, loss: float) -> float:
+        """The loss of equations and conditions alone."""
+        if not self.measured:
+            return loss
+        assert self.trainer.scope is not None
+        objective = self.trainer._objective(run, stage.phase, self.trainer.scope)
+        return float(_loss(refreshable(objective), run.theta))
 
     def _stalls(self, stage: Stage) -> bool:
         # Patience costs little where steps are short.
@@ -178,12 +197,26 @@ class _Watch:
         k = int(max(stage.window, min(spare, MOST_PATIENT)))
         if len(self.losses) < 2 * k:
             return False
-        return min(self.losses[-k:]) > stage.gain * min(self.losses[-2 * k : -k])
+        if self._moves(k):
+            return False
+        # The loss of noisy observations cannot fall below their noise. That of the equations can,
+        # and either of them may fall while the other one waits.
+        return all(
+            min(losses[-k:]) > stage.gain * min(losses[-2 * k : -k])
+            for losses in (self.losses, self.misses)
+        )
+
+    def _moves(self, k: int) -> bool:
+        """Whether an unknown has changed over k steps; many noisy values hide that in the loss."""
+        if not self.measured:
+            return False
+        now, before = self.unknowns[-1], self.unknowns[-1 - k]
+        return bool(np.any(np.abs(now - before) > SETTLED * np.maximum(np.abs(now), SETTLED)))
 
     def _overfits(self, run: Run, stage: Stage) -> bool:
         if not stage.watch_fresh or len(self.losses) % LOOK:
             return False
-        return self._fresh_loss(run, stage) > OVERFIT * self.losses[-1]
+        return self._fresh_loss(run, stage) > OVERFIT * self.misses[-1]
 
     def _given_up(self, run: Run, stage: Stage) -> bool:
         if self.hopeless is None or len(self.losses) % LOOK:
@@ -204,8 +237,20 @@ class _Watch:
                 FRESH_DRAW,
             )
             base = self.trainer._objective(run, stage.phase, scope)
-            self.fresh = base.with_points(points)
+            self.fresh = refreshable(base).with_points(points)
         return float(_loss(self.fresh, run.theta))
+
+
+def refreshable(objective: Objective) -> Objective:
+    """The terms that can be looked at elsewhere: all but the observations."""
+    terms = tuple(term for term in objective.terms if term.name != OBSERVATIONS)
+    return replace(objective, terms=terms)
+
+
+def _raw_unknowns(assembly: Assembly, theta: Any) -> np.ndarray:
+    """The parameters of a network that stand for unknown coefficients."""
+    own = getattr(assembly.to_model(theta), "unknowns", {})
+    return np.array([float(value[...][0]) for value in own.values()])
 
 
 def fit(
@@ -215,6 +260,7 @@ def fit(
     stages: Sequence[Stage],
     allowance: Allowance,
     tell: Callable[[Run], None] = lambda _: None,
+    observations: Observations | None = None,
     hopeless: Hopeless | None = None,
 ) -> Fit:
     """Train a network by stages; each ends at its step count, its time, or where it stalls.
@@ -226,6 +272,7 @@ def fit(
         stages: What is done, in order.
         allowance: Whose request to stop is obeyed.
         tell: Called after every step.
+        observations: What was measured.
         hopeless: Whether the network is given up; asked after every few steps.
 
     Raises:
@@ -234,7 +281,7 @@ def fit(
     recipe = replace(recipe, phases=tuple(stage.phase for stage in stages))
     first = recipe.phases[0]
     points = draw_points(problem, {**recipe.points, **first.points}, recipe.sampler, recipe.seed, 0)
-    assembly = assemble(problem, model, points, first.weights)
+    assembly = assemble(problem, model, points, first.weights, observations)
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     run = trainer.start()
     watch = _Watch(trainer, stages, allowance, tell, hopeless)
@@ -264,7 +311,7 @@ def fit(
     theta = run.best_theta
     ends[run.phase] = theta
     kept = [assembly.theta, *ends.values()]
-    losses = [float(_loss(objective, vector)) for vector in kept]
+    losses = [float(_loss(refreshable(objective), vector)) for vector in kept]
     return Fit(
         assembly, theta, phases, run.history, kept, objective, losses, watch.step, watch.setup
     )

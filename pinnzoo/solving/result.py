@@ -33,21 +33,37 @@ def result(
     fits = [(f, 2 * k + i) for k, rounds in enumerate(chosen) for r in rounds for i, f in _parts(r)]
     recipe = replace(
         plan.recipe,
-        phases=tuple(replace(phase, part=part) for f, part in fits for phase in f.phases),
+        phases=tuple(
+            phase if plan.observations is not None else replace(phase, part=part)
+            for f, part in fits
+            for phase in f.phases
+        ),
         architecture_arguments=_network(plan, last),
     )
     problem, model = build(recipe, plan.problem)
-    parts: Any = model.parts  # pyright: ignore[reportAttributeAccessIssue]
+    measured = plan.observations is not None
+    parts: Any = getattr(model, "parts", ())
     snapshots = [(0, np.asarray(flatten_model(model)[0]))]
     done = 0
     for k, rounds in enumerate(chosen):
         done += sum(_steps(r) for r in rounds)
-        network, tangent = np.split(rounds[-1].parameters, 2)
-        _set(parts[2 * k], network)
-        _set(parts[2 * k + 1], tangent)
+        if measured:
+            _set(model, np.asarray(rounds[-1].base.theta))
+        else:
+            network, tangent = np.split(rounds[-1].parameters, 2)
+            _set(parts[2 * k], network)
+            _set(parts[2 * k + 1], tangent)
         snapshots.append((done, np.asarray(flatten_model(model)[0])))
-    loss = sum(r.loss for r in last) / len(last)
-    metrics = core_metrics(problem, model, recipe, loss=loss, seconds=seconds)
+    final = last[-1].base.objective
+    metrics = core_metrics(
+        problem,
+        model,
+        recipe,
+        loss=sum(r.loss for r in last) / len(last),
+        seconds=seconds,
+        observations=plan.observations,
+        points={term.name: np.asarray(term.points) for term in final.terms} if measured else None,
+    )
     metrics |= {"estimated_error": joined_estimate(last), "solve": _block(last, tried)}
     steps, thetas = zip(*snapshots, strict=True)
     return Entry.from_training(
@@ -57,6 +73,7 @@ def result(
         history={name: np.asarray(v) for name, v in _history([f for f, _ in fits]).items()},
         snapshots=Snapshots(np.asarray(steps), np.stack(thetas)),
         problem=problem,
+        observations=plan.observations,
     )
 
 

@@ -10,7 +10,9 @@ from flax import nnx
 
 from pinnzoo.architectures import make_architecture
 from pinnzoo.collocation import draw_points
-from pinnzoo.objective import assemble, flatten_model
+from pinnzoo.diagnostics.covariance import field_deviation
+from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import balanced_weights, parameters_of, periodic_axes, waves
@@ -30,6 +32,7 @@ from pinnzoo.solving.fitting import (
 )
 from pinnzoo.solving.growth import widen
 from pinnzoo.training.run import Run
+from pinnzoo.unknowns import WithUnknowns
 
 ARCHITECTURE = "tangent_mlp"
 
@@ -51,8 +54,15 @@ ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
 TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
 """Time of two steps of the tangent, in times until the first step and in steps of the network."""
 
+QUIET, QUIETER = 1e-2, 1e-4
+"""Factors of the balanced weight of the observations, once the network has found them."""
+
 COARSEN = 4
 """Every so many lines of the evaluation grid are looked at to compare two solutions."""
+
+
+LOOKED_AT = 500
+"""Points at most at which the effect of the noise is computed."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,10 @@ class Plan:
 
     Attributes:
         problem: What is solved.
-        network: Arguments of `tangent_mlp`, besides the width and the windows.
+        network: Arguments of the network, besides the width and the windows.
         idle: Conditions that every such network meets.
-        recipe: Seed, sampler and points.
+        recipe: Architecture, seed, sampler and points.
+        observations: What was measured, or None.
         tell: Told of every step.
     """
 
@@ -71,6 +82,7 @@ class Plan:
     network: Mapping[str, Any]
     idle: tuple[str, ...]
     recipe: Recipe
+    observations: Observations | None = None
     tell: Callable[[Run], None] = lambda _: None
 
     def neurons(self, width: int) -> int:
@@ -80,7 +92,7 @@ class Plan:
     def draw(self, problem: Problem, width: int) -> nnx.Module:
         """A network on the domain of the problem or of a window, without its tangent."""
         model: Any = make_architecture(
-            ARCHITECTURE,
+            self.recipe.architecture,
             {**self.network, "width": self.neurons(width)},
             m=problem.m,
             lower=problem.domain.lower,
@@ -88,32 +100,42 @@ class Plan:
             dtype=self.recipe.dtype,
             seed=self.recipe.seed,
         )
-        return model.parts[0]
+        return model.parts[0] if self.observations is None else model
 
 
-def _named(problem: Problem) -> Recipe:
+def _named(problem: Problem, architecture: str = ARCHITECTURE) -> Recipe:
     """A recipe with the name of the entry."""
     phases = (Phase(LM, 1),)
     arguments = dict(problem.arguments)
-    return Recipe(problem.name, ARCHITECTURE, phases, problem_arguments=arguments, tag="solved")
+    return Recipe(problem.name, architecture, phases, problem_arguments=arguments, tag="solved")
 
 
-def entry_name(problem: Problem) -> str:
+def entry_name(problem: Problem, observations: Observations | None = None) -> str:
     """What the entry of a problem will be called.
+
+    Args:
+        problem: What is solved.
+        observations: What was measured, or None.
 
     Example:
         >>> entry_name(make_problem("heat", {}))
         'heat-tangent_mlp-levenberg_marquardt-solved'
     """
-    return _named(problem).name
+    if observations is None:
+        return _named(problem).name
+    return plan_for(problem, observations=observations).recipe.name
 
 
-def plan_for(problem: Problem, seed: int = 0) -> Plan:
+def plan_for(problem: Problem, seed: int = 0, observations: Observations | None = None) -> Plan:
     """Features of the network for a problem: periods, or sines where its data oscillate.
+
+    The last digits, for which a network has a tangent, are below the noise of what was measured:
+    with observations, it has none.
 
     Args:
         problem: What is solved.
         seed: Seed of parameters and points.
+        observations: What was measured, checked, or None.
 
     Example:
         >>> plan_for(make_problem("kdv", {})).network["periodic_axes"]
@@ -129,8 +151,10 @@ def plan_for(problem: Problem, seed: int = 0) -> Plan:
         # With d inputs the largest wave number of a sine layer along one of them is ω/d.
         fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
         network |= {"depth": 1, "omega": fastest}
-    recipe = replace(_named(problem), points=counts_for(problem, PROBE, idle), seed=seed)
-    return Plan(problem, network, idle, recipe)
+    bare = "siren" if "omega" in network else "mlp"
+    named = _named(problem, ARCHITECTURE if observations is None else bare)
+    recipe = replace(named, points=counts_for(problem, PROBE, idle), seed=seed)
+    return Plan(problem, network, idle, recipe, observations)
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,7 @@ class Round:
         seconds: Time that it took.
         values: The solution on the coarse evaluation grid, `(n, m)`.
         estimate: Estimated relative L2 error.
+        noise: The part of it that is due to the noise of the observations.
     """
 
     problem: Problem
@@ -156,6 +181,7 @@ class Round:
     seconds: float
     values: np.ndarray
     estimate: float
+    noise: float = 0.0
 
     @property
     def fits(self) -> list[Fit]:
@@ -164,7 +190,7 @@ class Round:
 
     @property
     def loss(self) -> float:
-        """½ |r|² on points that were not trained."""
+        """½ |r|² on points that were not trained, without the observations."""
         return self.fits[-1].fresh[-1]
 
     @property
@@ -212,19 +238,22 @@ def refine(
     model = plan.draw(problem, width)
     rows = parameters_of(model) * ROWS_PER_PARAMETER
     few = counts_for(problem, PROBE, plan.idle)
-    probe = assemble(problem, model, draw_points(problem, few, "sobol", plan.recipe.seed, 0))
+    data = plan.observations
+    points = draw_points(problem, few, "sobol", plan.recipe.seed, 0)
+    probe = assemble(problem, model, points, observations=data)
     weights = balanced_weights(probe.objective, probe.theta)
     if before is not None:
-        model = widen(before.base.model, model)
+        model = _widened(before.base.model, model)
     elif warm is not None:
         model = widen(warm, model)
     many = counts_for(problem, int(rows), plan.idle)
     stages = [finding(many, weights)] if before is None else []
+    first = QUIET if before is None else QUIETER
     stages += [
-        moving(many, weights, scaled=False),
-        moving(many, weights, scaled=True),
+        moving(many, _quieter(weights, first), scaled=False),
+        moving(many, _quieter(weights, QUIETER), scaled=True),
     ]
-    base = fit(problem, model, plan.recipe, stages, allowance, plan.tell, hopeless)
+    base = fit(problem, model, plan.recipe, stages, allowance, plan.tell, data, hopeless)
     tangent = None if base.abandoned else _tangent(plan, problem, base, allowance)
     points = plan.problem.evaluation_points(COARSEN)
     points = points[problem.domain.contains(points)]
@@ -235,6 +264,13 @@ def refine(
         losses.append(tangent.fresh[-1])
     if before is not None:
         states, losses = [before.values, *states], [before.loss, *losses]
+    if data is not None:
+        # A state may meet the equations and not the observations, such as one that is zero.
+        losses = [max(loss, losses[-1]) for loss in losses]
+    estimate, noise = estimated_error(states, losses), 0.0
+    if data is not None:
+        noise = _noise(base, points, states[-1], data)
+        estimate = math.hypot(estimate, noise)
     return Round(
         problem,
         width,
@@ -243,12 +279,39 @@ def refine(
         tangent,
         allowance.now() - begun,
         states[-1],
-        estimated_error(states, losses),
+        estimate,
+        noise,
     )
+
+
+def _widened(model: Any, wider: nnx.Module) -> nnx.Module:
+    """The wider network with the same function, and the same unknowns where it has some."""
+    if not isinstance(model, WithUnknowns):
+        return widen(model, wider)
+    raw = {name: value[...] for name, value in model.unknowns.items()}
+    return WithUnknowns(widen(model.network, wider), raw)
+
+
+def _quieter(weights: Mapping[str, float], factor: float) -> dict[str, float]:
+    """The weights with those of the observations, if there are any, multiplied by a factor."""
+    return {k: w * factor if k == OBSERVATIONS else w for k, w in weights.items()}
+
+
+def _noise(base: Fit, points: np.ndarray, values: np.ndarray, data: Observations) -> float:
+    """Relative L2 error that the noise of the observations leaves in the solution."""
+    some = slice(None, None, -(-len(points) // LOOKED_AT))
+    deviation, _ = field_deviation(
+        base.objective, base.assembly.field, base.theta, points[some], data
+    )
+    norm = float(np.linalg.norm(values[some]))
+    absolute = float(np.linalg.norm(deviation))
+    return absolute / norm if norm > 0 else absolute
 
 
 def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> Fit | None:
     """The tangent of a network, where there is time for it and it improves on the network."""
+    if plan.observations is not None:
+        return None
     # Its programs take the compiler longer, and its steps have more rows and are a QR.
     if allowance.left < TANGENT_SETUP * base.setup + TANGENT_STEPS * base.step:
         return None

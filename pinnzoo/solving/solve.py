@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError
+from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.measure import check_diagnostics
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
@@ -39,6 +40,9 @@ WINDOW_WIDTH = 20
 DECIDED = 0.35
 """Share of the time after which the first network says whether time is divided into windows."""
 
+NOISY = 0.9
+"""The share of the noise in the estimated error from which on a wider network is of no use."""
+
 WORTH, WORTH_SETUP = 20, 4
 """Steps, and times until the first step, for which there has to be time in a further round."""
 
@@ -46,7 +50,7 @@ WORTH, WORTH_SETUP = 20, 4
 def solve(
     problem: Problem | str,
     *,
-    observations: Any = None,
+    observations: Observations | None = None,
     seconds: float | None = None,
     tolerance: float | None = None,
     progress: bool = False,
@@ -61,9 +65,16 @@ def solve(
     equation is far from being met, time is divided into windows; otherwise the network is widened
     and trained again for as long as there is time. Ctrl-C ends the training with what there is.
 
+    Where something was measured, it is fitted beside the equations, and unknown coefficients and
+    fields are found with the solution. The observations count as much as a condition until the
+    network has found them, and much less from then on, so that it meets the equations and not the
+    noise. Their noise ends nothing: a phase ends where the equations, the observations and the
+    unknowns all come to rest, and the search where the noise is most of the estimated error.
+
     Args:
         problem: What is solved, or its name.
-        observations: Measured data; not taken yet.
+        observations: What was measured; the entry keeps it. A problem with unknown coefficients
+            needs some.
         seconds: Time of the training, the compiler's included; the step that is being done at its
             end is finished. By default 120, or no limit where a tolerance is given.
         tolerance: Estimated relative L2 error at which to stop before that.
@@ -78,7 +89,9 @@ def solve(
 
     Raises:
         UnknownNameError: There is no such problem.
-        RecipeError: `seconds` or `tolerance` is not a number above zero.
+        RecipeError: `seconds` or `tolerance` is not a number above zero, or the problem has
+            unknowns and nothing was measured.
+        PointsError: The observations are not of this problem.
         PrecisionError: JAX has float64 switched off.
         TrainingError: The loss is not finite at the start.
 
@@ -94,12 +107,10 @@ def solve(
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf
-    if observations is not None:
-        raise RecipeError("observations were given: this version of solve takes none; leave out.")
     require_x64("solve")
     if isinstance(problem, str):
         problem = make_problem(problem, {})
-    plan = plan_for(problem, seed)
+    plan = plan_for(problem, seed, _checked(observations, problem))
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
@@ -113,6 +124,30 @@ def _names(diagnostics: bool | Sequence[str]) -> list[str] | None:
     if isinstance(diagnostics, str):
         return [diagnostics]
     return None if diagnostics is True else list(diagnostics or ())
+
+
+def _checked(observations: Any, problem: Problem) -> Observations | None:
+    """The observations with their components named.
+
+    Raises:
+        RecipeError: There are none, and the problem has unknowns.
+        PointsError: They are not of this problem, or of another type.
+    """
+    if observations is None and problem.unknowns:
+        names = ", ".join(map(repr, problem.unknowns))
+        raise RecipeError(
+            f"{problem.name} was given without observations, from which its unknowns ({names}) "
+            "could be found: give observations=Observations(points, values), or in a shell "
+            "--observations FILE."
+        )
+    if observations is None:
+        return None
+    if not isinstance(observations, Observations):
+        raise PointsError(
+            f"observations of the type {type(observations).__name__} were given: give an "
+            "Observations, such as Observations(points, values)."
+        )
+    return observations.check(problem)
 
 
 def _above_zero(name: str, given: float | None) -> float | None:
@@ -142,8 +177,10 @@ def _search(
             break
         before = tried[-1] if tried else None
         # A first network that is far from the solution leaves its time to windows, if that is
-        # enough for all of them.
-        hopeless = None if tried or plan.problem.coords[0] != "t" else _hopeless(allowance)
+        # enough for all of them. An unknown is the same at all times, so that windows cannot find
+        # it one by one.
+        divisible = plan.problem.coords[0] == "t" and plan.observations is None
+        hopeless = _hopeless(allowance) if divisible and not tried else None
         tried.append(refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless))
         if tried[-1].abandoned:
             windows = _windows(plan, allowance)
@@ -172,7 +209,7 @@ def _hopeless(allowance: Allowance) -> Hopeless:
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
     """Whether a wider network is needed, and there is time for it."""
-    if last.estimate <= tolerance or allowance.left == 0:
+    if last.estimate <= tolerance or allowance.left == 0 or last.noise > NOISY * last.estimate:
         return False
     step = last.base.step * (width / last.width) ** 3
     return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
