@@ -1,7 +1,9 @@
 """Levenberg-Marquardt: the paper's algorithm, and a search over dampings that goes further."""
 
+import contextlib
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -62,6 +64,26 @@ def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any
     return residual, jacobian, 0.5 * jnp.sum(residual**2)
 
 
+def _begin_linearizing(objective: Objective, theta: Theta, chunk: int) -> Callable[[], None]:
+    """Compile `_linearize` in another thread; returns what waits for it."""
+    # Traced here, since switches such as `jax.enable_x64` belong to one thread.
+    lowered = _linearize.lower(objective, theta, chunk)
+
+    def work() -> None:
+        # What goes wrong will go wrong in the first step again, and is reported there.
+        with contextlib.suppress(Exception):
+            lowered.compile()
+
+    thread = threading.Thread(target=work, name="pinnzoo-compile")
+    thread.start()
+    return thread.join
+
+
+def _rows_in(memory: float, theta: Theta) -> int:
+    """Rows of J that fit into this many GiB."""
+    return max(1, int(memory * 2**30 / (theta.size * theta.dtype.itemsize)))
+
+
 def _linear_model(
     objective: Objective, theta: Theta, chunk: int, memory: float
 ) -> tuple[Any, Any, float, Callable[[Any], Any]]:
@@ -70,8 +92,7 @@ def _linear_model(
     A triangle takes the place of J and r where J is too large, and reduced rows where its rows
     are spread over several devices.
     """
-    row = theta.size * theta.dtype.itemsize
-    budget = max(1, int(memory * 2**30 / row))
+    budget = _rows_in(memory, theta)
     if mesh_of(objective) is not None:
         jacobian, residual, loss = reduced_rows(objective, theta, chunk, budget)
         return residual, jacobian, loss, functools.partial(pull_back, objective, theta)
@@ -182,6 +203,11 @@ def levenberg_marquardt(
         # Nothing is known of ‖JᵀJ‖ yet: the first step counts as well-conditioned.
         return LevenbergMarquardtState(np.asarray(damping, np.float64), np.asarray(1.0))
 
+    def prepare(objective: Objective, theta: Theta) -> Callable[[], None]:
+        if mesh_of(objective) is not None or objective.n > _rows_in(memory, theta):
+            return lambda: None
+        return _begin_linearizing(objective, theta, chunk)
+
     def step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState
     ) -> tuple[Theta, LevenbergMarquardtState, Info]:
@@ -223,7 +249,7 @@ def levenberg_marquardt(
         )
         return (theta if best is None else best.theta), state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, prepare=prepare)
 
 
 def column_norms(jacobian: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The loop over phases and steps: points, weights, records and snapshots around an optimizer."""
 
+import functools
 import math
 import time
 import warnings
@@ -165,6 +166,23 @@ class Trainer:
 
     def start(self) -> Run:
         """The run before its first step."""
+        wait = self._prepared()
+        try:
+            return self._beginning()
+        finally:
+            # A process that ends while the compiler runs can crash.
+            wait()
+
+    def _prepared(self) -> Callable[[], None]:
+        """Begin to compile the first phase's steps; returns what waits for that."""
+        phase = self.recipe.phases[0]
+        narrowed = phase.part is not None or phase.problem_arguments or phase.freeze
+        if narrowed or phase.steps == 0 or self.mesh is not None:
+            # It steps on another objective than that of the assembly.
+            return lambda: None
+        return self.optimizer(phase).prepare(self.assembly.objective, self.assembly.theta)
+
+    def _beginning(self) -> Run:
         theta, objective = self.assembly.theta, self.assembly.objective
         loss = _loss(objective, theta)
         run = Run(
@@ -470,12 +488,19 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
     """Relative L2 error on every fourth line of the grid; NaN without a reference solution."""
     if problem.reference is None:
         return lambda _: math.nan
-    points = problem.evaluation_points(COARSENING)
-    reference = problem.reference(points)
-    grid = jnp.asarray(points, assembly.theta.dtype)
+    reference = problem.reference
+
+    @functools.cache
+    def solution() -> tuple[Any, np.ndarray]:
+        points = problem.evaluation_points(COARSENING)
+        return jnp.asarray(points, assembly.theta.dtype), reference(points)
 
     @jax.jit
-    def values(theta: Theta) -> Any:
+    def values(theta: Theta, grid: Any) -> Any:
         return jax.vmap(assembly.field, (None, 0))(theta, grid).astype(np.float64)
 
-    return lambda theta: error_figures(np.asarray(values(theta)), reference)["relative_l2_error"]
+    def error(theta: Theta) -> float:
+        grid, exact = solution()
+        return error_figures(np.asarray(values(theta, grid)), exact)["relative_l2_error"]
+
+    return error
