@@ -130,7 +130,7 @@ class Objective:
         return jnp.concatenate([term.jacobian(theta, chunk) for term in self.terms])
 
     def linearize(self, theta: Theta, chunk: int | None = None) -> tuple[Residuals, Jacobian]:
-        """r and dr/dθ, for the price of the latter."""
+        """R and dr/dθ, for the price of the latter."""
         rows, jacobians = zip(*(term.linearize(theta, chunk) for term in self.terms), strict=True)
         return jnp.concatenate(rows), jnp.concatenate(jacobians)
 
