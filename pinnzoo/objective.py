@@ -74,12 +74,17 @@ class Term:
             chunk: Points handled at once, to bound the memory of the reverse passes; all of them
                 by default.
         """
-        row = jax.grad(self.residual)
+        return self.linearize(theta, chunk)[1]
+
+    def linearize(self, theta: Theta, chunk: int | None = None) -> tuple[Residuals, Jacobian]:
+        """`rows` and `jacobian`; the reverse pass at a point has computed its residual too."""
+        row = jax.value_and_grad(self.residual)
         if chunk is None or chunk >= self.n:
-            rows = jax.vmap(row, (None, 0))(theta, self.points)
+            values, slopes = jax.vmap(row, (None, 0))(theta, self.points)
         else:
-            rows = jax.lax.map(lambda z: row(theta, z), self.points, batch_size=chunk)
-        return jnp.broadcast_to(self.scale, (self.n,))[:, None] * rows
+            at_point = lambda z: row(theta, z)  # noqa: E731
+            values, slopes = jax.lax.map(at_point, self.points, batch_size=chunk)
+        return self.scale * values, jnp.broadcast_to(self.scale, (self.n,))[:, None] * slopes
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["terms"], meta_fields=["shapes"])
@@ -123,6 +128,11 @@ class Objective:
     def jacobian(self, theta: Theta, chunk: int | None = None) -> Jacobian:
         """dr/dθ, `(n, p)`; see `Term.jacobian`."""
         return jnp.concatenate([term.jacobian(theta, chunk) for term in self.terms])
+
+    def linearize(self, theta: Theta, chunk: int | None = None) -> tuple[Residuals, Jacobian]:
+        """R and dr/dθ, for the price of the latter."""
+        rows, jacobians = zip(*(term.linearize(theta, chunk) for term in self.terms), strict=True)
+        return jnp.concatenate(rows), jnp.concatenate(jacobians)
 
     def loss(self, theta: Theta) -> Scalar:
         """½ |r(θ)|²."""
@@ -192,6 +202,16 @@ class Objective:
             for term in self.terms
         )
         return dataclasses.replace(self, terms=tuple(terms))
+
+
+@jax.jit
+def residual_and_loss(objective: Objective, theta: Theta) -> tuple[Residuals, Scalar]:
+    """r(θ) and ½ |r|², by one program for the training loop and for what compares losses in it.
+
+    Compiling it takes longer than a hundred evaluations of a small network.
+    """
+    residual = objective.residual(theta)
+    return residual, 0.5 * jnp.sum(residual**2)
 
 
 def regions(problem: Problem) -> dict[str, Region]:

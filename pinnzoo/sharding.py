@@ -105,8 +105,9 @@ def _reduce(
         for part in [local] if local.n <= budget else local.split(budget):
             # One block after the other: otherwise XLA may compute all of them at once.
             theta, folded = jax.lax.optimization_barrier((theta, folded))
-            block = [part.jacobian(theta, chunk), part.residual(theta)[:, None]]
-            folded = jnp.concatenate([folded, jnp.concatenate(block, axis=1)])
+            residual, jacobian = part.linearize(theta, chunk)
+            block = jnp.concatenate([jacobian, residual[:, None]], axis=1)
+            folded = jnp.concatenate([folded, block])
             if len(folded) > columns:
                 folded = jnp.linalg.qr(folded, mode="r")
         return folded[:, :-1], folded[:, -1]

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -94,6 +95,35 @@ def check_axes(axes: Sequence[int], d: int) -> None:
         )
 
 
+DRAWN = 1024
+"""Numbers that are drawn at once, at least, so that small layers share one compiled program."""
+
+
+def normal(key: Array, shape: tuple[int, ...], dtype: Any, deviation: float = 1.0) -> Array:
+    """`deviation * jax.random.normal(key, shape, dtype)`, the same numbers, with less to compile.
+
+    For every shape JAX compiles a program of its own, which takes longer than all else that makes
+    a network. Number i depends on the key and on i alone, so that those of a shape are the
+    beginning of a longer draw, and all small layers can share its program.
+
+    Example:
+        >>> normal(jax.random.key(0), (2, 3), "float32").shape
+        (2, 3)
+    """
+    size = math.prod(shape)
+    plain = isinstance(key, jax.core.Tracer) or not _counts_on(key)
+    if plain or size > DRAWN**2:
+        return deviation * jax.random.normal(key, shape, dtype)
+    drawn = jax.random.normal(key, (max(DRAWN, 1 << (size - 1).bit_length()),), dtype)
+    return jnp.asarray(np.asarray(drawn)[:size].reshape(shape) * np.asarray(deviation, drawn.dtype))
+
+
+def _counts_on(key: Array) -> bool:
+    """Whether the generator makes number i from i alone."""
+    partitionable = getattr(jax.config, "jax_threefry_partitionable", False)
+    return bool(partitionable) and str(jax.random.key_impl(key)) == "threefry2x32"
+
+
 class Dense(nnx.Module):
     """Affine map `scale · W z + b`.
 
@@ -137,9 +167,9 @@ class Dense(nnx.Module):
             self.scale = 1.0
         else:
             deviation = 1.0
-            bias = jax.random.normal(rngs.params(), (fan_out,), dtype)
+            bias = normal(rngs.params(), (fan_out,), dtype)
             self.scale = 1.0 if first else 1 / math.sqrt(fan_in)
-        kernel = deviation * jax.random.normal(rngs.params(), (fan_in, fan_out), dtype)
+        kernel = normal(rngs.params(), (fan_in, fan_out), dtype, deviation)
         self.kernel = nnx.Param(kernel)
         self.bias = nnx.Param(bias)
 

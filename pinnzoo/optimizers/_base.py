@@ -35,6 +35,11 @@ class Info(NamedTuple):
     gain_ratio: Scalar | float = math.nan
 
 
+def _nothing_to_prepare(objective: Objective, theta: Theta) -> Callable[[], None]:
+    del objective, theta
+    return lambda: None
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """An optimizer: two pure functions, one that makes its state and one that takes a step.
@@ -48,6 +53,9 @@ class Optimizer:
             reads all of them on the host needs one process.
         name: What a recipe calls it.
         arguments: What its factory was called with, for the recipe.
+        prepare: `(objective, theta) -> wait`, which begins to compile in another thread what the
+            first step needs, while the caller evaluates the loss; `wait()` returns when that is
+            done. By default nothing.
 
     Example:
         A descent with a fixed step, which carries no state:
@@ -64,6 +72,7 @@ class Optimizer:
     across_processes: bool = True
     name: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Objective, Theta], Callable[[], None]] = _nothing_to_prepare
 
 
 _Factory = TypeVar("_Factory", bound=Callable[..., Optimizer])

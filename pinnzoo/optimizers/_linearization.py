@@ -33,7 +33,7 @@ class Linearization(NamedTuple):
 @functools.partial(jax.jit, static_argnames="chunk")
 def linearize(objective: Objective, theta: Theta, chunk: int) -> Linearization:
     """The linear model at `theta`, its Jacobian computed `chunk` points at a time."""
-    residual, jacobian = objective.residual(theta), objective.jacobian(theta, chunk=chunk)
+    residual, jacobian = objective.linearize(theta, chunk)
     return Linearization(
         residual,
         jacobian,

@@ -1,7 +1,9 @@
 """Levenberg-Marquardt: the paper's algorithm, and a search over dampings that goes further."""
 
+import contextlib
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -19,7 +21,7 @@ from pinnzoo.linalg import (
     damped_system,
     default_backend,
 )
-from pinnzoo.objective import Objective
+from pinnzoo.objective import Objective, residual_and_loss
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
 from pinnzoo.sharding import AgreedSystem, mesh_of, reduced_rows
@@ -58,8 +60,28 @@ class _Trial(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="chunk")
 def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
-    residual = objective.residual(theta)
-    return residual, objective.jacobian(theta, chunk=chunk), 0.5 * jnp.sum(residual**2)
+    residual, jacobian = objective.linearize(theta, chunk)
+    return residual, jacobian, 0.5 * jnp.sum(residual**2)
+
+
+def _begin_linearizing(objective: Objective, theta: Theta, chunk: int) -> Callable[[], None]:
+    """Compile `_linearize` in another thread; returns what waits for it."""
+    # Traced here, since switches such as `jax.enable_x64` belong to one thread.
+    lowered = _linearize.lower(objective, theta, chunk)
+
+    def work() -> None:
+        # What goes wrong will go wrong in the first step again, and is reported there.
+        with contextlib.suppress(Exception):
+            lowered.compile()
+
+    thread = threading.Thread(target=work, name="pinnzoo-compile")
+    thread.start()
+    return thread.join
+
+
+def _rows_in(memory: float, theta: Theta) -> int:
+    """Rows of J that fit into this many GiB."""
+    return max(1, int(memory * 2**30 / (theta.size * theta.dtype.itemsize)))
 
 
 def _linear_model(
@@ -70,8 +92,7 @@ def _linear_model(
     A triangle takes the place of J and r where J is too large, and reduced rows where its rows
     are spread over several devices.
     """
-    row = theta.size * theta.dtype.itemsize
-    budget = max(1, int(memory * 2**30 / row))
+    budget = _rows_in(memory, theta)
     if mesh_of(objective) is not None:
         jacobian, residual, loss = reduced_rows(objective, theta, chunk, budget)
         return residual, jacobian, loss, functools.partial(pull_back, objective, theta)
@@ -95,20 +116,8 @@ def _linear_model(
 
 
 @jax.jit
-def _residual(objective: Objective, theta: Theta) -> Any:
-    residual = objective.residual(theta)
-    return residual, 0.5 * jnp.sum(residual**2)
-
-
-@jax.jit
-def _curvature(objective: Objective, theta: Theta, direction: Theta, h: float) -> Any:
-    """`vᵀ H_i v` for every row i, by a central difference along the step.
-
-    Two residuals, which is a tenth of the cost of two nested forward passes.
-    """
-    ahead = objective.residual(theta + h * direction)
-    behind = objective.residual(theta - h * direction)
-    return (ahead - 2 * objective.residual(theta) + behind) / h**2
+def _second_difference(ahead: Any, here: Any, behind: Any, h: float) -> Any:
+    return (ahead - 2 * here + behind) / h**2
 
 
 @named
@@ -203,6 +212,11 @@ def levenberg_marquardt(
         # Nothing is known of ‖JᵀJ‖ yet: the first step counts as well-conditioned.
         return LevenbergMarquardtState(np.asarray(damping, np.float64), np.asarray(1.0))
 
+    def prepare(objective: Objective, theta: Theta) -> Callable[[], None]:
+        if mesh_of(objective) is not None or objective.n > _rows_in(memory, theta):
+            return lambda: None
+        return _begin_linearizing(objective, theta, chunk)
+
     def step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState
     ) -> tuple[Theta, LevenbergMarquardtState, Info]:
@@ -244,7 +258,7 @@ def levenberg_marquardt(
         )
         return (theta if best is None else best.theta), state, info
 
-    return Optimizer(init, step, traceable=False)
+    return Optimizer(init, step, traceable=False, prepare=prepare)
 
 
 def column_norms(jacobian: Any) -> np.ndarray:
@@ -270,6 +284,7 @@ class _Trials:
         self.objective, self.theta, self.loss = objective, theta, loss
         self.pull_back, self.system = pull_back, system
         self.metric, self.bound, self.corrections = scaling**2, bound, corrections
+        self._here: Any = None
 
     def attempt(self, damping: float, *, correct: bool) -> _Trial | None:
         """One trial step, or None where it cannot be computed or leaves the finite numbers."""
@@ -311,10 +326,25 @@ class _Trials:
         direction = jnp.asarray(v, self.theta.dtype)
         # Where truncation and rounding are alike, half of the digits are exact.
         h = float(np.finfo(self.theta.dtype).eps) ** 0.25 if exact else BEND
-        curvature = _curvature(self.objective, self.theta, direction, h)
+        curvature = self._curvature(direction, h)
         a = self.system.solve_gradient(damping, self._native(self.pull_back(curvature)))
         small = 2 * np.linalg.norm(np.asarray(a)) <= self.bound * np.linalg.norm(np.asarray(v))
         return 0.5 * a if small else None
+
+    def _curvature(self, direction: Any, h: float) -> Any:
+        """`vᵀ H_i v` for every row i, by a central difference along the step.
+
+        Two residuals more, which is a tenth of the cost of two nested forward passes, by the
+        program that is there already.
+        """
+        if self._here is None:
+            # Not that of the linear model, whose rows may be fewer.
+            self._here = residual_and_loss(self.objective, self.theta)[0]
+        ahead, behind = (
+            residual_and_loss(self.objective, self.theta + side * h * direction)[0]
+            for side in (1, -1)
+        )
+        return _second_difference(ahead, self._here, behind, h)
 
     def accelerate(self, trial: _Trial) -> _Trial:
         """Algorithm 1, line 10, on an accepted step."""
@@ -330,7 +360,7 @@ class _Trials:
 
     def _evaluate(self, damping: float, v: Any, predicted: float) -> tuple[_Trial, Any] | None:
         theta = self.theta + jnp.asarray(v, self.theta.dtype)
-        residual, value = _residual(self.objective, theta)
+        residual, value = residual_and_loss(self.objective, theta)
         loss = float(value)
         if not math.isfinite(loss):
             return None

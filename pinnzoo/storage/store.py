@@ -28,7 +28,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
-from orbax.checkpoint import v1 as ocp
 
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.domains import sample
@@ -309,6 +308,13 @@ def _refusing(folder: EntryFolder, name: str) -> Iterator[None]:
         ) from error
 
 
+def _orbax() -> Any:
+    """`orbax.checkpoint.v1`, whose import takes as long as the first steps of a training."""
+    from orbax.checkpoint import v1
+
+    return v1
+
+
 def _fault_of_orbax() -> Exception | None:
     """What stands in the way of writing and reading any arrays here; None for nothing.
 
@@ -318,8 +324,8 @@ def _fault_of_orbax() -> Exception | None:
     tree = {"a": np.arange(3.0)}
     try:
         with tempfile.TemporaryDirectory(prefix="pinnzoo.") as scratch:
-            ocp.save(str(Path(scratch, "tree")), tree)
-            read = ocp.load(str(Path(scratch, "tree")), tree)
+            _orbax().save(str(Path(scratch, "tree")), tree)
+            read = _orbax().load(str(Path(scratch, "tree")), tree)
             np.testing.assert_array_equal(read["a"], tree["a"])
     except Exception as error:
         return error
@@ -378,7 +384,7 @@ def _load_tree(
     """
     with _staged(folder, name) as path:
         with _refusing(folder, name):
-            stored = _shapes(ocp.metadata(str(path)).metadata)
+            stored = _shapes(_orbax().metadata(str(path)).metadata)
         target = dict(expect(stored))
         expected = _shapes(target)
         for part in sorted({*stored, *expected}):
@@ -389,7 +395,9 @@ def _load_tree(
                     f"{_words(expected.get(part))}; download or train it again."
                 )
         with _refusing(folder, name):
-            return ocp.load(str(path), jax.tree.map(lambda a: np.empty(a.shape, a.dtype), target))
+            return _orbax().load(
+                str(path), jax.tree.map(lambda a: np.empty(a.shape, a.dtype), target)
+            )
 
 
 @contextlib.contextmanager
@@ -726,7 +734,7 @@ def _save_tree(path: Path, tree: Mapping[Any, Any], about: Mapping[str, str]) ->
     """Arrays as an orbax folder, from the host so that it names no device."""
     with tempfile.TemporaryDirectory(prefix="pinnzoo.") as scratch:
         made = Path(scratch).resolve() / path.name
-        ocp.save(str(made), dict(tree), custom_metadata=dict(about))
+        _orbax().save(str(made), dict(tree), custom_metadata=dict(about))
         # It holds the absolute path of this folder, and nothing reads it.
         (made / "commit_success.txt").unlink(missing_ok=True)
         shutil.copytree(made, path, copy_function=shutil.copyfile)

@@ -1,5 +1,6 @@
 """The loop over phases and steps: points, weights, records and snapshots around an optimizer."""
 
+import functools
 import math
 import time
 import warnings
@@ -18,7 +19,7 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures
-from pinnzoo.objective import OBSERVATIONS, Assembly, Objective
+from pinnzoo.objective import OBSERVATIONS, Assembly, Objective, residual_and_loss
 from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
@@ -42,9 +43,8 @@ class Stopped(Exception):
     """Raised to end a training early: its time is over, or a signal asked for its end."""
 
 
-@jax.jit
-def _loss(objective: Objective, theta: Theta) -> Any:
-    return objective.loss(theta)
+def _loss(objective: Objective, theta: Theta) -> float:
+    return float(residual_and_loss(objective, theta)[1])
 
 
 def advance_by(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], tuple]:
@@ -166,8 +166,25 @@ class Trainer:
 
     def start(self) -> Run:
         """The run before its first step."""
+        wait = self._prepared()
+        try:
+            return self._beginning()
+        finally:
+            # A process that ends while the compiler runs can crash.
+            wait()
+
+    def _prepared(self) -> Callable[[], None]:
+        """Begin to compile the first phase's steps; returns what waits for that."""
+        phase = self.recipe.phases[0]
+        narrowed = phase.part is not None or phase.problem_arguments or phase.freeze
+        if narrowed or phase.steps == 0 or self.mesh is not None:
+            # It steps on another objective than that of the assembly.
+            return lambda: None
+        return self.optimizer(phase).prepare(self.assembly.objective, self.assembly.theta)
+
+    def _beginning(self) -> Run:
         theta, objective = self.assembly.theta, self.assembly.objective
-        loss = float(_loss(objective, theta))
+        loss = _loss(objective, theta)
         run = Run(
             phase=0,
             step=0,
@@ -222,7 +239,7 @@ class Trainer:
         began = np.asarray(run.snapshot_thetas[0])
         same = began.shape == theta.shape and np.array_equal(began, theta)
         if same:
-            loss = float(_loss(self.assembly.objective, self.assembly.theta))
+            loss = _loss(self.assembly.objective, self.assembly.theta)
             before = run.history["loss"][0]
             same = bool(np.isclose(loss, before, rtol=LOSS_TOLERANCE, atol=LOSS_ROUNDING))
         if not same:
@@ -300,7 +317,7 @@ class Trainer:
         objective = self._objective(run, phase, scope)
         reweighed = phase.weights != before.weights or phase.weighting or before.weighting
         if begins and (moved or reweighed):
-            self._restart_best(run, float(_loss(objective, run.theta[part])))
+            self._restart_best(run, _loss(objective, run.theta[part]))
         if run.state is None:
             run.state = optimizer.init(objective, run.theta[part])
         return _Stage(
@@ -324,7 +341,7 @@ class Trainer:
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
         # A step reports the loss before it; the loss after it is computed here.
-        loss = float(_loss(stage.objective, run.theta[part]))
+        loss = _loss(stage.objective, run.theta[part])
         run.step = run.done[run.phase] = stop
         if not np.isfinite(loss):
             raise TrainingError(
@@ -357,7 +374,7 @@ class Trainer:
         if redraws or reweighs:
             self._reweigh(run, phase, scope)
             stage.objective = self._objective(run, phase, scope)
-            self._restart_best(run, float(_loss(stage.objective, run.theta[scope.part])))
+            self._restart_best(run, _loss(stage.objective, run.theta[scope.part]))
         run.ended = run.ended or run.rejected >= STALL
 
     def _is_over(self, run: Run, stage: _Stage) -> bool:
@@ -471,12 +488,19 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
     """Relative L2 error on every fourth line of the grid; NaN without a reference solution."""
     if problem.reference is None:
         return lambda _: math.nan
-    points = problem.evaluation_points(COARSENING)
-    reference = problem.reference(points)
-    grid = jnp.asarray(points, assembly.theta.dtype)
+    reference = problem.reference
+
+    @functools.cache
+    def solution() -> tuple[Any, np.ndarray]:
+        points = problem.evaluation_points(COARSENING)
+        return jnp.asarray(points, assembly.theta.dtype), reference(points)
 
     @jax.jit
-    def values(theta: Theta) -> Any:
+    def values(theta: Theta, grid: Any) -> Any:
         return jax.vmap(assembly.field, (None, 0))(theta, grid).astype(np.float64)
 
-    return lambda theta: error_figures(np.asarray(values(theta)), reference)["relative_l2_error"]
+    def error(theta: Theta) -> float:
+        grid, exact = solution()
+        return error_figures(np.asarray(values(theta, grid)), exact)["relative_l2_error"]
+
+    return error

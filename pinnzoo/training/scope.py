@@ -55,7 +55,8 @@ def phase_scope(
         RecipeError: The network has no such part, the problem no such arguments, or a pattern of
             frozen parameters matches none.
     """
-    model: Any = assembly.to_model(theta)
+    whole = phase.part is None and not phase.freeze
+    model: Any = None if whole else assembly.to_model(theta)
     if phase.problem_arguments:
         problem = make_problem(
             recipe.problem, {**recipe.problem_arguments, **phase.problem_arguments}

@@ -345,8 +345,8 @@ def test_what_orbax_cannot_do_here_is_no_damage(copy, monkeypatch, cause, functi
     def fail(*_, **__):
         raise cause
 
-    monkeypatch.setattr(store.ocp, function, fail)
-    monkeypatch.setattr(store.ocp, "save", fail)
+    monkeypatch.setattr(ocp, function, fail)
+    monkeypatch.setattr(ocp, "save", fail)
     with pytest.raises(EntryError, match="cannot be read here") as caught:
         Entry.read(copy)
     assert not isinstance(caught.value, IntegrityError)
