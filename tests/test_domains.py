@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from scipy.stats import qmc
 
 from pinnzoo.domains import SAMPLERS, Box, Surface, residual_adaptive, sample
-from pinnzoo.domains.sobol import scrambled
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 
 BOX = Box("txy", (0.0, -1.0, 2.0), (1.0, 3.0, 2.5))
@@ -85,20 +83,6 @@ def test_stratified_samplers_put_one_point_into_every_stratum(method):
     for axis in range(3):
         strata = np.sort(np.floor(n * unit[:, axis]))
         np.testing.assert_array_equal(strata, np.arange(n))
-
-
-@pytest.mark.parametrize("dim", [1, 2, 5, 16])
-@pytest.mark.parametrize("n", [1, 2, 3, 64, 1000])
-def test_sobol_points_are_those_of_scipy(dim, n):
-    own, theirs = np.random.default_rng([n, dim]), np.random.default_rng([n, dim])
-    sequence = qmc.Sobol(dim, scramble=True, rng=theirs)
-    expected = sequence.random_base2((n - 1).bit_length())[:n]
-    np.testing.assert_array_equal(scrambled(dim, n, own), expected)
-    # Neither has used up another part of the randomness.
-    assert own.random() == theirs.random()
-    assert np.array_equal(
-        scrambled(dim, n, own), qmc.Sobol(dim, rng=theirs).random_base2((n - 1).bit_length())[:n]
-    )
 
 
 def test_samplers_refuse_what_they_cannot_do():

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo.domains.regions import Region
-from pinnzoo.domains.sobol import POLYNOMIALS, scrambled
 from pinnzoo.errors import PointsError, UnknownNameError
 
 MOST = 2**22
@@ -25,8 +24,6 @@ def _latin_hypercube(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sobol(dim: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    if dim <= len(POLYNOMIALS):
-        return scrambled(dim, n, rng)
     from scipy.stats import qmc
 
     # random_base2 keeps the balance of the sequence; a count in between is its beginning.
