@@ -16,6 +16,7 @@ from flax.errors import TraceContextError
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.derivatives import Field, check_names
 from pinnzoo.domains import Region
@@ -204,7 +205,7 @@ class Objective:
         return dataclasses.replace(self, terms=tuple(terms))
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
 def residual_and_loss(objective: Objective, theta: Theta) -> tuple[Residuals, Scalar]:
     """r(θ) and ½ |r|², by one program for the training loop and for what compares losses in it.
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.linalg import (
@@ -58,7 +59,7 @@ class _Trial(NamedTuple):
     gain_ratio: float
 
 
-@functools.partial(jax.jit, static_argnames="chunk")
+@functools.partial(jax.jit, static_argnames="chunk", compiler_options=QUICK_COMPILE)
 def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
     residual, jacobian = objective.linearize(theta, chunk)
     return residual, jacobian, 0.5 * jnp.sum(residual**2)
