@@ -194,6 +194,11 @@ class Round:
         return self.fits[-1].fresh[-1]
 
     @property
+    def fall(self) -> float:
+        """Loss of the network on fresh points over the one it began with."""
+        return self.base.fresh[-1] / max(self.base.fresh[0], 1e-300)
+
+    @property
     def abandoned(self) -> bool:
         """Whether the network was given up."""
         return self.base.abandoned

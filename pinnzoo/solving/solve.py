@@ -182,7 +182,12 @@ def _search(
         divisible = plan.problem.coords[0] == "t" and plan.observations is None
         hopeless = _hopeless(allowance) if divisible and not tried else None
         tried.append(refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless))
-        if tried[-1].abandoned:
+        last = tried[-1]
+        if last.abandoned or (
+            hopeless is not None
+            and last.fall > HARD
+            and _time_for_windows(allowance, last.base.setup, last.base.step)
+        ):
             windows = _windows(plan, allowance)
             return [[r] for r in windows], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
@@ -192,19 +197,23 @@ def _search(
 def _widths(allowance: Allowance) -> tuple[int, ...]:
     """Those that are tried, from the first one on that suits the time there is."""
     first = next(width for seconds, width in FIRST_WIDTHS if allowance.left >= seconds)
-    return WIDTHS[WIDTHS.index(first) :]
+    return tuple(width for width in WIDTHS if width >= first) or WIDTHS
 
 
 def _hopeless(allowance: Allowance) -> Hopeless:
-    """Whether a first network has to be given up, from its fall and its times."""
+    """Whether a first network is given up before it stalls, from its fall and its times."""
     decided = allowance.share(DECIDED)
 
     def judge(fall: float, setup: float, step: float) -> bool:
-        if clock.now() < decided or fall <= HARD:
-            return False
-        return allowance.left > 2 * WINDOWS * (WORTH * step + WORTH_SETUP * setup)
+        late = clock.now() >= decided
+        return late and fall > HARD and _time_for_windows(allowance, setup, step)
 
     return judge
+
+
+def _time_for_windows(allowance: Allowance, setup: float, step: float) -> bool:
+    """Whether there is time for all windows, from that of a first step and of a further one."""
+    return allowance.left > 2 * WINDOWS * (WORTH * step + WORTH_SETUP * setup)
 
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:

@@ -119,10 +119,10 @@ def hasty(monkeypatch):
     module = importlib.import_module("pinnzoo.solving.solve")
     real, asked = module.refine, []
 
-    def refined(plan, problem, width, allowance, before=None, warm=None):
+    def refined(plan, problem, width, allowance, **options):
         asked.append(width)
         short = Allowance(clock.now(), clock.now() + 3.0, allowance.request)
-        return real(plan, problem, width, short, before, warm)
+        return real(plan, problem, width, short, **options)
 
     monkeypatch.setattr(clock, "now", Ticking())
     monkeypatch.setattr(module, "refine", refined)
@@ -281,6 +281,19 @@ def test_time_is_divided_into_windows_that_meet(hasty, monkeypatch, tmp_path):
     entry.save(tmp_path / "decay")
     again = pinnzoo.load(str(tmp_path / "decay"), problem=entry.problem)
     np.testing.assert_array_equal(again.predict(t), entry.predict(t))
+
+
+def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypatch):
+    """It is given up once the time to decide has come, if there is time for all windows."""
+    module = importlib.import_module("pinnzoo.solving.solve")
+    monkeypatch.setattr(clock, "now", lambda: now[0])
+    now = [0.0]
+    judge = module._hopeless(Allowance(0.0, 1000.0))
+    assert not judge(1.0, 1.0, 0.1)
+    now[0] = 400.0
+    assert judge(1.0, 1.0, 0.1)
+    assert not judge(module.HARD / 2, 1.0, 0.1)
+    assert not judge(1.0, 100.0, 0.1)
 
 
 def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
