@@ -8,7 +8,7 @@ for the older benchmarks; phases end with their steps or their seconds, whicheve
 from dataclasses import dataclass
 from typing import Any
 
-from pinnzoo.catalog.phases import LINEAR, MOVING, SCALED, levenberg_marquardt
+from pinnzoo.catalog.phases import GENTLE, LINEAR, MOVING, SCALED, levenberg_marquardt
 from pinnzoo.recipes import Phase, Recipe
 
 POINTS = {"equation": 2000, "conditions": 200}
@@ -23,6 +23,7 @@ def _tangent(
     *,
     arguments: dict[str, Any] | None = None,
     weights: dict[str, float] | None = None,
+    least_squares: dict[str, Any] = LINEAR,
     tag: str = "",
 ) -> Recipe:
     """A network, the same with columns scaled, and its tangent by least squares."""
@@ -34,7 +35,7 @@ def _tangent(
     phases = (
         levenberg_marquardt(found, *points, part=0, seconds=first, **moving),
         levenberg_marquardt(scaled, *points, part=0, seconds=second, arguments=SCALED, **moving),
-        levenberg_marquardt(linear, *twice, part=1, arguments=LINEAR, **often),
+        levenberg_marquardt(linear, *twice, part=1, arguments=least_squares, **often),
     )
     return Recipe(
         problem,
@@ -101,6 +102,15 @@ FURTHER = (
     ),
     _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
     _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
+    _tangent(
+        "burgers",
+        _layers(24, 4),
+        (5000, 100),
+        seconds=(90.0, 60.0),
+        arguments={"viscosity": 0.001, "constraints": "odd"},
+        least_squares=GENTLE,
+        tag="nu0.001",
+    ),
 )
 """Further benchmarks in boxes."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pinnzoo.catalog.benchmarks import BENCHMARKS, MEASURED
 from pinnzoo.catalog.experiments import NETWORK, all_recipes
-from pinnzoo.catalog.phases import LINEAR, MOVING, SCALED, levenberg_marquardt
+from pinnzoo.catalog.phases import GENTLE, LINEAR, MOVING, SCALED, levenberg_marquardt
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
@@ -92,24 +92,38 @@ def _most_accurate(
 
 
 def _with_tangent(
-    equation: int, conditions: int, steps: tuple[int, int, int] = (80, 40, 6), windows: int = 1
+    equation: int,
+    conditions: int,
+    steps: tuple[int, int, int] = (80, 40, 6),
+    windows: int = 1,
+    seconds: tuple[float, float] | None = None,
+    least_squares: dict[str, Any] = LINEAR,
 ) -> tuple[Phase, ...]:
     """The phases of `tangent_mlp`: the network, then its tangent, window after window."""
     found, scaled, linear = steps
+    first, second = seconds or (None, None)
     return tuple(
         phase
         for window in range(windows)
         for phase in (
-            levenberg_marquardt(found, equation, conditions, part=2 * window, **MOVING),
             levenberg_marquardt(
-                scaled, equation, conditions, part=2 * window, arguments=SCALED, **MOVING
+                found, equation, conditions, part=2 * window, seconds=first, **MOVING
+            ),
+            levenberg_marquardt(
+                scaled,
+                equation,
+                conditions,
+                part=2 * window,
+                arguments=SCALED,
+                seconds=second,
+                **MOVING,
             ),
             levenberg_marquardt(
                 linear,
                 2 * equation,
                 conditions,
                 part=2 * window + 1,
-                arguments=LINEAR,
+                arguments=least_squares,
                 resample_every=3,
                 adaptive=True,
             ),
@@ -156,7 +170,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"constraints": "even"},
         "tangent_mlp",
         {"width": 24, "depth": 4},
-        *_with_tangent(4000, 1),
+        *_with_tangent(4000, 1, (200, 120, 5), seconds=(280.0, 180.0), least_squares=GENTLE),
     ),
     _most_accurate(
         "kdv",
