@@ -59,7 +59,7 @@ def scrambled(dim: int, n: int, rng: np.random.Generator) -> Float[np.ndarray, "
     directions = np.sum((lower @ bits & np.uint32(1)) << place[:, None], axis=1, dtype=np.uint32)
     # Point i is the sum (exclusive or) of the directions at the set bits of i's Gray code, which
     # is reflected: the second half of 2^k points is the first in reverse, and one direction more.
-    points = shift.astype(np.uint32)[None, :]
+    points = np.atleast_2d(shift)
     for k in range(max(n - 1, 0).bit_length()):
         points = np.concatenate([points, points[::-1] ^ directions[:, k]])
     points = points[:n]
