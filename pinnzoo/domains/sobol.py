@@ -56,7 +56,8 @@ def scrambled(dim: int, n: int, rng: np.random.Generator) -> Float[np.ndarray, "
     # Row r of a direction number's bits, the most significant first, under the map of scrambling.
     place = np.arange(BITS - 1, -1, -1, dtype=np.uint32)
     bits = (_directions(dim)[:, None, :] >> place[:, None]) & np.uint32(1)
-    directions = np.sum((lower @ bits & np.uint32(1)) << place[:, None], axis=1, dtype=np.uint32)
+    mapped = (lower @ bits & np.uint32(1)) << place[:, None]
+    directions: np.ndarray = np.asarray(mapped.sum(axis=1, dtype=np.uint32))
     # Point i is the sum (exclusive or) of the directions at the set bits of i's Gray code, which
     # is reflected: the second half of 2^k points is the first in reverse, and one direction more.
     points = np.atleast_2d(shift)
