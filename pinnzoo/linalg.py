@@ -55,6 +55,20 @@ def _host(array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
+def _factorize(matrix: np.ndarray, diagonal: np.ndarray, out: np.ndarray) -> Any:
+    """The Cholesky factor of a matrix with another diagonal, in the memory of `out`.
+
+    Both are in Fortran's order, and of `matrix` the lower triangle counts. The same memory serves
+    all dampings: touching fresh one takes as long as the factorization.
+
+    Raises:
+        np.linalg.LinAlgError: It is not positive definite in floating point.
+    """
+    np.copyto(out, matrix)
+    np.fill_diagonal(out, diagonal)
+    return scipy.linalg.cho_factor(out, lower=True, overwrite_a=True, check_finite=False)
+
+
 class HostCholesky(AbstractDampedSystem):
     """Normal equations: one `dsyrk`, then one `dpotrf` per damping.
 
@@ -70,18 +84,16 @@ class HostCholesky(AbstractDampedSystem):
         # rows.T is Fortran-contiguous, which spares the copy.
         self.matrix = syrk(1.0, rows.T, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
+        self._damped = np.empty_like(self.matrix)
         self.norm = float(self.diagonal.sum())
         self.squared_scaling = scaling**2
         self._last: tuple[float, Any] | None = None
 
     def _factor(self, damping: float) -> Any:
         if self._last is None or self._last[0] != damping:
-            damped = self.matrix.copy(order="F")
-            np.fill_diagonal(damped, self.diagonal + damping * self.squared_scaling)
-            factor = scipy.linalg.cho_factor(
-                damped, lower=True, overwrite_a=True, check_finite=False
-            )
-            self._last = (damping, factor)
+            diagonal = self.diagonal + damping * self.squared_scaling
+            self._last = None
+            self._last = (damping, _factorize(self.matrix, diagonal, self._damped))
         return self._last[1]
 
     def solve_gradient(self, damping: float, gradient: Any) -> np.ndarray:
@@ -109,17 +121,14 @@ class HostKernel(AbstractDampedSystem):
         (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
         self.matrix = syrk(1.0, self.scaled.T, trans=1, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
+        self._damped = np.empty_like(self.matrix)
         self.norm = float(np.sum(rows**2))
         self._last: tuple[float, Any] | None = None
 
     def _factor(self, damping: float) -> Any:
         if self._last is None or self._last[0] != damping:
-            damped = self.matrix.copy(order="F")
-            np.fill_diagonal(damped, self.diagonal + damping)
-            factor = scipy.linalg.cho_factor(
-                damped, lower=True, overwrite_a=True, check_finite=False
-            )
-            self._last = (damping, factor)
+            self._last = None
+            self._last = (damping, _factorize(self.matrix, self.diagonal + damping, self._damped))
         return self._last[1]
 
     def solve(self, damping: float) -> np.ndarray:

@@ -127,13 +127,25 @@ class Objective:
         return jnp.concatenate([term.rows(theta) for term in self.terms])
 
     def jacobian(self, theta: Theta, chunk: int | None = None) -> Jacobian:
-        """dr/dθ, `(n, p)`; see `Term.jacobian`."""
-        return jnp.concatenate([term.jacobian(theta, chunk) for term in self.terms])
+        """dr/dθ, `(n, p)`, at most `chunk` points of a term at once; see `Term.jacobian`."""
+        return self.linearize(theta, chunk)[1]
 
     def linearize(self, theta: Theta, chunk: int | None = None) -> tuple[Residuals, Jacobian]:
-        """R and dr/dθ, for the price of the latter."""
-        rows, jacobians = zip(*(term.linearize(theta, chunk) for term in self.terms), strict=True)
-        return jnp.concatenate(rows), jnp.concatenate(jacobians)
+        """Rows and Jacobian, r and dr/dθ, for the price of the latter.
+
+        Where a term has more points than a chunk, every chunk of rows is written to where it
+        stays. J is then in memory once: stacking chunks and joining terms would copy all of it,
+        and fresh memory costs as much as the derivatives.
+        """
+        if chunk is None or all(term.n <= chunk for term in self.terms):
+            rows, slopes = zip(*(term.linearize(theta) for term in self.terms), strict=True)
+            return jnp.concatenate(rows), jnp.concatenate(slopes)
+        found = jnp.zeros(self.n, theta.dtype), jnp.zeros((self.n, theta.size), theta.dtype)
+        start = 0
+        for term in self.terms:
+            found = _write_chunks(term, theta, chunk, start, found)
+            start += term.n
+        return found
 
     def loss(self, theta: Theta) -> Scalar:
         """½ |r(θ)|²."""
@@ -203,6 +215,28 @@ class Objective:
             for term in self.terms
         )
         return dataclasses.replace(self, terms=tuple(terms))
+
+
+def _write_chunks(
+    term: Term, theta: Theta, chunk: int, start: int, found: tuple[Residuals, Jacobian]
+) -> tuple[Residuals, Jacobian]:
+    """Write rows and Jacobian of a term into those of the objective, from row `start` on."""
+
+    def write(at: Any, count: int, found: tuple[Residuals, Jacobian]) -> Any:
+        points = jax.lax.dynamic_slice_in_dim(term.points, at, count)
+        scale = term.scale
+        if scale.ndim:
+            scale = jax.lax.dynamic_slice_in_dim(scale, at, count)
+        part = dataclasses.replace(term, points=points, scale=scale)
+        return tuple(
+            jax.lax.dynamic_update_slice_in_dim(whole, new, start + at, 0)
+            for whole, new in zip(found, part.linearize(theta), strict=True)
+        )
+
+    full = term.n // chunk
+    if full:
+        found = jax.lax.fori_loop(0, full, lambda k, f: write(k * chunk, chunk, f), found)
+    return write(full * chunk, term.n % chunk, found) if term.n % chunk else found
 
 
 @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)

@@ -27,7 +27,7 @@ import scipy.linalg
 import typer
 from rich.console import Console
 from rich.table import Table
-from scipy.linalg import blas
+from scipy.linalg.blas import get_blas_funcs
 
 import pinnzoo
 from pinnzoo.collocation import draw_points
@@ -69,12 +69,13 @@ def contestants(name: str, rows: int, steps: int) -> tuple[int, dict[str, Callab
         theta, state, _ = optimizer.step(objective, theta, state)
     linearize = jax.jit(lambda o, t: o.linearize(t, CHUNK))
     jacobian = np.asarray(linearize(objective, theta)[1])
-    matrix = blas.dsyrk(1.0, jacobian.T, lower=1)
+    (syrk,) = get_blas_funcs(("syrk",), (jacobian,))
+    matrix = syrk(1.0, jacobian.T, lower=1)
     matrix[np.diag_indices_from(matrix)] += float(state.damping)
     return theta.size, {
         "Jacobian": lambda: linearize(objective, theta),
         "residual": lambda: residual_and_loss(objective, theta),
-        "dsyrk": lambda: blas.dsyrk(1.0, jacobian.T, lower=1),
+        "dsyrk": lambda: syrk(1.0, jacobian.T, lower=1),
         "dpotrf": lambda: scipy.linalg.cho_factor(matrix, lower=True, check_finite=False),
         "step": lambda: optimizer.step(objective, theta, state)[0],
     }

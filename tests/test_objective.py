@@ -34,6 +34,10 @@ def dense(assembly):
     return np.asarray(residual(theta)), np.asarray(jacobian(theta))
 
 
+def terms_of(objective):
+    return {term.name: term for term in objective.terms}
+
+
 def test_rows_are_the_scaled_residuals_of_single_points(assembly, dense):
     assert np.abs(dense[0]).max() > 1e-2
     np.testing.assert_allclose(
@@ -63,8 +67,23 @@ def test_jacobian_by_rows_equals_forward_mode_of_the_whole(assembly, dense):
 @pytest.mark.parametrize("chunk", [3, 100])
 def test_chunked_jacobian_equals_the_whole(assembly, dense, chunk):
     theta, objective, _ = assembly
-    jacobian = jax.jit(objective.jacobian, static_argnames="chunk")(theta, chunk=chunk)
+    rows, jacobian = jax.jit(lambda o, t: o.linearize(t, chunk))(objective, theta)
     np.testing.assert_allclose(jacobian, dense[1], rtol=1e-9, atol=1e-12 * np.abs(dense[1]).max())
+    np.testing.assert_allclose(rows, dense[0], rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("chunk", [3, 100])
+def test_chunked_rows_keep_the_scale_of_each_point(assembly, dense, chunk):
+    theta, objective, _ = assembly
+    factors = {name: 1.0 + np.arange(term.n) for name, term in terms_of(objective).items()}
+    scaled = objective.with_scales(
+        {k: terms_of(objective)[k].scale * f for k, f in factors.items()}
+    )
+    rows, jacobian = jax.jit(lambda o, t: o.linearize(t, chunk))(scaled, theta)
+    factor = np.concatenate(list(factors.values()))
+    np.testing.assert_allclose(rows, factor * dense[0], rtol=1e-9, atol=1e-13)
+    atol = 1e-11 * np.abs(dense[1]).max()
+    np.testing.assert_allclose(jacobian, factor[:, None] * dense[1], rtol=1e-9, atol=atol)
 
 
 def test_gradient_of_the_loss_is_the_jacobian_transposed_times_the_residual(assembly, dense):

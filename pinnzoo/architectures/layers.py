@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from pinnzoo.errors import RecipeError, UnknownNameError
@@ -111,7 +112,7 @@ def normal(key: Array, shape: tuple[int, ...], dtype: Any, deviation: float = 1.
         (2, 3)
     """
     size = math.prod(shape)
-    plain = isinstance(key, jax.core.Tracer) or not _counts_on(key)
+    plain = isinstance(key, Tracer) or not _counts_on(key)
     if plain or size > DRAWN**2:
         return deviation * jax.random.normal(key, shape, dtype)
     drawn = jax.random.normal(key, (max(DRAWN, 1 << (size - 1).bit_length()),), dtype)

@@ -15,6 +15,7 @@ from pinnzoo.architectures.layers import (
     FactorizedDense,
     Normalize,
     PeriodicEmbedding,
+    normal,
 )
 from pinnzoo.derivatives import Field
 from pinnzoo.errors import PointsError, PrecisionError, RecipeError, UnknownNameError
@@ -228,6 +229,18 @@ def test_dense_kernels_have_the_stated_spread(initialization, spread):
     np.testing.assert_allclose(kernel.mean(), 0, atol=5 * spread / np.sqrt(kernel.size))
     bias = np.array(layer.bias[...])
     assert (bias == 0).all() if initialization == "xavier" else 0.8 < bias.std() < 1.2
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(1,), (2, 24), (24, 24), (33, 40)])
+def test_numbers_of_a_layer_are_those_of_jax(shape, dtype):
+    key = jax.random.key(5)
+    expected = 0.3 * jax.random.normal(key, shape, dtype)
+    drawn = normal(key, shape, dtype, 0.3)
+    assert drawn.dtype == expected.dtype
+    np.testing.assert_array_equal(drawn, expected)
+    # Under a trace there are no numbers to cut.
+    assert jax.eval_shape(lambda k: normal(k, shape, dtype), key).shape == shape
 
 
 def test_normalize_maps_the_box_to_the_cube():

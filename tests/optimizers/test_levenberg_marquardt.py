@@ -54,6 +54,19 @@ def test_step_equals_lstsq_of_augmented_system(heat, method):
     np.testing.assert_allclose(delta, expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
 
 
+def test_what_was_prepared_is_not_compiled_again(caplog):
+    theta, objective, _ = small_assembly("wave", n=6)
+    optimizer = lm()
+    with jax.log_compiles():
+        optimizer.prepare(objective, theta)()
+        assert any("_linearize" in record.message for record in caplog.records)
+        caplog.clear()
+        optimizer.step(objective, theta, optimizer.init(objective, theta))
+    told = [record.message for record in caplog.records]
+    assert told
+    assert not any("XLA compilation" in text and "_linearize" in text for text in told)
+
+
 def test_scaled_step_equals_lstsq_of_scaled_system(heat):
     theta, objective, jacobian, residual = heat
     delta, _, info = one_step(plain(scaling="columns"), objective, theta)
