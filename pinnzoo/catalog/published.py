@@ -350,6 +350,7 @@ PUBLISHED: tuple[Published, ...] = (
         "2607.02194",
         note="before it, 6.51e-4 by SSBroyden in 20 windows (arXiv:2501.16371)",
     ),
+    Published("burgers_2d", {}, None, 1e-9),
 )
 
 

@@ -14,6 +14,7 @@ from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.bratu import bratu
 from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.burgers_2d import burgers_2d
 from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
 from pinnzoo.pdes.clamped_plate import clamped_plate
@@ -66,6 +67,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "beltrami": beltrami,
     "bratu": bratu,
     "burgers": burgers,
+    "burgers_2d": burgers_2d,
     "burgers_inverse": burgers_inverse,
     "burgers_viscosities": burgers_viscosities,
     "clamped_plate": clamped_plate,

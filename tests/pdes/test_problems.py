@@ -431,6 +431,7 @@ def test_large_reaction_rates_overflow_nowhere():
         ("advection_diffusion", {"peclet": 20.0}),
         ("bratu", {"strength": 3.5}),
         ("burgers", {"viscosity": 0.1}),
+        ("burgers_2d", {"viscosity": 0.1}),
         ("burgers", {"viscosity": 0.001}),
         ("convection", {"beta": 3.0}),
         ("fisher_kpp", {"rate": 3.0}),
