@@ -23,7 +23,9 @@ from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
 from pinnzoo.pdes.euler_bernoulli_beam import euler_bernoulli_beam
 from pinnzoo.pdes.fisher_kpp import fisher_kpp
+from pinnzoo.pdes.ginzburg_landau import ginzburg_landau
 from pinnzoo.pdes.grad_shafranov import grad_shafranov
+from pinnzoo.pdes.gray_scott import gray_scott
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.heat_2d_ms import heat_2d_ms
 from pinnzoo.pdes.heat_conductivity import heat_conductivity
@@ -76,7 +78,9 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "cylinder_wake_inverse": cylinder_wake_inverse,
     "euler_bernoulli_beam": euler_bernoulli_beam,
     "fisher_kpp": fisher_kpp,
+    "ginzburg_landau": ginzburg_landau,
     "grad_shafranov": grad_shafranov,
+    "gray_scott": gray_scott,
     "heat": heat,
     "heat_2d_ms": heat_2d_ms,
     "heat_conductivity": heat_conductivity,
