@@ -39,6 +39,7 @@ from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.kuramoto_sivashinsky import kuramoto_sivashinsky
 from pinnzoo.pdes.laplace_l_shape import laplace_l_shape
+from pinnzoo.pdes.lid_driven_cavity import lid_driven_cavity
 from pinnzoo.pdes.linear_elasticity import linear_elasticity
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
@@ -94,6 +95,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "kovasznay": kovasznay,
     "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "laplace_l_shape": laplace_l_shape,
+    "lid_driven_cavity": lid_driven_cavity,
     "linear_elasticity": linear_elasticity,
     "poisson": poisson,
     "poisson_2d": poisson_2d,

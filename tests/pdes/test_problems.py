@@ -34,6 +34,7 @@ LIMITED = {
     "poisson_2d_cg": (1e-10, 1e-10, 1e-9),
     "ginzburg_landau": (1e-5, 1e-6, 1e-6),
     "gray_scott": (1e-5, 1e-6, 1e-6),
+    "lid_driven_cavity": (1e-5, 1e-12, 1e-6),
 }
 """What equation, conditions and refinement leave of a reference whose initial profile has a kink,
 which finitely many waves do not resolve, that is one of finite elements, or that is stored in two
