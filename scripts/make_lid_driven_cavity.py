@@ -90,7 +90,7 @@ def to_chebyshev(q: np.ndarray) -> np.ndarray:
     size = len(q)
     s = np.cos(np.pi * (np.arange(size) + 0.5) / size)
     values = scipy.special.eval_gegenbauer(np.arange(size), 2.5, s[:, None]) / norms(size)
-    c = scipy.fft.dct(values, type=2, axis=0) / size
+    c = np.asarray(scipy.fft.dct(values, type=2, axis=0)) / size
     c[0] /= 2
     return c @ q @ c.T
 
@@ -246,7 +246,7 @@ def legendre_to_chebyshev(row: np.ndarray) -> np.ndarray:
     """Chebyshev coefficients of a Legendre series, from its values in Chebyshev points."""
     size = len(row)
     s = np.cos(np.pi * (np.arange(size) + 0.5) / size)
-    c = scipy.fft.dct(np.polynomial.legendre.legval(s, row), type=2) / size
+    c = np.asarray(scipy.fft.dct(np.polynomial.legendre.legval(s, row), type=2)) / size
     c[0] /= 2
     return c
 

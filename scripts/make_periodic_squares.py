@@ -83,11 +83,11 @@ class Setup:
         real = not np.iscomplexobj(start)
 
         def to_waves(fields: Fields) -> np.ndarray:
-            return scipy.fft.fft2(fields, norm="forward").ravel()
+            return np.asarray(scipy.fft.fft2(fields, norm="forward")).ravel()
 
         def to_fields(v: np.ndarray) -> Fields:
-            fields = scipy.fft.ifft2(v.reshape(m, n, n), norm="forward")
-            return fields.real if real else fields
+            fields = np.asarray(scipy.fft.ifft2(v.reshape(m, n, n), norm="forward"))
+            return np.real(fields) if real else fields
 
         nodes = -np.cos(np.pi * np.arange(run.degrees) / (run.degrees - 1))
         states = etdrk4.solve(
@@ -100,21 +100,21 @@ class Setup:
         values = []
         for v in states:
             fields = to_fields(v)
-            fields = fields if real else np.concatenate([fields.real, fields.imag])
+            fields = fields if real else np.concatenate([np.real(fields), np.imag(fields)])
             values.append(np.stack([real_series(field, run.waves) for field in fields], axis=-1))
-        c = scipy.fft.dct(np.stack(values)[::-1], type=1, axis=0) / (run.degrees - 1)
+        c = np.asarray(scipy.fft.dct(np.stack(values)[::-1], type=1, axis=0)) / (run.degrees - 1)
         c[[0, -1]] /= 2
         return c
 
 
 def real_series(field: np.ndarray, waves: int) -> np.ndarray:
     """Coefficients of 1, cosines and sines along both axes, of values on a grid."""
-    c = scipy.fft.fft2(field, norm="forward")
+    c = np.asarray(scipy.fft.fft2(field, norm="forward"))
     for axis in (0, 1):
         c = np.moveaxis(c, axis, 0)
         up, down = c[1:waves], c[:-waves:-1]
         c = np.moveaxis(np.concatenate([c[:1], up + down, 1j * (up - down)]), 0, axis)
-    return c.real
+    return np.real(c)
 
 
 def bell(x: np.ndarray, centre: float) -> np.ndarray:

@@ -376,6 +376,7 @@ PUBLISHED: tuple[Published, ...] = (
         5e-6,
         note="on t ≤ 1, 4.8e-3 by SOAP and 1.49e-2 by PirateNet (arXiv:2402.00326)",
     ),
+    Published("allen_cahn_2d", {}, None, 1e-7),
     Published("burgers_2d", {}, None, 1e-9),
 )
 

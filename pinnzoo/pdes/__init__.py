@@ -10,6 +10,7 @@ import numpy as np
 
 from pinnzoo.pdes.advection_diffusion import advection_diffusion
 from pinnzoo.pdes.allen_cahn import allen_cahn
+from pinnzoo.pdes.allen_cahn_2d import allen_cahn_2d
 from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.bratu import bratu
@@ -66,6 +67,7 @@ from pinnzoo.registry import find, make, register
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "advection_diffusion": advection_diffusion,
     "allen_cahn": allen_cahn,
+    "allen_cahn_2d": allen_cahn_2d,
     "annulus": annulus,
     "beltrami": beltrami,
     "bratu": bratu,

@@ -76,9 +76,9 @@ def harmonics(turns: Scalar, count: int) -> Float[Array, " k"]:
     """1, cos θ, cos 2θ, ... and as many sines but one, with θ = 2π times the turns."""
     cosines = count // 2 + 1
     wave = np.concatenate([np.arange(cosines), np.arange(1, cosines)])
-    turns = wave * turns
+    turned = wave * jnp.asarray(turns)
     # Whole turns are taken off before they are multiplied by a rounded 2π.
-    theta = 2 * jnp.pi * (turns - jnp.floor(turns))
+    theta = 2 * jnp.pi * (turned - jnp.floor(turned))
     return jnp.where(np.arange(count) < cosines, jnp.cos(theta), jnp.sin(theta))
 
 

@@ -1,5 +1,7 @@
 """The stored flows in a cavity: what meets the walls, what is singular, and what is read again."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,14 +32,16 @@ def test_polynomials_are_those_of_chebyshev():
 @pytest.mark.parametrize("kind", cavity.LIDS)
 def test_any_coefficients_meet_the_walls_and_have_no_divergence(kind):
     flow = made(kind)
-    at = jax.vmap(flow.at)
+    at: Any = jax.vmap(flow.at)
+    velocity: Any = jax.vmap(flow.lid.velocity)
     for points in ([0 * SIDE, SIDE], [0 * SIDE + 1, SIDE], [SIDE, 0 * SIDE]):
         np.testing.assert_allclose(at(np.stack(points, 1))[:, :2], 0, atol=1e-14)
     lid = at(np.stack([SIDE, 0 * SIDE + 1], 1))
-    np.testing.assert_allclose(lid[:, 0], jax.vmap(flow.lid.velocity)(SIDE), atol=1e-14)
+    np.testing.assert_allclose(lid[:, 0], velocity(SIDE), atol=1e-14)
     np.testing.assert_allclose(lid[:, 1], 0, atol=1e-14)
     inside = RNG.uniform(0.1, 0.9, (20, 2))
-    slopes = jax.vmap(jax.jacfwd(flow.at))(inside)
+    rates: Any = jax.vmap(jax.jacfwd(flow.at))
+    slopes = rates(inside)
     np.testing.assert_allclose(slopes[:, 0, 0] + slopes[:, 1, 1], 0, atol=1e-12)
     assert np.abs(slopes[:, 0, 0]).min() > 1e-3
 

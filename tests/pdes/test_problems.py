@@ -32,6 +32,7 @@ LIMITED = {
     "cylinder_wake": (1e-2, 1e-12, 3e-4),
     "cylinder_wake_inverse": (1e-2, 1e-12, 3e-4),
     "poisson_2d_cg": (1e-10, 1e-10, 1e-9),
+    "allen_cahn_2d": (1e-10, 1e-11, 1e-9),
     "ginzburg_landau": (1e-5, 1e-6, 1e-6),
     "gray_scott": (1e-5, 1e-6, 1e-6),
     "lid_driven_cavity": (1e-5, 1e-12, 1e-6),
