@@ -10,10 +10,12 @@ import numpy as np
 
 from pinnzoo.pdes.advection_diffusion import advection_diffusion
 from pinnzoo.pdes.allen_cahn import allen_cahn
+from pinnzoo.pdes.allen_cahn_2d import allen_cahn_2d
 from pinnzoo.pdes.annulus import annulus
 from pinnzoo.pdes.beltrami import beltrami
 from pinnzoo.pdes.bratu import bratu
 from pinnzoo.pdes.burgers import burgers
+from pinnzoo.pdes.burgers_2d import burgers_2d
 from pinnzoo.pdes.burgers_inverse import burgers_inverse
 from pinnzoo.pdes.burgers_viscosities import burgers_viscosities
 from pinnzoo.pdes.clamped_plate import clamped_plate
@@ -22,7 +24,9 @@ from pinnzoo.pdes.cylinder_wake import cylinder_wake
 from pinnzoo.pdes.cylinder_wake_inverse import cylinder_wake_inverse
 from pinnzoo.pdes.euler_bernoulli_beam import euler_bernoulli_beam
 from pinnzoo.pdes.fisher_kpp import fisher_kpp
+from pinnzoo.pdes.ginzburg_landau import ginzburg_landau
 from pinnzoo.pdes.grad_shafranov import grad_shafranov
+from pinnzoo.pdes.gray_scott import gray_scott
 from pinnzoo.pdes.heat import heat
 from pinnzoo.pdes.heat_2d_ms import heat_2d_ms
 from pinnzoo.pdes.heat_conductivity import heat_conductivity
@@ -36,6 +40,7 @@ from pinnzoo.pdes.klein_gordon import klein_gordon
 from pinnzoo.pdes.kovasznay import kovasznay
 from pinnzoo.pdes.kuramoto_sivashinsky import kuramoto_sivashinsky
 from pinnzoo.pdes.laplace_l_shape import laplace_l_shape
+from pinnzoo.pdes.lid_driven_cavity import lid_driven_cavity
 from pinnzoo.pdes.linear_elasticity import linear_elasticity
 from pinnzoo.pdes.poisson import poisson
 from pinnzoo.pdes.poisson_2d import poisson_2d
@@ -62,10 +67,12 @@ from pinnzoo.registry import find, make, register
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "advection_diffusion": advection_diffusion,
     "allen_cahn": allen_cahn,
+    "allen_cahn_2d": allen_cahn_2d,
     "annulus": annulus,
     "beltrami": beltrami,
     "bratu": bratu,
     "burgers": burgers,
+    "burgers_2d": burgers_2d,
     "burgers_inverse": burgers_inverse,
     "burgers_viscosities": burgers_viscosities,
     "clamped_plate": clamped_plate,
@@ -74,7 +81,9 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "cylinder_wake_inverse": cylinder_wake_inverse,
     "euler_bernoulli_beam": euler_bernoulli_beam,
     "fisher_kpp": fisher_kpp,
+    "ginzburg_landau": ginzburg_landau,
     "grad_shafranov": grad_shafranov,
+    "gray_scott": gray_scott,
     "heat": heat,
     "heat_2d_ms": heat_2d_ms,
     "heat_conductivity": heat_conductivity,
@@ -88,6 +97,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "kovasznay": kovasznay,
     "kuramoto_sivashinsky": kuramoto_sivashinsky,
     "laplace_l_shape": laplace_l_shape,
+    "lid_driven_cavity": lid_driven_cavity,
     "linear_elasticity": linear_elasticity,
     "poisson": poisson,
     "poisson_2d": poisson_2d,
