@@ -256,7 +256,7 @@ def stack_parameters(params: nnx.State, thetas: Float[np.ndarray, "*s p"]) -> nn
     return jax.tree.unflatten(
         tree,
         [
-            piece.reshape(*lead, *leaf.shape).astype(leaf.dtype)
+            piece.reshape((*lead, *leaf.shape)).astype(leaf.dtype)
             for piece, leaf in zip(pieces, leaves, strict=True)
         ],
     )
