@@ -80,7 +80,7 @@ def harmonics(t: Scalar, period: float, count: int) -> Float[Array, " k"]:
 
 
 def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
-    """`T_0(s)` to `T_{degrees - 1}(s)`, by `T_{n + k} = 2 T_n T_k - T_{n - k}` for all k ≤ n at once.
+    """`T_0(s)` to `T_{degrees - 1}(s)`: `T_{n + k} = 2 T_n T_k - T_{n - k}`, all k ≤ n at once.
 
     Each time their number is doubled, so that there are few operations to differentiate and to
     compile.
