@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +36,7 @@ jaxtyping.install_import_hook(
 )
 
 import pinnzoo  # noqa: E402
+from pinnzoo import evaluation  # noqa: E402
 from pinnzoo.diagnostics import points  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +107,30 @@ def patch_diagnostics(patch):
 def small_diagnostics(monkeypatch):
     """For a test that trains."""
     patch_diagnostics(monkeypatch)
+
+
+EVERY = 8
+"""Of the lines of a grid, those that `coarse_grid` keeps."""
+
+
+@contextmanager
+def coarse_grid(problem):
+    """Measure the errors of a problem on fewer points: 202,101 of Burgers' take many seconds.
+
+    Problems are kept for the whole process, so that the grid is put back at the end.
+    """
+    whole = problem.evaluation_shape
+
+    def measure_on(shape):
+        object.__setattr__(problem, "evaluation_shape", shape)
+        evaluation._on_the_grid.cache_clear()
+        evaluation._certified_on_the_grid.cache_clear()
+
+    measure_on(tuple(max((k - 1) // EVERY + 1, 2) for k in whole))
+    try:
+        yield
+    finally:
+        measure_on(whole)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
     python -m tests.sharded_runs FOLDER PROCESS PROCESSES PORT
 
 The forced host devices of all processes make up the mesh. What came out goes to
-`FOLDER/PROCESS.npz`, under "plain/..." and "sharded/...".
+`FOLDER/PROCESS.npz`, under "sharded/..." and, of a process that is alone, under "plain/...".
 """
 
 import sys
@@ -118,6 +118,7 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
         jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)
     mesh = make_mesh()
     assert mesh.size == 4
+    alone = processes == 1
     whole = NamedSharding(mesh, PartitionSpec())
     values = jax.jit(
         lambda o, t: {
@@ -132,11 +133,12 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
     out: dict[str, Any] = {}
 
     def compare_rows(name: str, plain: Objective, sharded: Objective, **limits: int) -> None:
-        dense = np.asarray(jax.jit(lambda o, t: o.jacobian(t))(plain, theta))
+        if alone:
+            dense = np.asarray(jax.jit(lambda o, t: o.jacobian(t))(plain, theta))
+            out[f"plain/{name}/gauss_newton"] = dense.T @ dense
+            out[f"plain/{name}/gradient"] = dense.T @ np.asarray(plain.residual(theta))
+            out[f"plain/{name}/loss"] = np.full(2, plain.loss(theta))
         rows, right, loss = reduced_rows(sharded, theta, **limits)
-        out[f"plain/{name}/gauss_newton"] = dense.T @ dense
-        out[f"plain/{name}/gradient"] = dense.T @ np.asarray(plain.residual(theta))
-        out[f"plain/{name}/loss"] = np.full(2, plain.loss(theta))
         out[f"sharded/{name}/gauss_newton"] = np.asarray(rows.T @ rows)
         out[f"sharded/{name}/gradient"] = np.asarray(rows.T @ right)
         out[f"sharded/{name}/loss"] = np.array([0.5 * float(right @ right), loss])
@@ -150,20 +152,19 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
     sharded = shard(plain, mesh)
     compare_rows("tall", plain, sharded, chunk=512, budget=int(4 * 2**30 / ROW))
     compare_rows("folded", plain, sharded, chunk=8, budget=BUDGET)
-    for kind, objective in (("plain", plain), ("sharded", sharded)):
+    for kind, objective in (("plain", plain), ("sharded", sharded))[not alone :]:
         for name, value in values(objective, theta).items():
             out[f"{kind}/{name}"] = np.asarray(value)
         out[f"{kind}/counts"] = np.array([term.n for term in objective.terms])
     for name in OPTIMIZERS:
         more = {"memory": BUDGET * ROW / 2**30, "chunk": 8} if name == "lm_qr" else {}
-        one, several = steps(plain, theta, name), steps(sharded, theta, name, **more)
-        out |= {f"plain/{key}": value for key, value in one.items()}
+        several = steps(sharded, theta, name, **more)
         out |= {f"sharded/{key}": value for key, value in several.items()}
-    for kind, work, arguments in (
-        ("plain", f"plain{process}", {}),
-        ("sharded", "shared", {"mesh": mesh}),
-    ):
-        run = trained(folder / work, **arguments)
+        if alone:
+            one = steps(plain, theta, name)
+            out |= {f"plain/{key}": value for key, value in one.items()}
+    for kind, arguments in (("plain", {}), ("sharded", {"mesh": mesh}))[not alone :]:
+        run = trained(folder / kind, **arguments)
         out |= {f"{kind}/{key}": value for key, value in run.items()}
     np.savez(folder / f"{process}.npz", **out)
 

@@ -68,9 +68,20 @@ def run_processes(folder: Path, count: int) -> list[Run]:
     return [dict(np.load(folder / f"{k}.npz")) for k in range(count)]
 
 
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory) -> list[Run]:
+    return run_processes(tmp_path_factory.mktemp("runs"), 1)
+
+
 @pytest.fixture(scope="module", params=[1, 2], ids=["one_process", "two_processes"])
-def runs(request, tmp_path_factory) -> list[Run]:
-    return run_processes(tmp_path_factory.mktemp("runs"), request.param)
+def runs(request, tmp_path_factory, one_process) -> list[Run]:
+    """What each process computed, beside what one computed without a mesh."""
+    if request.param == 1:
+        return one_process
+    (first,) = one_process
+    plain = {name: value for name, value in first.items() if name.startswith("plain/")}
+    found = run_processes(tmp_path_factory.mktemp("runs"), request.param)
+    return [{**plain, **run} for run in found]
 
 
 def assert_same(one: np.ndarray, other: np.ndarray) -> None:

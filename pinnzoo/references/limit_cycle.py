@@ -80,11 +80,15 @@ def harmonics(t: Scalar, period: float, count: int) -> Float[Array, " k"]:
 
 
 def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
-    """`T_0(s)` to `T_{degrees - 1}(s)`."""
-    polynomials = [jnp.ones_like(s), s]
-    for _ in range(2, degrees):
-        polynomials.append(2 * s * polynomials[-1] - polynomials[-2])
-    return jnp.stack(polynomials[:degrees])
+    """`T_0(s)` to `T_{degrees - 1}(s)`: `T_{n + k} = 2 T_n T_k - T_{n - k}`, all k ≤ n at once.
+
+    Each time their number is doubled, so that there are few operations to differentiate and to
+    compile.
+    """
+    found = jnp.stack([jnp.ones_like(s), s])
+    while len(found) < degrees:
+        found = jnp.concatenate([found, 2 * found[-1] * found[1:] - jnp.flip(found[:-1])])
+    return found[:degrees]
 
 
 def write(path: Path, cycle: Cycle, refined: Cycle, quantum: float) -> None:

@@ -15,7 +15,8 @@ from pinnzoo.storage.folder import EntryFolder
 from tests.hub.loopback import EveryFileOnce, cut, failing, slow
 
 NAME = "burgers-mlp-levenberg_marquardt"
-CUTS = 200
+CUTS = 80
+"""Connections that are cut in one test: of every file several, at random places."""
 
 
 def whole(path, made):

@@ -18,6 +18,9 @@ from tests.store.made_entries import resign
 
 POINTS = np.random.default_rng(4).uniform(0, 1, (8, 2))
 
+TRIES = 150
+"""How many copies of the entry each test damages."""
+
 VALUES: list[Any] = [None, True, -1, 0, 1e308, "", "x", [], {}, "../x", "NaN", 10**30, [[]]]
 
 
@@ -157,14 +160,14 @@ def test_undamaged_entry_gives_the_same_numbers(stored, expected):
 def test_damage_is_refused_or_changes_nothing(stored, expected, memory, seed):
     rng = random.Random(seed)
     outcomes = {"same": 0, "refused": 0}
-    for k in range(250):
+    for k in range(TRIES):
         folder = Path(shutil.copytree(stored, memory / str(k)))
         rng.choice(DAMAGES)(folder, rng)
         result = outcome(folder, expected)
         assert result in outcomes, k
         outcomes[result] += 1
         shutil.rmtree(folder)
-    assert outcomes["refused"] > 140
+    assert outcomes["refused"] > 0.55 * TRIES
     assert outcomes["same"] > 0
 
 
@@ -176,7 +179,7 @@ def test_no_library_error_escapes_where_the_hashes_agree(stored, memory):
     """
     rng = random.Random(1)
     refused: list[PinnzooError] = []
-    for k in range(250):
+    for k in range(TRIES):
         folder = Path(shutil.copytree(stored, memory / str(k)))
         rng.choice([flip_bit, flip_bit, truncate, lengthen, overwrite, swap, edit])(folder, rng)
         try:
@@ -188,5 +191,5 @@ def test_no_library_error_escapes_where_the_hashes_agree(stored, memory):
         except PinnzooError as error:
             refused.append(error)
         shutil.rmtree(folder)
-    assert len(refused) > 90
+    assert len(refused) > 0.35 * TRIES
     assert all(map(is_sentence, refused))

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -15,6 +16,7 @@ from pinnzoo.errors import (
     UnknownNameError,
 )
 from pinnzoo.objective import flatten_model
+from pinnzoo.storage.blueprint import flat_parameters, stack_parameters, unstack_parameters
 from pinnzoo.storage.records import check_history
 from tests.store.made_entries import made_entry, made_history, made_parts, made_recipe
 
@@ -241,3 +243,21 @@ def test_residual_of_an_entry_can_be_asked_by_name(entry):
     field = entry.problem.field(entry.problem.constrain(entry.model))
     assert isinstance(field, Field)
     assert np.isfinite(entry.problem.equation(field, np.array([0.5, 0.25])))
+
+
+class Scaled(nnx.Module):
+    """A network with a parameter that is a single number, as PirateNets have."""
+
+    def __init__(self):
+        self.bias = nnx.Param(jnp.zeros(2))
+        self.share = nnx.Param(jnp.array(0.5))
+
+
+def test_parameters_that_are_single_numbers_are_found_again():
+    params = nnx.state(Scaled(), nnx.Param)
+    thetas = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    np.testing.assert_array_equal(unstack_parameters(stack_parameters(params, thetas)), thetas)
+    for theta in thetas:
+        one = stack_parameters(params, theta)
+        assert [leaf.shape for leaf in jax.tree.leaves(one)] == [(2,), ()]
+        np.testing.assert_array_equal(flat_parameters(one), theta)
