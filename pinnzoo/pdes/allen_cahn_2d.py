@@ -3,11 +3,10 @@
 From `u(0, x, y) = 0.05 sin x sin y` with ε = 1/5. The small waves grow, until four squares of the
 two phases u = 1 and u = -1 are left, with walls of the width ε between them.
 
-Source: the initial values are those of an example of Shen, Xu and Yang, "A new class of efficient
-and robust energy stable schemes for gradient flows" (SIAM Rev. 61, 2019, arXiv 1710.01331); ε and
-the horizon are this package's choice. Known difficulty: u = 0 solves the equation, so that a
-network that misses the small start finds no phases at all, and what is wrong there grows as e^t.
-The reference is stored for this ε alone, which is therefore no argument.
+Source: this package; a small product of sines is a common start of tests of phase fields, and ε
+and the horizon are chosen so that walls form and stay wide. Known difficulty: u = 0 solves the
+equation, so that a network that misses the small start finds no phases at all, and what is wrong
+there grows as e^t. The reference is stored for this ε alone, which is therefore no argument.
 """
 
 import jax.numpy as jnp
@@ -76,5 +75,4 @@ def allen_cahn_2d(constraints: str = "soft") -> Problem:
         ),
         evaluation_shape=(21, 101, 101),
         arguments={"constraints": constraints},
-        citation="arXiv:1710.01331",
     )
