@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 import pinnzoo
-from pinnzoo import ARCHITECTURES, OPTIMIZERS, PROBLEMS
+from pinnzoo import ARCHITECTURES, OPTIMIZERS, PROBLEMS, zoo
 from pinnzoo.diagnostics import DIAGNOSTICS
+from pinnzoo.pdes import make_problem
+from tests.conftest import coarse_grid
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")})
@@ -68,6 +70,7 @@ def samples(page):
 
 
 SMALLER = (
+    (r"(finetune\([^\n]*)steps=\d+", r'\1steps=1, points={"equation": 30, "conditions": 5}'),
     (r"steps=\d+", "steps=1"),
     (r"(Phase\(\s*(?:#[^\n]*\n\s*)?\"\w+\"),\s*\d+", r"\1, 1"),
     (r"progress=True", "progress=False"),
@@ -101,12 +104,14 @@ def test_code_runs(page, tmp_path, monkeypatch):
     # A visitor has run the start command before, which leaves its result.
     (tmp_path / command("start").split()[-1]).mkdir()
     names = {}
-    for why, code in samples(page):
-        if why:
-            continue
-        for pattern, smaller in SMALLER:
-            code = re.sub(pattern, smaller, code)
-        exec(compile(code, page.name, "exec"), names)
+    burgers = zoo.open_entry("burgers-mlp-adam").recipe()
+    with coarse_grid(make_problem(burgers.problem, burgers.problem_arguments)):
+        for why, code in samples(page):
+            if why:
+                continue
+            for pattern, smaller in SMALLER:
+                code = re.sub(pattern, smaller, code)
+            exec(compile(code, page.name, "exec"), names)
     if page.name == "README.md":
         assert (tmp_path / "burgers-tuned" / "manifest.json").is_file()
 

@@ -1,5 +1,6 @@
 """Formatting, lint and types are claims about the repository like any other."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,13 @@ ROOT = Path(__file__).parent.parent
     ids=["ruff format", "ruff check", "pyright"],
 )
 def test_tool_has_nothing_to_say(command):
+    # A tenth of the time of the type checker is garbage collection, of far too small a nursery.
+    roomy = {"NODE_OPTIONS": "--max-semi-space-size=128"}
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=os.environ | roomy,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr

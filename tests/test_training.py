@@ -359,8 +359,20 @@ def watched(recipe, look=lambda _: None):
     return ends, model, trainer
 
 
+@functools.cache
+def windowed():
+    """`watched(WINDOWED)`, done once: most of its time goes to compiling each of its phases."""
+    return watched(WINDOWED)
+
+
+@functools.cache
+def in_two_windows():
+    """The entry of the phases that train one window each."""
+    return train(dataclasses.replace(WINDOWED, phases=WINDOWED.phases[:2]))
+
+
 def test_a_phase_of_a_part_moves_that_part_alone_on_its_own_times():
-    ends, model, _ = watched(WINDOWED)
+    ends, model, _ = windowed()
     for phase, part, times in ((0, 0, (0.0, 0.5)), (1, 2, (0.5, 1.0))):
         moved = ends[phase][0] != ends[phase - 1][0]
         own = np.zeros_like(moved)
@@ -378,8 +390,8 @@ def test_a_phase_of_a_part_moves_that_part_alone_on_its_own_times():
 
 
 def test_windows_trained_one_by_one_solve_the_problem():
-    _, _, trainer = watched(WINDOWED)
-    start, end = trainer.assembly.theta, watched(WINDOWED)[0][1][0]
+    ends, _, trainer = windowed()
+    start, end = trainer.assembly.theta, ends[1][0]
     before, after = (trainer.error(theta) for theta in (start, end))
     assert after < 0.2 * before
 
@@ -436,9 +448,8 @@ def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
 
 
 def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwise():
-    recipe = dataclasses.replace(WINDOWED, phases=WINDOWED.phases[:2])
-    entry = train(recipe)
-    last = recipe.phases[-1].part
+    entry = in_two_windows()
+    last = entry.recipe.phases[-1].part
     assert last is not None
     tuned = finetune(entry, steps=2)
     assert tuned.recipe.phases[0].part == last
@@ -459,8 +470,7 @@ def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once(mo
         return dataclasses.replace(WINDOWED, phases=(first, second))
 
     entry = train(weighted(join_u=100.0))
-    plain = train(weighted())
-    assert np.abs(entry.theta - plain.theta).max() > 0
+    assert np.abs(entry.theta - in_two_windows().theta).max() > 0
     # Refused before the first step of the first phase, though the second is the one that is wrong.
     monkeypatch.setattr(loop.Trainer, "run", lambda *_: pytest.fail("trained"))
     with pytest.raises(RecipeError, match="weights for 'initial' were given"):
