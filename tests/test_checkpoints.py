@@ -62,7 +62,6 @@ another processor rounds otherwise, which Levenberg-Marquardt's nearly singular 
 
 
 FRAGILE = {
-    "allen_cahn-tangent_mlp-levenberg_marquardt": 0.2,
     "sine_gordon-tangent_mlp-levenberg_marquardt": 0.2,
     "linear_elasticity-tangent_mlp-levenberg_marquardt": 0.5,
 }
