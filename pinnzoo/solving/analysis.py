@@ -12,6 +12,7 @@ from flax import nnx
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import make_architecture
+from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
@@ -99,6 +100,34 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return bool(fixed) and all(len(f) == 1 and f[0] in axes for f in fixed)
 
     return axes, tuple(c.name for c in problem.conditions if idle(c))
+
+
+def is_transport(problem: Problem) -> bool:
+    """Whether the equations ask for first derivatives alone, in space too.
+
+    Their solutions keep their values along lines. A neuron that reads `x - ct` is such a solution;
+    periodic features of x have to make one of products, and training stalls for long before that.
+
+    Example:
+        >>> is_transport(make_problem("convection", {})), is_transport(make_problem("kdv", {}))
+        (True, False)
+    """
+    asked: set[str] = set()
+
+    class Recording(Field):
+        def _parse(self, name: str) -> tuple[int, str]:
+            component, path = super()._parse(name)
+            asked.add(path)
+            return component, path
+
+    guesses = {name: unknown.initial for name, unknown in problem.unknowns.items()}
+    zero = Recording(lambda _: jnp.zeros(problem.m), problem.components, problem.coords, guesses)
+    point = jax.ShapeDtypeStruct((problem.d,), jnp.zeros(0).dtype)
+    for name, term in problem.terms.items():
+        if name not in {condition.name for condition in problem.conditions}:
+            jax.eval_shape(lambda z, term=term: term.residual(zero, z), point)
+    space = {path for path in asked if path.strip("t")}
+    return bool(space) and all(len(path) <= 1 for path in asked)
 
 
 def waves(problem: Problem) -> tuple[float, ...]:

@@ -15,7 +15,13 @@ from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
-from pinnzoo.solving.analysis import balanced_weights, parameters_of, periodic_axes, waves
+from pinnzoo.solving.analysis import (
+    balanced_weights,
+    is_transport,
+    parameters_of,
+    periodic_axes,
+    waves,
+)
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import (
     LM,
@@ -141,7 +147,7 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
         >>> plan_for(make_problem("kdv", {})).network["periodic_axes"]
         [1]
     """
-    axes, idle = periodic_axes(problem)
+    axes, idle = ((), ()) if is_transport(problem) else periodic_axes(problem)
     counted = waves(problem)
     network: dict[str, Any] = {"depth": DEPTH}
     if axes:

@@ -19,7 +19,12 @@ from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import make_problem
 from pinnzoo.solving import clock, entry_name, solve
-from pinnzoo.solving.analysis import balanced_weights, periodic_axes, waves
+from pinnzoo.solving.analysis import (
+    balanced_weights,
+    is_transport,
+    periodic_axes,
+    waves,
+)
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import Allowance, counts_for
 from pinnzoo.solving.growth import widen
@@ -176,6 +181,17 @@ def drawn(width, d=2, **arguments):
         seed=width,
     )
     return cast(Any, network).parts[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("convection", True), ("reaction", False), ("wave", False), ("kdv", False)],
+)
+def test_equations_that_only_transport_get_no_periodic_features(name, expected):
+    problem = make_problem(name, {})
+    assert is_transport(problem) == expected
+    if name in ("convection", "kdv"):
+        assert ("periodic_axes" in plan_for(problem).network) != expected
 
 
 @pytest.mark.parametrize("arguments", [{}, {"omega": [3.0, 8.0]}, {"periodic_axes": [1]}])
