@@ -102,6 +102,7 @@ FURTHER = (
     ),
     _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
     _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
+    _tangent("taylor_green", _layers(24), (2500, 200)),
     _tangent(
         "burgers",
         _layers(24, 4),
