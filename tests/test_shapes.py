@@ -443,3 +443,12 @@ def test_network_of_a_parameter_sees_its_logarithm():
     seen = problem.domain.extended(z)
     np.testing.assert_allclose(seen[2], 0.01 + 0.99 / 2)
     np.testing.assert_array_equal(problem.constrain(network)(z), network(seen))  # pyright: ignore
+
+
+def test_an_edge_that_a_difference_takes_away_is_no_part_of_it():
+    """The box that is taken away shares two edges and a corner with the square."""
+    gone = np.array([[0.5, -1.0], [1.0, -0.5], [1.0, -1.0]])
+    left = np.array([[0.0, -1.0], [1.0, 0.0], [0.0, 0.0], [0.0, -0.5], [0.5, 0.0], [-1.0, -1.0]])
+    assert not L_SHAPE.contains(gone).any()
+    assert L_SHAPE.contains(left).all()
+    assert len(L_SHAPE.grid((5, 5))) == 25 - 4

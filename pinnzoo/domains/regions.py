@@ -364,6 +364,26 @@ class Combination(Shape):
             return np.minimum(a, b)
         return np.maximum(a, b if self.operation == "intersection" else -b)
 
+    def contains(self, points: Float[np.ndarray, "n d"], slack: float = SLACK) -> np.ndarray:
+        """Which points lie inside or on the boundary, up to `slack` times the extent.
+
+        Where the boundaries of both shapes run along each other, the level is zero, whether the
+        combination lies beside them or not: an edge that a difference took away with the inside
+        has to be told from one that is left.
+        """
+        held = super().contains(points, slack)
+        if self.operation == "union":
+            return held
+        margin = slack * max(self.extent, 1.0)
+        on_both = np.abs([self.first.level(points), self.second.level(points)]).max(axis=0)
+        doubtful = np.flatnonzero(held & (on_both <= margin))
+        if doubtful.size:
+            ways = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=self.d)))
+            near = points[doubtful][:, None] + 10 * margin * ways
+            inside = self.level(near.reshape(-1, self.d)).reshape(len(doubtful), -1) < -margin
+            held[doubtful] = inside.any(axis=1)
+        return held
+
     @functools.cached_property
     def patches(self) -> tuple[Patch, ...]:
         """The boundary, piece by piece."""
