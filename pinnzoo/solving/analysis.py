@@ -102,15 +102,12 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return axes, tuple(c.name for c in problem.conditions if idle(c))
 
 
-def is_transport(problem: Problem) -> bool:
-    """Whether the equations ask for first derivatives alone, in space too.
-
-    Their solutions keep their values along lines. A neuron that reads `x - ct` is such a solution;
-    periodic features of x have to make one of products, and training stalls for long before that.
+def orders(problem: Problem) -> tuple[int, ...]:
+    """The highest derivative along each axis that the equations ask for by name.
 
     Example:
-        >>> is_transport(make_problem("convection", {})), is_transport(make_problem("kdv", {}))
-        (True, False)
+        >>> orders(make_problem("convection", {})), orders(make_problem("kdv", {}))
+        ((1, 1), (1, 3))
     """
     asked: set[str] = set()
 
@@ -123,11 +120,11 @@ def is_transport(problem: Problem) -> bool:
     guesses = {name: unknown.initial for name, unknown in problem.unknowns.items()}
     zero = Recording(lambda _: jnp.zeros(problem.m), problem.components, problem.coords, guesses)
     point = jax.ShapeDtypeStruct((problem.d,), jnp.zeros(0).dtype)
+    conditions = {condition.name for condition in problem.conditions}
     for name, term in problem.terms.items():
-        if name not in {condition.name for condition in problem.conditions}:
+        if name not in conditions:
             jax.eval_shape(lambda z, term=term: term.residual(zero, z), point)
-    space = {path for path in asked if path.strip("t")}
-    return bool(space) and all(len(path) <= 1 for path in asked)
+    return tuple(max((path.count(c) for path in asked), default=0) for c in problem.coords)
 
 
 def waves(problem: Problem) -> tuple[float, ...]:

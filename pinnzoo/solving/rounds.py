@@ -17,7 +17,7 @@ from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import (
     balanced_weights,
-    is_transport,
+    orders,
     parameters_of,
     periodic_axes,
     waves,
@@ -44,6 +44,11 @@ ARCHITECTURE = "tangent_mlp"
 
 DEPTH, HARMONICS = 3, 4
 """Hidden layers, and the frequencies of a periodic axis at least."""
+
+SMOOTHING = 2
+"""Derivatives along an axis from which on a network is made periodic in it. Below, an equation does
+not smooth: the solution may have a kink where periods meet, and what is transported is a function
+of `x - ct`, which a neuron is by itself and periodic features only by products."""
 
 OSCILLATING = 3.0
 """Waves of the data along an axis from which on the first layer is one of sines."""
@@ -147,7 +152,10 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
         >>> plan_for(make_problem("kdv", {})).network["periodic_axes"]
         [1]
     """
-    axes, idle = ((), ()) if is_transport(problem) else periodic_axes(problem)
+    axes, idle = periodic_axes(problem)
+    highest = orders(problem)
+    if any(highest[axis] < SMOOTHING for axis in axes):
+        axes, idle = (), ()
     counted = waves(problem)
     network: dict[str, Any] = {"depth": DEPTH}
     if axes:

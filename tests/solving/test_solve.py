@@ -21,7 +21,7 @@ from pinnzoo.pdes import make_problem
 from pinnzoo.solving import clock, entry_name, solve
 from pinnzoo.solving.analysis import (
     balanced_weights,
-    is_transport,
+    orders,
     periodic_axes,
     waves,
 )
@@ -184,14 +184,13 @@ def drawn(width, d=2, **arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("convection", True), ("reaction", False), ("wave", False), ("kdv", False)],
+    ("name", "highest"),
+    [("convection", (1, 1)), ("reaction", (1, 0)), ("wave", (2, 2)), ("kdv", (1, 3))],
 )
-def test_equations_that_only_transport_get_no_periodic_features(name, expected):
+def test_only_equations_that_smooth_get_periodic_features(name, highest):
     problem = make_problem(name, {})
-    assert is_transport(problem) == expected
-    if name in ("convection", "kdv"):
-        assert ("periodic_axes" in plan_for(problem).network) != expected
+    assert orders(problem) == highest
+    assert ("periodic_axes" in plan_for(problem).network) == (name == "kdv")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"omega": [3.0, 8.0]}, {"periodic_axes": [1]}])
