@@ -48,6 +48,27 @@ def _tangent(
     )
 
 
+def _sines(
+    problem: str,
+    network: dict[str, Any],
+    points: tuple[int, int],
+    steps: tuple[int, int],
+    seconds: tuple[float, float],
+) -> Recipe:
+    """One layer of sines, which holds standing waves and sources of waves exactly."""
+    first, second = seconds
+    return Recipe(
+        problem,
+        "siren",
+        (
+            levenberg_marquardt(steps[0], *points, seconds=first),
+            levenberg_marquardt(steps[1], *points, seconds=second, arguments=SCALED),
+        ),
+        architecture_arguments={"depth": 1, **network},
+        points=POINTS,
+    )
+
+
 def _layers(width: int, depth: int = 3, **arguments: Any) -> dict[str, Any]:
     return {"width": width, "depth": depth, **arguments}
 
@@ -103,6 +124,7 @@ FURTHER = (
     _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
     _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
     _tangent("taylor_green", _layers(24), (2500, 200)),
+    _sines("wave_beta", {"width": 60, "omega": 62.0}, (2000, 100), (100, 60), seconds=(40.0, 30.0)),
     _tangent(
         "burgers",
         _layers(24, 4),
