@@ -31,6 +31,9 @@ HERE = Path(__file__).parent
 BASELINE = json.loads((HERE / "generic_baseline.json").read_text(encoding="utf-8"))
 ERRORS: dict[str, float] = BASELINE["relative_l2_error"]
 
+PAGE = HERE.parent / "docs" / "solve.md"
+BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
+
 TOLD = (
     "relative_l2_error",
     "estimated_error",
@@ -121,6 +124,38 @@ def show(console: Console, done: list[dict[str, Any]]) -> None:
     )
 
 
+def page_table(done: list[dict[str, Any]]) -> str:
+    """The table in Markdown, for docs/solve.md."""
+    from pinnzoo.cards.statements import problem_name
+    from pinnzoo.cards.tables import markdown_table
+
+    header = ("Problem", "Error", "Estimate", "Generic recipe", "Published")
+    rows = [
+        (
+            problem_name(row["problem"]),
+            *map(
+                _number,
+                (
+                    row["relative_l2_error"],
+                    row["estimated_error"],
+                    ERRORS[row["problem"]],
+                    published(row["problem"]),
+                ),
+            ),
+        )
+        for row in done
+    ]
+    return markdown_table(header, rows, "lrrrr")
+
+
+def write_page(done: list[dict[str, Any]]) -> None:
+    """Print the table between the marks of docs/solve.md."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{page_table(done)}\n\n{END}{after}", encoding="utf-8")
+
+
 def main(
     problems: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
     seconds: Annotated[float, typer.Option(help="What solve is given.")] = 120.0,
@@ -128,6 +163,7 @@ def main(
     processor_time: Annotated[bool, typer.Option(help="Count processor time.")] = False,
     only: Annotated[bool, typer.Option(help="Solve the one problem here, and print JSON.")] = False,
     table: Annotated[bool, typer.Option(help="Print the table of what is there.")] = False,
+    page: Annotated[bool, typer.Option(help="Print it into docs/solve.md too.")] = False,
 ) -> None:
     """Solve every problem, and print the table."""
     names = problems or list(ERRORS)
@@ -152,7 +188,10 @@ def main(
             f"{name}: error {row['relative_l2_error']:.1e}, estimate {row['estimated_error']:.1e}"
         )
     there = [out / f"{name}.json" for name in names if (out / f"{name}.json").exists()]
-    show(console, [json.loads(path.read_text(encoding="utf-8")) for path in there])
+    done = [json.loads(path.read_text(encoding="utf-8")) for path in there]
+    show(console, done)
+    if page:
+        write_page(done)
 
 
 if __name__ == "__main__":
