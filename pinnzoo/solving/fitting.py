@@ -149,7 +149,7 @@ class _Watch:
         stages: Sequence[Stage],
         allowance: Allowance,
         tell: Callable[[Run], None],
-        hopeless: Hopeless | None,
+        hopeless: Hopeless | None = None,
     ):
         self.trainer, self.stages, self.tell = trainer, stages, tell
         self.allowance, self.hopeless = allowance, hopeless
