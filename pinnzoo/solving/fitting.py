@@ -44,6 +44,10 @@ PATIENCE, MOST_PATIENT = 0.1, 40
 SETTLED = 1e-3
 """Relative change of an unknown over a window of steps, below which it has been found."""
 
+PLATEAU = 20
+"""Steps over which a network that looks for the solution has to make progress: where values travel
+through the domain, the loss stands still for as long before it falls."""
+
 LOOK = 5
 """Steps between two looks at fresh points."""
 
@@ -358,7 +362,7 @@ def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: b
         resample_every=5,
         adaptive=True,
     )
-    return Stage(phase, 0.35, window=8) if scaled else Stage(phase, 0.45)
+    return Stage(phase, 0.35, window=8) if scaled else Stage(phase, 0.45, window=PLATEAU)
 
 
 def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
