@@ -43,6 +43,9 @@ MAX_ENTRY = 2 << 20
 """Bytes of a published entry without its plots, so that a download takes a moment."""
 
 
+MIN_TRACE = 8
+"""Letters from which on a trace counts in compressed bytes, where "8@vm" occurs by chance."""
+
 CONTENT = (CONFIG, METRICS, HISTORY, NTK, OBSERVATIONS, SAFETENSORS)
 """Files of which equal content gives equal bytes. Golden values follow from these, and may differ
 by rounding."""
@@ -122,9 +125,11 @@ def _trace(content: bytes, own: bytes) -> str | None:
     telling = "." in host or host.count("-") > 1 or (len(host) > 5 and re.search(r"\d", host))
     if telling and not re.search(word % named, own):
         patterns.append(word % named)
+    least = MIN_TRACE if b"\0" in content else 1
     for pattern in patterns:
-        if found := re.search(pattern, content):
-            return found[0].decode(errors="replace")
+        for found in re.finditer(pattern, content):
+            if len(found[0]) >= least:
+                return found[0].decode(errors="replace")
     return None
 
 

@@ -119,6 +119,13 @@ def test_machine_that_is_called_like_an_ordinary_word_may_publish(server, own, m
     assert REPOSITORY in server.state.repositories
 
 
+def test_short_names_of_machines_occur_in_compressed_bytes_by_chance(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
+    assert publishing._trace(b"\0\x93 8@vm \x01", b"") is None
+    assert publishing._trace(b"made by 8@vm", b"") == "8@vm"
+    assert publishing._trace(b"\0\x93 somebody@vm \x01", b"") == "somebody@vm"
+
+
 def test_short_places_are_no_traces_in_bytes_or_in_other_words(server, own, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: Path("/x"))
     monkeypatch.setattr(Path, "cwd", lambda: Path("/"))
