@@ -55,7 +55,7 @@ def phase_scope(
         RecipeError: The network has no such part, the problem no such arguments, or a pattern of
             frozen parameters matches none.
     """
-    whole = phase.part is None and not phase.freeze
+    whole = phase.part is None and not (phase.freeze or phase.problem_arguments)
     model: Any = None if whole else assembly.to_model(theta)
     if phase.problem_arguments:
         problem = make_problem(
