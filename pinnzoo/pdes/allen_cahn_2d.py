@@ -3,10 +3,11 @@
 From `u(0, x, y) = 0.05 sin x sin y` with ε = 1/5. The small waves grow, until four squares of the
 two phases u = 1 and u = -1 are left, with walls of the width ε between them.
 
-Source: this package; a small product of sines is a common start of tests of phase fields, and ε
-and the horizon are chosen so that walls form and stay wide. Known difficulty: u = 0 solves the
-equation, so that a network that misses the small start finds no phases at all, and what is wrong
-there grows as e^t. The reference is stored for this ε alone, which is therefore no argument.
+Source: benchmarks of this kind are those of Church et al., "High accuracy benchmark problems for
+Allen-Cahn and Cahn-Hilliard dynamics" (Commun. Comput. Phys. 26, 2019); the start, ε and the
+horizon are this package's, chosen so that walls form and stay wide. Known difficulty: u = 0 solves
+the equation, so that a network that misses the small start finds no phases at all, and what is
+wrong there grows as e^t. The reference is stored for this ε alone, which is therefore no argument.
 """
 
 import jax.numpy as jnp
@@ -75,4 +76,5 @@ def allen_cahn_2d(constraints: str = "soft") -> Problem:
         ),
         evaluation_shape=(21, 101, 101),
         arguments={"constraints": constraints},
+        citation="doi:10.4208/cicp.OA-2019-0006",
     )

@@ -99,11 +99,12 @@ def watch(losses, misses, unknowns):
 
 def test_a_phase_ends_where_equations_observations_and_unknowns_all_rest():
     stage = moving({}, {}, scaled=False)
-    rest, falls = np.ones(30), 0.5 ** np.arange(30)
+    n = 3 * stage.window
+    rest, falls = np.ones(n), 0.5 ** np.arange(n)
     assert watch(rest, rest, rest)._stalls(stage)
     assert not watch(rest, falls, rest)._stalls(stage)
     assert not watch(falls, rest, rest)._stalls(stage)
-    assert not watch(rest, rest, 1 + 0.01 * np.arange(30))._stalls(stage)
+    assert not watch(rest, rest, 1 + 0.01 * np.arange(n))._stalls(stage)
 
 
 def test_unknowns_without_observations_are_refused_first():
