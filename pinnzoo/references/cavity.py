@@ -10,12 +10,12 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from pinnzoo._typing import Point, Scalar, Values
+from pinnzoo.references.bases import chebyshev, slopes
 from pinnzoo.references.stored import DATA
 
 LIDS = ("parabolic", "regularised")
@@ -131,34 +131,6 @@ class Cavity:
 def one_hot(k: int) -> Float[np.ndarray, " k+1"]:
     """Coefficients of `T_k`."""
     return np.eye(k + 1)[k]
-
-
-@functools.cache
-def slopes(degrees: int) -> Float[np.ndarray, "i i"]:
-    """Takes Chebyshev coefficients to those of the derivative."""
-    k = np.arange(degrees)
-    found = np.where((k > k[:, None]) & ((k - k[:, None]) % 2 == 1), 2.0 * k, 0.0)
-    found[0] /= 2
-    return found
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
-    """`T_0(s)` to `T_{degrees - 1}(s)`, by `T_{k+j} = 2 T_k T_j - T_{k-j}`.
-
-    The number of known ones doubles in every step, and derivatives are sums of the same
-    polynomials: third derivatives of the recursion by one take minutes to compile.
-    """
-    known = jnp.stack([jnp.ones_like(s), s])
-    while len(known) < degrees:
-        known = jnp.concatenate([known, 2 * known[-1] * known[1:] - known[-2::-1]])
-    return known[:degrees]
-
-
-@chebyshev.defjvp
-def _(degrees: int, at: tuple[Scalar], along: tuple[Scalar]) -> tuple[Array, Array]:
-    values = chebyshev(at[0], degrees)
-    return values, (values @ slopes(degrees)) * along[0]
 
 
 def file_name(kind: str, reynolds: float) -> str:

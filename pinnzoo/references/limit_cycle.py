@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Scalar, Values
+from pinnzoo.references.bases import chebyshev, harmonics
 from pinnzoo.references.stored import DATA, on_grid
 
 
@@ -65,30 +66,10 @@ class Cycle:
 
         (west, south), (east, north) = self.lower, self.upper
         return (
-            lambda t: harmonics(t, self.period, k),
+            lambda t: harmonics(t / self.period, k),
             functools.partial(polynomials, west, east, i),
             functools.partial(polynomials, south, north, j),
         )
-
-
-def harmonics(t: Scalar, period: float, count: int) -> Float[Array, " k"]:
-    """1, cos θ, cos 2θ, ... and as many sines but one, with θ = 2π t / P."""
-    cosines = count // 2 + 1
-    wave = np.concatenate([np.arange(cosines), np.arange(1, cosines)])
-    theta = 2 * jnp.pi * wave * (t / period)
-    return jnp.where(np.arange(count) < cosines, jnp.cos(theta), jnp.sin(theta))
-
-
-def chebyshev(s: Scalar, degrees: int) -> Float[Array, " i"]:
-    """`T_0(s)` to `T_{degrees - 1}(s)`: `T_{n + k} = 2 T_n T_k - T_{n - k}`, all k ≤ n at once.
-
-    Each time their number is doubled, so that there are few operations to differentiate and to
-    compile.
-    """
-    found = jnp.stack([jnp.ones_like(s), s])
-    while len(found) < degrees:
-        found = jnp.concatenate([found, 2 * found[-1] * found[1:] - jnp.flip(found[:-1])])
-    return found[:degrees]
 
 
 def write(path: Path, cycle: Cycle, refined: Cycle, quantum: float) -> None:

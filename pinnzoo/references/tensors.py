@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Scalar, Values
-from pinnzoo.references.cavity import chebyshev
+from pinnzoo.references.bases import chebyshev, harmonics
 from pinnzoo.references.stored import DATA, on_grid
 
 Factors = tuple[Float[np.ndarray, "n a"], Float[np.ndarray, "n b"], Float[np.ndarray, "n c"]]
@@ -70,16 +70,6 @@ class Tensor:
             functools.partial(waves, along_x),
             functools.partial(waves, along_y),
         )
-
-
-def harmonics(turns: Scalar, count: int) -> Float[Array, " k"]:
-    """1, cos θ, cos 2θ, ... and as many sines but one, with θ = 2π times the turns."""
-    cosines = count // 2 + 1
-    wave = np.concatenate([np.arange(cosines), np.arange(1, cosines)])
-    turned = wave * jnp.asarray(turns)
-    # Whole turns are taken off before they are multiplied by a rounded 2π.
-    theta = 2 * jnp.pi * (turned - jnp.floor(turned))
-    return jnp.where(np.arange(count) < cosines, jnp.cos(theta), jnp.sin(theta))
 
 
 def write(
