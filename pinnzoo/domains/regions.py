@@ -371,17 +371,17 @@ class Combination(Shape):
         combination lies beside them or not: an edge that a difference took away with the inside
         has to be told from one that is left.
         """
-        held = super().contains(points, slack)
+        margin, level = slack * max(self.extent, 1.0), self.level(points)
+        held = level <= margin
         if self.operation == "union":
             return held
-        margin = slack * max(self.extent, 1.0)
-        on_both = np.abs([self.first.level(points), self.second.level(points)]).max(axis=0)
-        doubtful = np.flatnonzero(held & (on_both <= margin))
-        if doubtful.size:
-            ways = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=self.d)))
-            near = points[doubtful][:, None] + 10 * margin * ways
-            inside = self.level(near.reshape(-1, self.d)).reshape(len(doubtful), -1) < -margin
-            held[doubtful] = inside.any(axis=1)
+        edge = np.flatnonzero(np.abs(level) <= margin)
+        levels = [shape.level(points[edge]) for shape in (self.first, self.second)]
+        doubtful = edge[np.abs(levels).max(axis=0) <= margin]
+        ways = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=self.d)))
+        near = points[doubtful][:, None] + 10 * margin * ways
+        inside = self.level(near.reshape(-1, self.d)).reshape(len(doubtful), len(ways)) < -margin
+        held[doubtful] = inside.any(axis=1)
         return held
 
     @functools.cached_property
