@@ -1,4 +1,7 @@
-"""How hard XLA's compiler tries, for programs whose compilation takes longer than their runs."""
+"""Compiling: how hard XLA tries where that takes longer than the runs, and in another thread."""
+
+import threading
+from typing import Any
 
 QUICK_COMPILE = {"xla_backend_optimization_level": 1}
 """Compiles large programs in about 60 % of the time, and they run as fast."""
@@ -10,3 +13,35 @@ QUICKEST_COMPILE = {
 }
 """Compiles in a third of that time, but what is compiled takes up to twice as long: for programs
 that run for a millisecond, or once."""
+
+
+class Compilation:
+    """A program that is being compiled in another thread.
+
+    A process that ends while the compiler runs can crash: `join` it, whatever happens.
+
+    Args:
+        lowered: What `jax.jit(...).lower(...)` returned. Tracing is left to the caller, since
+            switches like `jax.enable_x64` belong to one thread.
+    """
+
+    def __init__(self, lowered: Any):
+        self.failure: BaseException | None = None
+        self._lowered = lowered
+        self._thread = threading.Thread(target=self._work, name="pinnzoo-compile")
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._lowered.compile()
+        except BaseException as error:
+            self.failure = error
+
+    @property
+    def running(self) -> bool:
+        """Whether the compiler is still at it."""
+        return self._thread.is_alive()
+
+    def join(self, seconds: float | None = None) -> None:
+        """Return when it is compiled or has failed, or when the time is over."""
+        self._thread.join(seconds)

@@ -1,11 +1,12 @@
 """Running compiled programs with a sign of life: each call returns to the caller's `tick`."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
+
+from pinnzoo._compiling import Compilation
 
 Tick: TypeAlias = Callable[[str], None]
 """Called often, with a few words on what is being computed; make it cheap."""
@@ -19,34 +20,19 @@ def silent(text: str) -> None:
     del text
 
 
-class _Compilation:
-    """A program that is being compiled in another thread."""
-
-    def __init__(self, lowered: Any):
-        self.failure: BaseException | None = None
-        self._lowered = lowered
-        self._thread = threading.Thread(target=self._work, name="pinnzoo-compile")
-        self._thread.start()
-
-    def _work(self) -> None:
-        try:
-            self._lowered.compile()
-        except BaseException as error:
-            self.failure = error
-
-    def wait(self, tick: Tick, text: str) -> None:
-        """Return when it is compiled, or raise what the compiler raised."""
-        try:
-            while self._thread.is_alive():
-                self._thread.join(POLL)
-                tick(text)
-        finally:
-            self._thread.join()
-        if self.failure is not None:
-            raise self.failure
+def _wait(compilation: Compilation, tick: Tick, text: str) -> None:
+    """Return when a program is compiled, or raise what the compiler raised."""
+    try:
+        while compilation.running:
+            compilation.join(POLL)
+            tick(text)
+    finally:
+        compilation.join()
+    if compilation.failure is not None:
+        raise compilation.failure
 
 
-_begun: dict[Any, _Compilation] = {}
+_begun: dict[Any, Compilation] = {}
 """Compilations that nobody has waited for yet."""
 
 
@@ -70,7 +56,7 @@ def begin_compiling(program: Any, *arguments: Any, tick: Tick = silent, text: st
         tick(text)
         traced = program.trace(*arguments)
         tick(text)
-        _begun[key] = _Compilation(traced.lower())
+        _begun[key] = Compilation(traced.lower())
 
 
 def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
@@ -87,7 +73,7 @@ def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
     """
     begin_compiling(program, *arguments, tick=tick, text=text)
     tick(text)
-    _begun.pop(_key(program, arguments)).wait(tick, text)
+    _wait(_begun.pop(_key(program, arguments)), tick, text)
 
 
 def call(program: Any, *arguments: Any, tick: Tick, text: str) -> Any:

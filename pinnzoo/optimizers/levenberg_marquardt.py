@@ -1,9 +1,7 @@
 """Levenberg-Marquardt: the paper's algorithm, and a search over dampings that goes further."""
 
-import contextlib
 import functools
 import math
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnzoo._compiling import QUICK_COMPILE
+from pinnzoo._compiling import QUICK_COMPILE, Compilation
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.linalg import (
@@ -63,21 +61,6 @@ class _Trial(NamedTuple):
 def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
     residual, jacobian = objective.linearize(theta, chunk)
     return residual, jacobian, 0.5 * jnp.sum(residual**2)
-
-
-def _begin_linearizing(objective: Objective, theta: Theta, chunk: int) -> Callable[[], None]:
-    """Compile `_linearize` in another thread; returns what waits for it."""
-    # Traced here, since switches such as `jax.enable_x64` belong to one thread.
-    lowered = _linearize.lower(objective, theta, chunk)
-
-    def work() -> None:
-        # What goes wrong will go wrong in the first step again, and is reported there.
-        with contextlib.suppress(Exception):
-            lowered.compile()
-
-    thread = threading.Thread(target=work, name="pinnzoo-compile")
-    thread.start()
-    return thread.join
 
 
 def _rows_in(memory: float, theta: Theta) -> int:
@@ -216,7 +199,8 @@ def levenberg_marquardt(
     def prepare(objective: Objective, theta: Theta) -> Callable[[], None]:
         if mesh_of(objective) is not None or objective.n > _rows_in(memory, theta):
             return lambda: None
-        return _begin_linearizing(objective, theta, chunk)
+        # What goes wrong will go wrong in the first step again, and is reported there.
+        return Compilation(_linearize.lower(objective, theta, chunk)).join
 
     def step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState

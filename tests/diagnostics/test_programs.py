@@ -23,8 +23,8 @@ def fresh():
 
 def test_what_was_begun_is_waited_for_and_not_compiled_again(monkeypatch):
     lowered, program, told = [], fresh(), []
-    begin = programs._Compilation
-    monkeypatch.setattr(programs, "_Compilation", lambda low: (lowered.append(low), begin(low))[1])
+    begin = programs.Compilation
+    monkeypatch.setattr(programs, "Compilation", lambda low: (lowered.append(low), begin(low))[1])
     programs.begin_compiling(program, X)
     programs.begin_compiling(program, X)
     programs.compile_for(program, X, tick=told.append, text="waiting")
@@ -51,7 +51,7 @@ def test_the_caller_is_told_meanwhile_and_gets_the_failure(monkeypatch):
 
     monkeypatch.setattr(programs, "POLL", 0.01)
     with pytest.raises(MemoryError, match="too large"):
-        programs._Compilation(Lowered()).wait(tick, "compiling")
+        programs._wait(programs.Compilation(Lowered()), tick, "compiling")
     assert len(told) >= 3
 
 
@@ -66,8 +66,8 @@ def test_what_diagnostics_begin_is_what_they_wait_for(monkeypatch):
     thetas = np.stack([np.asarray(at.theta), moved(at.theta)])
     study = Study(problem, at.objective, np.array([0, 5]), thetas, points, points["equation"][:2])
     made = []
-    begin = programs._Compilation
-    monkeypatch.setattr(programs, "_Compilation", lambda low: (made.append(low), begin(low))[1])
+    begin = programs.Compilation
+    monkeypatch.setattr(programs, "Compilation", lambda low: (made.append(low), begin(low))[1])
     begin_blocks(study, ["ntk", "residual_hessian", "loss_hessian"])
     # The Jacobian of each of the two terms, and a program for each kind of Hessian.
     assert len(programs._begun) == len(made) == 4
