@@ -44,10 +44,13 @@ def _fixed(face: Box, domain: Domain) -> list[int]:
     ]
 
 
+def _guesses(problem: Problem) -> dict[str, float]:
+    """First guesses of the unknowns: the true values are not for who has to find them."""
+    return {name: unknown.initial for name, unknown in problem.unknowns.items()}
+
+
 def _residuals(problem: Problem, term: Condition, function: PointFunction, points: Any) -> Any:
-    # The true coefficients of a benchmark are not for the eyes of who has to find them.
-    guesses = {name: unknown.initial for name, unknown in problem.unknowns.items()}
-    field = problem.field(problem.constrain(function), guesses)
+    field = problem.field(problem.constrain(function), _guesses(problem))
     with jax.enable_x64(True):
         at = jnp.asarray(points, jnp.float64)
         return np.asarray(jax.jit(jax.vmap(lambda z: term.residual(field, z)))(at))
@@ -117,8 +120,9 @@ def orders(problem: Problem) -> tuple[int, ...]:
             asked.add(path)
             return component, path
 
-    guesses = {name: unknown.initial for name, unknown in problem.unknowns.items()}
-    zero = Recording(lambda _: jnp.zeros(problem.m), problem.components, problem.coords, guesses)
+    zero = Recording(
+        lambda _: jnp.zeros(problem.m), problem.components, problem.coords, _guesses(problem)
+    )
     point = jax.ShapeDtypeStruct((problem.d,), jnp.zeros(0).dtype)
     conditions = {condition.name for condition in problem.conditions}
     for name, term in problem.terms.items():

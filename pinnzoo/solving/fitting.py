@@ -193,7 +193,7 @@ class _Watch:
             return loss
         assert self.trainer.scope is not None
         objective = self.trainer._objective(run, stage.phase, self.trainer.scope)
-        return float(_loss(refreshable(objective), run.theta))
+        return _loss(refreshable(objective), run.theta)
 
     def _stalls(self, stage: Stage) -> bool:
         # Patience costs little where steps are short.
@@ -242,7 +242,7 @@ class _Watch:
             )
             base = self.trainer._objective(run, stage.phase, scope)
             self.fresh = refreshable(base).with_points(points)
-        return float(_loss(self.fresh, run.theta))
+        return _loss(self.fresh, run.theta)
 
 
 def refreshable(objective: Objective) -> Objective:
@@ -314,8 +314,8 @@ def fit(
     objective = assembly.objective.with_scales(scales).with_points(fresh)
     theta = run.best_theta
     ends[run.phase] = theta
-    kept = [assembly.theta, *ends.values()]
-    losses = [float(_loss(refreshable(objective), vector)) for vector in kept]
+    kept, others = [assembly.theta, *ends.values()], refreshable(objective)
+    losses = [_loss(others, vector) for vector in kept]
     return Fit(
         assembly, theta, phases, run.history, kept, objective, losses, watch.step, watch.setup
     )
