@@ -8,7 +8,7 @@ for the older benchmarks; phases end with their steps or their seconds, whicheve
 from dataclasses import dataclass
 from typing import Any
 
-from pinnzoo.catalog.phases import GENTLE, LINEAR, MOVING, SCALED, levenberg_marquardt
+from pinnzoo.catalog.phases import GENTLE, LINEAR, SCALED, levenberg_marquardt, with_tangent
 from pinnzoo.recipes import Phase, Recipe
 
 POINTS = {"equation": 2000, "conditions": 200}
@@ -24,18 +24,18 @@ def _tangent(
     arguments: dict[str, Any] | None = None,
     weights: dict[str, float] | None = None,
     least_squares: dict[str, Any] = LINEAR,
+    tangent_points: tuple[int, int] | None = None,
     tag: str = "",
 ) -> Recipe:
-    """A network, the same with columns scaled, and its tangent by least squares."""
-    found, scaled, linear = steps
-    first, second = seconds or (None, None)
-    moving: dict[str, Any] = {**MOVING, "weights": weights or {}}
-    often = moving | {"resample_every": 3}
-    twice = tuple(2 * n for n in points)
-    phases = (
-        levenberg_marquardt(found, *points, part=0, seconds=first, **moving),
-        levenberg_marquardt(scaled, *points, part=0, seconds=second, arguments=SCALED, **moving),
-        levenberg_marquardt(linear, *twice, part=1, arguments=least_squares, **often),
+    """A network and its tangent by least squares, in windows of time if it has them."""
+    phases = with_tangent(
+        points,
+        steps,
+        windows=network.get("windows", 1),
+        seconds=seconds,
+        weights=weights,
+        least_squares=least_squares,
+        tangent_points=tangent_points,
     )
     return Recipe(
         problem,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pinnzoo.catalog.benchmarks import BENCHMARKS, MEASURED
 from pinnzoo.catalog.experiments import NETWORK, all_recipes
-from pinnzoo.catalog.phases import GENTLE, LINEAR, MOVING, SCALED, levenberg_marquardt
+from pinnzoo.catalog.phases import GENTLE, MOVING, SCALED, levenberg_marquardt, with_tangent
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
@@ -96,39 +96,15 @@ def _with_tangent(
     conditions: int,
     steps: tuple[int, int, int] = (80, 40, 6),
     windows: int = 1,
-    seconds: tuple[float, float] | None = None,
-    least_squares: dict[str, Any] = LINEAR,
+    **options: Any,
 ) -> tuple[Phase, ...]:
-    """The phases of `tangent_mlp`: the network, then its tangent, window after window."""
-    found, scaled, linear = steps
-    first, second = seconds or (None, None)
-    return tuple(
-        phase
-        for window in range(windows)
-        for phase in (
-            levenberg_marquardt(
-                found, equation, conditions, part=2 * window, seconds=first, **MOVING
-            ),
-            levenberg_marquardt(
-                scaled,
-                equation,
-                conditions,
-                part=2 * window,
-                arguments=SCALED,
-                seconds=second,
-                **MOVING,
-            ),
-            levenberg_marquardt(
-                linear,
-                2 * equation,
-                conditions,
-                part=2 * window + 1,
-                arguments=least_squares,
-                resample_every=3,
-                adaptive=True,
-            ),
-        )
-        if phase.steps
+    """Phases whose least squares have twice the points of the equation, not of the conditions."""
+    return with_tangent(
+        (equation, conditions),
+        steps,
+        windows=windows,
+        tangent_points=(2 * equation, conditions),
+        **options,
     )
 
 

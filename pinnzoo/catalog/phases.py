@@ -23,3 +23,45 @@ def levenberg_marquardt(steps: int, equation: int, conditions: int, **options: A
     """A phase of Levenberg-Marquardt with its own numbers of points."""
     points = {"equation": equation, "conditions": conditions}
     return Phase("levenberg_marquardt", steps, points=points, **options)
+
+
+def with_tangent(
+    points: tuple[int, int],
+    steps: tuple[int, int, int],
+    *,
+    windows: int = 1,
+    seconds: tuple[float, float] | None = None,
+    weights: dict[str, float] | None = None,
+    least_squares: dict[str, Any] = LINEAR,
+    tangent_points: tuple[int, int] | None = None,
+) -> tuple[Phase, ...]:
+    """The phases of `tangent_mlp`: a network, the same with columns scaled, then its tangent.
+
+    Args:
+        points: Those of the equation and of each condition.
+        steps: Of the three phases; one of no steps is left out.
+        windows: Windows of time, one after the other.
+        seconds: At most so long for the first phase and for the second.
+        weights: Of the terms.
+        least_squares: Arguments of Levenberg-Marquardt for the tangent.
+        tangent_points: Points for it; twice `points` by default.
+    """
+    found, scaled, linear = steps
+    first, second = seconds or (None, None)
+    moving: dict[str, Any] = {**MOVING, "weights": weights or {}}
+    often = moving | {"resample_every": 3}
+    equation, conditions = tangent_points or tuple(2 * n for n in points)
+    return tuple(
+        phase
+        for window in range(windows)
+        for phase in (
+            levenberg_marquardt(found, *points, part=2 * window, seconds=first, **moving),
+            levenberg_marquardt(
+                scaled, *points, part=2 * window, seconds=second, arguments=SCALED, **moving
+            ),
+            levenberg_marquardt(
+                linear, equation, conditions, part=2 * window + 1, arguments=least_squares, **often
+            ),
+        )
+        if phase.steps
+    )
