@@ -124,6 +124,21 @@ FURTHER = (
     _tangent("linear_elasticity", _layers(20), (1500, 150), arguments=HARD),
     _tangent("heat_nd", _layers(20), (3000, 500), arguments=HARD),
     _tangent("taylor_green", _layers(24), (2500, 200)),
+    _tangent(
+        "euler_bernoulli_beam",
+        _layers(20),
+        (1500, 150),
+        arguments=HARD,
+        least_squares=GENTLE,
+    ),
+    _tangent(
+        "allen_cahn_2d",
+        _layers(20),
+        (3000, 200),
+        seconds=(80.0, 60.0),
+        arguments=HARD,
+        least_squares=GENTLE,
+    ),
     _sines("wave_beta", {"width": 60, "omega": 62.0}, (2000, 100), (100, 60), seconds=(40.0, 30.0)),
     _tangent(
         "burgers",
