@@ -53,19 +53,27 @@ def _sines(
     network: dict[str, Any],
     points: tuple[int, int],
     steps: tuple[int, int],
-    seconds: tuple[float, float],
+    seconds: tuple[float, float] | None = None,
+    *,
+    architecture: str = "siren",
+    arguments: dict[str, Any] | None = None,
+    tag: str = "",
+    **weights: float,
 ) -> Recipe:
     """One layer of sines, which holds standing waves and sources of waves exactly."""
-    first, second = seconds
+    first, second = seconds or (None, None)
     return Recipe(
         problem,
-        "siren",
+        architecture,
         (
             levenberg_marquardt(steps[0], *points, seconds=first),
             levenberg_marquardt(steps[1], *points, seconds=second, arguments=SCALED),
         ),
+        problem_arguments=arguments or {},
         architecture_arguments={"depth": 1, **network},
         points=POINTS,
+        weights=weights,
+        tag=tag,
     )
 
 
@@ -132,6 +140,15 @@ FURTHER = (
         least_squares=GENTLE,
     ),
     _tangent(
+        "schrodinger_breather",
+        _layers(24, windows=4),
+        (2500, 120),
+        (300, 200, 4),
+        (50.0, 40.0),
+        arguments={"constraints": "even"},
+        least_squares=GENTLE,
+    ),
+    _tangent(
         "allen_cahn_2d",
         _layers(20),
         (3000, 200),
@@ -140,6 +157,34 @@ FURTHER = (
         least_squares=GENTLE,
     ),
     _sines("wave_beta", {"width": 60, "omega": 62.0}, (2000, 100), (100, 60), seconds=(40.0, 30.0)),
+    _sines("poisson_nd", {"width": 40, "omega": 6.0}, (1500, 600), (120, 30), equation=0.01),
+    _sines(
+        "helmholtz",
+        {"width": 100, "omega": 60.0},
+        (2500, 200),
+        (60, 60),
+        arguments={"a1": 6.0, "a2": 6.0},
+        tag="a6",
+        equation=1e-3,
+    ),
+    _sines(
+        "wave_2d_ms",
+        {"width": 40, "omega": [14.0, 10.0, 7.0]},
+        (1500, 200),
+        (150, 250),
+        (60.0, 120.0),
+        equation=1e-3,
+    ),
+    # A factor for each coordinate: fast waves along one, hardly any along the others.
+    _sines(
+        "heat_2d_ms",
+        {"width": 32, "rank": 2, "activation": "sin", "omega": [1.0, 75.0, 4.0]},
+        (2000, 300),
+        (120, 200),
+        (80.0, 120.0),
+        architecture="spinn",
+        equation=0.1,
+    ),
     _tangent(
         "burgers",
         _layers(24, 4),

@@ -67,9 +67,6 @@ LEVENBERG_MARQUARDT: dict[str, tuple[Phase, ...]] = {
 """Few points find the solution's shape; the thin layer of Burgers then needs many, where the
 residual is."""
 
-SINES = {"width": 40, "depth": 1, "omega": 50.0}
-"""One layer of sines holds waves exactly, so that LM converges to rounding once it meets them."""
-
 
 def _most_accurate(
     problem: str,
@@ -201,7 +198,17 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 24, "depth": 3},
         *_with_tangent(1500, 200, (60, 0, 4)),
     ),
-    _most_accurate("wave", {}, "siren", SINES, levenberg_marquardt(60, 1500, 100)),
+    _most_accurate(
+        "wave",
+        {},
+        "siren",
+        # One layer of sines holds waves exactly, so that LM converges to rounding once it meets
+        # them; the fewer there are, the less rounding they add up.
+        {"width": 16, "depth": 1, "omega": 40.0},
+        levenberg_marquardt(60, 1000, 80),
+        levenberg_marquardt(30, 1000, 80, arguments=SCALED),
+        weights={"equation": 1e-4},
+    ),
     _most_accurate(
         "poisson_2d",
         {},
@@ -238,9 +245,10 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "helmholtz",
         {},
         "siren",
-        {"width": 60, "depth": 1, "omega": 32.0},
-        levenberg_marquardt(60, 2000, 150),
-        levenberg_marquardt(60, 2000, 150, arguments=SCALED),
+        {"width": 40, "depth": 1, "omega": 32.0},
+        levenberg_marquardt(60, 1500, 100),
+        levenberg_marquardt(60, 1500, 100, arguments=SCALED),
+        weights={"equation": 1e-3},
     ),
     *(
         _most_accurate(

@@ -231,7 +231,7 @@ class TestProblem:
         assert checked.shape == (1, d)
 
 
-SYMMETRIC = {"burgers": "odd", "allen_cahn": "even"}
+SYMMETRIC = {"burgers": "odd", "allen_cahn": "even", "schrodinger_breather": "even"}
 """Constraints beyond "hard", which add a symmetry of the solution."""
 
 CONSTRAINED = [*((name, "hard") for name in HARD), *SYMMETRIC.items()]
