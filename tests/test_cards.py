@@ -10,12 +10,13 @@ from huggingface_hub import ModelCard
 
 from pinnzoo import cards
 from pinnzoo.cards import matrix, overview, tables, words
+from pinnzoo.cards.card import contains_solution
 from pinnzoo.catalog.experiments import NETWORK
 from pinnzoo.catalog.published import PUBLISHED
 from pinnzoo.cli.printing import entry_folders, expected_cards, print_cards, stale_cards
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
-from pinnzoo.recipes import Phase
+from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.folder import EntryFolder
 from tests.tiny_entries import tiny_metrics, tiny_recipe, without_reference, write_folder
 
@@ -94,6 +95,24 @@ def test_card_says_what_the_files_say():
     assert "`learning_rate=0.01`" in text
     assert "| Residual, mean over points of the spectral norm | 20.0 | 40.0 |" in text
     assert "[arXiv:2405.15603](https://arxiv.org/abs/2405.15603)" in text
+
+
+@pytest.mark.parametrize(
+    ("problem", "architecture", "arguments", "contained"),
+    [
+        ("wave", "siren", {"depth": 1}, True),
+        ("wave", "siren", {"depth": 2}, False),
+        ("wave", "mlp", {"depth": 1}, False),
+        ("wave", "spinn", {"depth": 1, "activation": "sin"}, True),
+        ("wave", "spinn", {"depth": 1}, False),
+        ("heat", "siren", {"depth": 1}, False),
+    ],
+)
+def test_card_says_so_where_the_network_contains_the_solution(
+    problem, architecture, arguments, contained
+):
+    recipe = Recipe(problem, architecture, (Phase("adam", 1),), architecture_arguments=arguments)
+    assert contains_solution(recipe, make_problem(problem, {})) == contained
 
 
 def test_card_changes_with_every_figure():

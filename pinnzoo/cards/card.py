@@ -69,6 +69,7 @@ def entry_card(
         base=recipe.base,
         error=error is not None and f"{error:.2e}",
         reference_error=error is not None and f"{metrics['reference_error']:.1e}",
+        contained=contains_solution(recipe, problem),
         estimate="estimated_error" in metrics and f"{metrics['estimated_error']:.1e}",
         loss=f"{metrics['loss']:.2e}",
         description=problem_description(problem, factories),
@@ -94,6 +95,21 @@ def entry_card(
     )
     # Parts that are left out leave their blank lines behind.
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+def contains_solution(recipe: Recipe, problem: "Problem") -> bool:
+    """Whether some parameters of the network are the solution: one layer of sines, plane waves.
+
+    Args:
+        recipe: What was trained.
+        problem: The problem of the recipe.
+    """
+    arguments = recipe.architecture_arguments
+    sines = recipe.architecture == "siren" or (
+        recipe.architecture == "spinn" and arguments.get("activation") == "sin"
+    )
+    waves = problem.reference.waves if problem.reference and not problem.ansatz else ()
+    return sines and arguments.get("depth") == 1 and bool(waves)
 
 
 @functools.cache

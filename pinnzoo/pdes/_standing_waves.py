@@ -1,5 +1,6 @@
 """Two standing waves between fixed ends: what the wave problems share."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,7 +74,11 @@ def standing_waves(
                 dirichlet(domain, "u", "x", "right", name="right"),
             ],
         ),
-        reference=Reference(solution, "closed form"),
+        reference=Reference(
+            solution,
+            "closed form",
+            waves=tuple((m * speed * math.pi, m * math.pi) for m in (1.0, beta)),
+        ),
         evaluation_shape=(201, 201),
         arguments=arguments,
         citation=citation,

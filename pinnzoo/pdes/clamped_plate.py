@@ -10,6 +10,8 @@ solution. Known difficulty: fourth derivatives, a mixed one among them, and a re
 2,300 times as large as the solution where the equation is not divided by π⁴.
 """
 
+import math
+
 import jax.numpy as jnp
 
 from pinnzoo import (
@@ -71,7 +73,11 @@ def clamped_plate(constraints: str = "soft") -> Problem:
                 neumann(domain, "u", "box", name="slope"),
             ],
         ),
-        reference=Reference(solution, "closed form"),
+        reference=Reference(
+            solution,
+            "closed form",
+            waves=tuple((a, b) for a in (0.0, 2 * math.pi) for b in (0.0, 2 * math.pi)),
+        ),
         evaluation_shape=(101, 101),
         arguments={"constraints": constraints},
         citation="arXiv:2108.07243",

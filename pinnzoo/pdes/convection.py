@@ -68,7 +68,7 @@ def convection(beta: float = 30.0, horizon: float = 1.0, constraints: str = "sof
             met=[initial(domain, "u", jnp.sin, name="initial")],
             kept=[periodic(domain, "u", "x", name="periodic")],
         ),
-        reference=Reference(solution, "closed form"),
+        reference=Reference(solution, "closed form", waves=((beta, 1.0),)),
         evaluation_shape=(401, 201),
         arguments={"beta": beta, "horizon": horizon, "constraints": constraints},
         citation="arXiv:2109.01050",

@@ -9,6 +9,8 @@ the solution, so its gradient drowns that of the boundary condition. Good values
 is harder.
 """
 
+import math
+
 import jax.numpy as jnp
 
 from pinnzoo import (
@@ -74,7 +76,7 @@ def helmholtz(
         **constrained(
             constraints, ansatz, met=[prescribe(domain.boundary("xy"), "u", 0.0, "boundary")]
         ),
-        reference=Reference(solution, "closed form"),
+        reference=Reference(solution, "closed form", waves=((a1 * math.pi, a2 * math.pi),)),
         evaluation_shape=(401, 401),
         arguments={"a1": a1, "a2": a2, "k": k, "constraints": constraints},
         citation="arXiv:2001.04536",

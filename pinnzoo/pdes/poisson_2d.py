@@ -10,6 +10,8 @@ Natural Gradient Descent" (ICML 2023, arXiv 2302.13163); the four scales are tho
 for the four scales, of which the slowest is a sixteenth of the fastest in f, and as large in u.
 """
 
+import math
+
 import jax.numpy as jnp
 
 from pinnzoo import (
@@ -45,7 +47,7 @@ def poisson_2d(modes: str = "single", constraints: str = "soft") -> Problem:
         raise RecipeError(f"modes={modes!r} was given: allowed are 'single' and 'multi'.")
     check_constraints(constraints)
     domain = Box("xy", (0.0, 0.0), (1.0, 1.0))
-    waves = [jnp.pi * mode for mode in MODES[modes]]
+    waves = [math.pi * mode for mode in MODES[modes]]
     amplitude = 1 / len(waves)
     fastest = amplitude * 2 * waves[-1] ** 2
 
@@ -79,7 +81,7 @@ def poisson_2d(modes: str = "single", constraints: str = "soft") -> Problem:
         **constrained(
             constraints, ansatz, met=[prescribe(domain.boundary("xy"), "u", 0.0, "boundary")]
         ),
-        reference=Reference(solution, "closed form"),
+        reference=Reference(solution, "closed form", waves=tuple((w, w) for w in waves)),
         evaluation_shape=(401, 401),
         arguments={"modes": modes, "constraints": constraints},
         citation="arXiv:2302.13163" if modes == "single" else "arXiv:2607.02194",

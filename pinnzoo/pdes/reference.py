@@ -21,6 +21,9 @@ class Reference:
         function: The solution at one point, `(d,) -> (m,)`, differentiable, in float64.
         method: How it is computed, one phrase.
         refined: The same solution computed more finely, or None for a closed form.
+        waves: Where the solution is a finite sum of plane waves, their wave vectors without signs:
+            `∏ sin(kᵢ zᵢ)` and the same with cosines are such sums. One layer of sines contains
+            them, which the cards of such networks say.
 
     Example:
         >>> Reference(lambda z: jnp.sin(z), "closed form")
@@ -29,6 +32,7 @@ class Reference:
     function: PointFunction
     method: str
     refined: PointFunction | None = None
+    waves: tuple[tuple[float, ...], ...] = ()
 
     def __call__(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n m"]:
         """The solution at the points, computed in chunks.

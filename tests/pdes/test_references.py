@@ -1,5 +1,6 @@
 """Stored solutions: the solver, the format, and what the three problems store."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from pinnzoo import evaluate_function
+from pinnzoo.domains import sample
 from pinnzoo.evaluation import require_reference
-from pinnzoo.pdes import make_problem
+from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes.allen_cahn import DIFFUSION, kink
 from pinnzoo.pdes.schrodinger import rates
 from pinnzoo.references import etdrk4, multipoles, stored
@@ -269,3 +271,46 @@ def test_bessel_functions_agree_with_scipy():
     x = np.linspace(0.8, 60, 200)[None]
     for n, values in enumerate(multipoles.bessel_k(jnp.asarray(x))):
         np.testing.assert_allclose(values, kv(n, x), rtol=0, atol=1e-14)
+
+
+WAVES = [
+    ("wave", {}),
+    ("wave_beta", {}),
+    ("wave_2d_ms", {}),
+    ("helmholtz", {}),
+    ("helmholtz", {"a1": 6.0, "a2": 6.0}),
+    ("convection", {}),
+    ("poisson", {}),
+    ("poisson_2d", {}),
+    ("poisson_2d", {"modes": "multi"}),
+    ("poisson_nd", {}),
+    ("poisson_nd", {"solution": "sines"}),
+    ("clamped_plate", {}),
+]
+
+
+def misfit(waves, points, values):
+    """Of the best sum of products of one sine or cosine per coordinate, relative."""
+    columns = [
+        np.prod([part(k * z) for part, k, z in zip(parts, wave, points.T, strict=True)], axis=0)
+        for wave in waves
+        for parts in itertools.product((np.sin, np.cos), repeat=points.shape[1])
+    ]
+    found = np.linalg.lstsq(np.stack(columns, axis=1), values, rcond=1e-12)[0]
+    return np.linalg.norm(np.stack(columns, axis=1) @ found - values) / np.linalg.norm(values)
+
+
+@pytest.mark.parametrize(("name", "arguments"), WAVES)
+def test_solution_is_the_sum_of_plane_waves_that_is_stated(name, arguments):
+    problem = make_problem(name, arguments)
+    reference = require_reference(problem)
+    points = sample(problem.domain, 400, "uniform", np.random.default_rng(0))
+    values = reference(points)
+    assert misfit(reference.waves, points, values) < 1e-12
+    others = [tuple(1.1 * k + 0.3 for k in wave) for wave in reference.waves]
+    assert misfit(others, points, values) > 1e-3
+
+
+def test_no_other_problem_states_waves():
+    stated = {name for name in PROBLEMS if (r := make_problem(name, {}).reference) and r.waves}
+    assert stated == {name for name, _ in WAVES}
