@@ -40,6 +40,11 @@ def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float
     return float(np.clip(np.sum(k * other) / bottom, -1, 1)) if bottom > 0 else 0.0
 
 
+def _normalised(kernel: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    norm = np.linalg.norm(kernel)
+    return kernel / norm if norm > 0 else kernel
+
+
 def _centered(kernel: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
     rows = kernel - kernel.mean(axis=0, keepdims=True)
     return rows - rows.mean(axis=1, keepdims=True)
@@ -62,8 +67,14 @@ def target_alignment(kernel: Any, target: Any) -> float:
         >>> target_alignment(np.diag([1.0, 0.0]), [1.0, 0.0])
         1.0
     """
-    y = np.asarray(target, np.float64)
-    return kernel_alignment(kernel, np.multiply.outer(y, y), centered=False)
+    k, y = np.asarray(kernel, np.float64), np.asarray(target, np.float64)
+    if k.shape != 2 * y.shape:
+        raise PointsError(
+            f"a kernel of shape {k.shape} and a target of shape {y.shape} were given: give a "
+            "square matrix and one value for each of its rows."
+        )
+    bottom = np.linalg.norm(k) * (y @ y)
+    return float(np.clip(y @ k @ y / bottom, -1, 1)) if bottom > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +119,11 @@ def alignments(steps: Any, kernels: Any, residuals: Any) -> Alignments:
     """
     s = len(kernels)
     matrix = np.ones((s, s))
+    # Each kernel is centered once, not once for each other.
+    ready = [_normalised(_centered(np.asarray(kernel, np.float64))) for kernel in kernels]
     for i in range(s):
         for j in range(i):
-            matrix[i, j] = matrix[j, i] = kernel_alignment(kernels[i], kernels[j])
+            matrix[i, j] = matrix[j, i] = np.clip(np.vdot(ready[i], ready[j]), -1, 1)
     return Alignments(
         np.asarray(steps),
         matrix,

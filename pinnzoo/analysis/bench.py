@@ -9,10 +9,14 @@ import numpy as np
 
 from pinnzoo.analysis.alignment import Alignments, alignments
 from pinnzoo.analysis.hessians import (
+    Hessian,
+    begin_curvature_products,
+    compile_curvature_products,
     damped_gauss_newton,
     hessian_density,
     hessian_eigenpairs,
     hessian_map,
+    hessian_part,
     lbfgs_pairs,
     lbfgs_preconditioner,
 )
@@ -29,11 +33,12 @@ from pinnzoo.analysis.linearised import Laziness, Linearised, laziness_from
 from pinnzoo.analysis.modes import (
     Modes,
     ModeSpectrum,
+    condition_numbers,
     error_at,
     kernel_modes,
     mode_spectrum,
 )
-from pinnzoo.analysis.spectra import SpectralDensity
+from pinnzoo.analysis.spectra import Space, SpectralDensity, krylov, spectral_density
 from pinnzoo.analysis.tangent import Tangent, residuals, study, tangent
 from pinnzoo.diagnostics import Study
 from pinnzoo.domains import Box
@@ -53,10 +58,13 @@ TENFOLD = 0.1
 BLOCKS, STEPS = 12, 16
 """Effort of the densities: 28 calls for eight products each."""
 
+CONVERGED = 1e-5
+"""Residual of an eigenpair, relative to its eigenvalue, beyond which it is computed for itself."""
+
 MAP = {1: 129, 2: 17}
 """Points per axis of a map, by the number of axes; others take those of the diagnostics."""
 
-LARGE = 2_000_000
+LARGE = 5_000_000
 """Numbers of a Jacobian beyond which those of all snapshots are not held at once."""
 
 
@@ -83,6 +91,29 @@ class Bench:
     def at(self, index: int) -> Tangent:
         """The tangent at a snapshot, -1 for the last."""
         return self._at(index % len(self.study.steps))
+
+    def begin(self) -> None:
+        """Begin to compile products with Hessians, in another thread, and return at once."""
+        begin_curvature_products(self.study.objective, self.study.final)
+
+    @functools.cached_property
+    def final_hessian(self) -> tuple[Hessian, Space]:
+        """The loss Hessian of the end, and the Krylov space that all who ask for it share."""
+        objective, theta = self.study.objective, self.study.final
+        compile_curvature_products(objective, theta, self.tick)
+        matrix = hessian_part(self.at(-1))
+        return matrix, krylov(matrix.products, matrix.size, blocks=BLOCKS)
+
+    @functools.cached_property
+    def eigenpairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The two eigenvalues of the last loss Hessian that are largest in magnitude, and vectors.
+
+        From the space of the density; by a larger one of their own where that has not found them.
+        """
+        _, (values, vectors, missed, closed) = self.final_hessian
+        if closed or (missed[:2] <= CONVERGED * np.abs(values[:2])).all():
+            return values[:2], vectors[:2]
+        return hessian_eigenpairs(self.at(-1))
 
     @property
     def damping(self) -> tuple[float | None, bool]:
@@ -114,11 +145,10 @@ def _modes(bench: Bench) -> FoundModes:
         at = bench.at(index)
         found = modes[when] = kernel_modes(at)
         damping = WITHOUT_DAMPING * float(found.eigenvalues[0])
-        conditions = {t: kernel_modes(at, term=t).condition_number for t in objective.slices()}
         block[when] = {
             "largest_eigenvalue": float(found.eigenvalues[0]),
             "rank": found.rank,
-            "condition_numbers": {"all": found.condition_number, **conditions},
+            "condition_numbers": {"all": found.condition_number, **condition_numbers(at)},
             "effective_dimension": found.effective_dimension(damping),
             "residual_share": _shares(found.cumulative_share()),
             "steps_to_a_tenth": found.steps_for_residual(TENFOLD),
@@ -213,16 +243,17 @@ class FoundHessians:
 
 def _hessians(bench: Bench) -> FoundHessians:
     effort: Any = {"blocks": BLOCKS, "steps": STEPS}
-    densities = {}
-    for when, index in ENDS.items():
-        bench.tick(f"{when} Hessian of the loss")
-        densities[when] = hessian_density(bench.at(index), **effort)
+    bench.tick("final Hessian of the loss")
+    matrix, space = bench.final_hessian
+    final = spectral_density(matrix.products, matrix.size, steps=STEPS, space=space)
+    bench.tick("initial Hessian of the loss")
+    densities = {"initial": hessian_density(bench.at(0), **effort), "final": final}
     last = bench.at(-1)
     bench.tick("remainder of the Hessian")
     densities["final, remainder"] = hessian_density(last, part="remainder", **effort)
     damping, scaled = bench.damping
     if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(np.linalg.norm(last.rows, 2) ** 2)
+        damping = WITHOUT_DAMPING * float(last.svd[1][0] ** 2)
     bench.tick("preconditioned Hessian")
     scale = damped_gauss_newton(last, damping=damping)
     densities["final, damped Gauss-Newton"] = hessian_density(last, preconditioner=scale, **effort)
@@ -282,7 +313,7 @@ def _landscape(bench: Bench) -> FoundLandscape:
     bench.tick("loss on a plane")
     random = loss_plane(last, radius=0.2)
     bench.tick("eigenvectors of the Hessian")
-    values, vectors = hessian_eigenpairs(last)
+    values, vectors = bench.eigenpairs
     length = float(np.linalg.norm(last.theta))
     # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10.
     highest = 2 * float(line.losses[np.argmin(np.abs(line.positions))])
@@ -433,6 +464,8 @@ def look_at(
     """
     chosen = check_names(names)
     bench = Bench(entry, tick)
+    if {"hessians", "landscape"}.intersection(chosen):
+        bench.begin()
     return {name: ANALYSES[name].compute(bench) for name in chosen}
 
 

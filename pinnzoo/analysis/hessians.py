@@ -16,11 +16,12 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Float
 
-from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo._compiling import QUICK_COMPILE, QUICKEST_COMPILE
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.analysis.spectra import BLOCK, Products, SpectralDensity, krylov, spectral_density
 from pinnzoo.analysis.tangent import Source, Tangent, resolve, tangent
 from pinnzoo.diagnostics._inputs import find_term, unscaled
+from pinnzoo.diagnostics._programs import Tick, begin_compiling, compile_for, silent
 from pinnzoo.diagnostics.hessian import _row_products, _together
 from pinnzoo.diagnostics.spectrum import lanczos_together
 from pinnzoo.entry import Entry
@@ -36,7 +37,11 @@ MAP_TOLERANCE = 1e-4
 Rows = Float[np.ndarray, "b p"]
 
 
-@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
+WORTH_OPTIMISING = 1_000_000
+"""Numbers of a Jacobian from which products with Hessians are compiled with more effort: that takes
+ten seconds more for a system of equations, and halves the time of each of a hundred calls."""
+
+
 def _curvature_products(
     objective: Objective, theta: Theta, dual: Float[Array, " n"], vectors: Float[Array, "b p"]
 ) -> Float[Array, "b p"]:
@@ -49,6 +54,36 @@ def _curvature_products(
     return jax.vmap(product)(vectors)
 
 
+_quick_products = jax.jit(_curvature_products, compiler_options=QUICK_COMPILE)
+_quickest_products = jax.jit(_curvature_products, compiler_options=QUICKEST_COMPILE)
+
+
+def _curvature_call(objective: Objective, theta: Any, dual: Any, vectors: Any) -> tuple[Any, ...]:
+    """The program for an objective of this size, and its arguments, filled up to one shape."""
+    large = objective.n * len(theta) >= WORTH_OPTIMISING
+    # One shape for every number of vectors, so that the program is compiled once.
+    filled = np.zeros((BLOCK, len(theta)))
+    filled[: len(vectors)] = vectors
+    arguments = (jnp.asarray(theta), jnp.asarray(dual), jnp.asarray(filled))
+    return _quick_products if large else _quickest_products, objective, *arguments
+
+
+def begin_curvature_products(objective: Objective, theta: Float[np.ndarray, " p"]) -> None:
+    """Begin to compile what `curvature_products` calls, in another thread, and return at once.
+
+    Who begins waits with `compile_curvature_products` before the first call.
+    """
+    begin_compiling(*_curvature_call(objective, theta, np.zeros(objective.n), theta[None]))
+
+
+def compile_curvature_products(
+    objective: Objective, theta: Float[np.ndarray, " p"], tick: Tick = silent
+) -> None:
+    """Return when what `curvature_products` calls is compiled; `tick` is called meanwhile."""
+    made = _curvature_call(objective, theta, np.zeros(objective.n), theta[None])
+    compile_for(*made, tick=tick, text="Hessian of the loss")
+
+
 def curvature_products(at: Tangent, dual: Float[np.ndarray, " n"]) -> Products:
     """Products with `Σ_i w_i H_i`, the Hessians of the weighted rows with weights of one's own.
 
@@ -56,14 +91,10 @@ def curvature_products(at: Tangent, dual: Float[np.ndarray, " n"]) -> Products:
         at: Where.
         dual: w, `(n,)`; the residual makes it the remainder of the loss Hessian.
     """
-    theta, weights = jnp.asarray(at.theta), jnp.asarray(dual)
 
     def products(vectors: Rows) -> Rows:
-        # One shape for every number of vectors, so that the program is compiled once.
-        filled = np.zeros((BLOCK, at.theta.size))
-        filled[: len(vectors)] = vectors
-        found = _curvature_products(at.objective, theta, weights, jnp.asarray(filled))
-        return np.asarray(found)[: len(vectors)]
+        program, *arguments = _curvature_call(at.objective, at.theta, dual, vectors)
+        return np.asarray(program(*arguments))[: len(vectors)]
 
     return products
 
@@ -248,7 +279,7 @@ def hessian_part(
     dual[chosen] = at.residual[chosen]
     rows, p = at.rows[chosen], at.theta.size
     scale = preconditioner or (lambda vectors: vectors)
-    scaled = np.concatenate([scale(rows[k : k + BLOCK]) for k in range(0, len(rows), BLOCK)])
+    scaled = scale(rows)
     curvature = curvature_products(at, dual)
 
     def products(vectors: Rows) -> Rows:
@@ -367,7 +398,9 @@ def hessian_map(
     objective, at = resolve(source, theta, "a Hessian")
     whole = unscaled(find_term(objective, term), points)
     array = np.asarray(whole.points)
-    together = _together(len(array), at.size)
+    # Groups of about one size: what fills up the last one costs as much as points.
+    groups = -(-len(array) // _together(len(array), at.size))
+    together = -(-len(array) // groups)
     norms: list[float] = []
     for start in range(0, len(array), together):
         # The last group is filled up, so that one program serves all of them.

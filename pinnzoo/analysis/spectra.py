@@ -120,9 +120,11 @@ class SpectralDensity:
         return axis, bumps @ np.where(sign, weights, 0.0), bumps @ np.where(sign, 0.0, weights)
 
 
-def krylov(
-    products: Products, p: int, *, blocks: int = 24, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+Space: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
+"""What `krylov` returns."""
+
+
+def krylov(products: Products, p: int, *, blocks: int = 24, seed: int = 0) -> Space:
     """Ritz pairs of a block Krylov space, with all vectors orthogonal to rounding.
 
     Args:
@@ -182,6 +184,7 @@ def spectral_density(
     probes: int = BLOCK,
     steps: int = 40,
     seed: int = 0,
+    space: Space | None = None,
 ) -> SpectralDensity:
     """The spectral density of a symmetric matrix from products with it.
 
@@ -193,6 +196,8 @@ def spectral_density(
         probes: Random vectors that see the rest, `BLOCK` of them at once.
         steps: Lanczos steps of each probe.
         seed: Seed of all random vectors.
+        space: What `krylov` returned for this matrix, where that is known already; `blocks` is not
+            used then.
 
     Example:
         >>> matrix = np.diag([1.0, 2.0, 3.0, 4.0])
@@ -200,19 +205,20 @@ def spectral_density(
         >>> found.exact, round(found.moment(2), 9)
         (4, 7.5)
     """
-    values, pairs, missed, closed = krylov(products, p, blocks=blocks, seed=seed)
+    space = space or krylov(products, p, blocks=blocks, seed=seed)
+    values, pairs, missed, closed = space
     if closed and len(values) < p:
         values = np.concatenate([values, np.zeros(p - len(values))])
     if closed:
         return SpectralDensity.of(values)
     good = missed <= CONVERGED * np.abs(values[0])
-    known, space = values[good], pairs[good]
+    known, outliers = values[good], pairs[good]
     rest = p - len(known)
     nodes, weights = [known], [np.full(len(known), 1 / p)]
     rng = np.random.default_rng([seed, 1])
     for start in range(0, probes, BLOCK):
         count = min(BLOCK, probes - start)
-        for ritz, shares in _quadratures(products, space, count, steps, rng, p):
+        for ritz, shares in _quadratures(products, outliers, count, steps, rng, p):
             nodes.append(ritz)
             weights.append(shares * rest / (p * probes))
     everything, shares = np.concatenate(nodes), np.concatenate(weights)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICKEST_COMPILE
@@ -107,9 +108,19 @@ class Tangent:
         return blocks[term]
 
     @functools.cached_property
+    def full_svd(self) -> tuple[Any, Any, Any]:
+        """All left singular vectors `U (n, n)`, `σ (k,)` descending, `Vᵀ (k, p)`, k = min(n, p).
+
+        Computed once: modes, singular values and preconditioners all come from it.
+        """
+        n, p = self.rows.shape
+        return scipy.linalg.svd(self.rows, full_matrices=n > p, check_finite=False)
+
+    @property
     def svd(self) -> tuple[Any, Any, Any]:
         """`U (n, k)`, `σ (k,)` descending and `Vᵀ (k, p)` with k = min(n, p)."""
-        return np.linalg.svd(self.rows, full_matrices=False)
+        left, values, right = self.full_svd
+        return left[:, : len(values)], values, right
 
 
 Source: TypeAlias = Entry | Objective | Tangent

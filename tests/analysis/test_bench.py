@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import analysis
-from pinnzoo.analysis import figures
+from pinnzoo.analysis import bench, figures
 from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
@@ -21,7 +21,7 @@ from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
 from tests.conftest import patch_diagnostics
-from tests.diagnostics.oracles import moved
+from tests.diagnostics.oracles import dense_loss_hessian, moved
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,19 @@ def test_numbers_are_those_of_the_functions(entry, found):
     assert found["landscape"].block["curvatures"] == pytest.approx(values)
     density = found["hessians"].block["densities"]["final"]
     assert density["largest"] == pytest.approx(max(values))
+
+
+def test_shared_eigenpairs_are_those_of_the_dense_hessian(entry, monkeypatch):
+    looked_at = analysis.study(entry)
+    wanted = dense_loss_hessian(looked_at.objective, looked_at.final)
+    ends = np.linalg.eigvalsh(wanted)
+    ends = ends[np.argsort(-np.abs(ends))][:2]
+    for blocks in (12, 1):
+        # One block finds nothing well enough, so that the pairs are computed for themselves.
+        monkeypatch.setattr(bench, "BLOCKS", blocks)
+        values, vectors = bench.Bench(entry).eigenpairs
+        np.testing.assert_allclose(values, ends, rtol=1e-8)
+        np.testing.assert_allclose(vectors @ wanted, values[:, None] * vectors, atol=1e-8)
 
 
 def test_an_entry_has_parameters_of_its_own(entry):
