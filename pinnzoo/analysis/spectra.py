@@ -23,6 +23,11 @@ BLOCK = 8
 CONVERGED = 1e-5
 """Residual of a Ritz pair, relative to the largest eigenvalue, that counts as an eigenpair."""
 
+DEFLATED = 1e-2
+"""The same, up to which the probes need not see a pair. Taking a space out of a matrix leaves the
+trace as it is, and of `tr A²` twice the sum of the squared residuals is lost: for outliers far less
+than the noise of probes that see them."""
+
 NEGATIVE = 1e-5
 """An eigenvalue above minus this times the largest magnitude counts as zero: nearer to zero, where
 most eigenvalues of a Hessian are, a quadrature does not tell signs apart."""
@@ -36,7 +41,8 @@ class SpectralDensity:
         nodes: Where, ascending, `(k,)`.
         weights: Which share of all eigenvalues each node stands for; they sum to 1.
         size: How many eigenvalues there are.
-        exact: How many nodes are eigenvalues; the others are nodes of a quadrature.
+        exact: How many nodes are eigenvalues; the others are approximations, or nodes of a
+            quadrature.
         resolution: Distance between those nodes: what lies nearer to zero has no known sign. 0
             where all nodes are eigenvalues.
 
@@ -124,7 +130,14 @@ Space: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
 """What `krylov` returns."""
 
 
-def krylov(products: Products, p: int, *, blocks: int = 24, seed: int = 0) -> Space:
+def krylov(
+    products: Products,
+    p: int,
+    *,
+    blocks: int = 24,
+    seed: int = 0,
+    start: Float[np.ndarray, "k p"] | None = None,
+) -> Space:
     """Ritz pairs of a block Krylov space, with all vectors orthogonal to rounding.
 
     Args:
@@ -132,15 +145,25 @@ def krylov(products: Products, p: int, *, blocks: int = 24, seed: int = 0) -> Sp
         p: Its size.
         blocks: Blocks of `BLOCK` vectors at most.
         seed: Seed of the first block.
+        start: Orthonormal rows that are nearly eigenvectors, where some are known; the space goes
+            on from what their images add. They count as blocks.
 
     Returns:
         Ritz values, falling in magnitude, `(k,)`; their vectors in rows, `(k, p)`; the norms of
         their residuals, `(k,)`; and whether the space is invariant, so that all are exact.
     """
     rng = np.random.default_rng(seed)
-    block = np.linalg.qr(rng.standard_normal((p, min(BLOCK, p))))[0].T
     basis, images = np.empty((0, p)), np.empty((0, p))
     size, closed = 0.0, False
+    if start is None or len(start) == 0:
+        block = np.linalg.qr(rng.standard_normal((p, min(BLOCK, p))))[0].T
+    else:
+        parts = [start[k : k + BLOCK] for k in range(0, len(start), BLOCK)]
+        basis = start
+        images = np.concatenate([np.asarray(products(part), np.float64) for part in parts])
+        size = float(np.linalg.norm(images, axis=1).max())
+        block = _new_directions(images, basis, p * np.finfo(np.float64).eps * size)[:BLOCK]
+        blocks = blocks - len(parts) if len(block) else 0
     for _ in range(blocks):
         image = np.asarray(products(block), np.float64)
         basis, images = np.concatenate([basis, block]), np.concatenate([images, image])
@@ -211,7 +234,8 @@ def spectral_density(
         values = np.concatenate([values, np.zeros(p - len(values))])
     if closed:
         return SpectralDensity.of(values)
-    good = missed <= CONVERGED * np.abs(values[0])
+    good = missed <= DEFLATED * np.abs(values[0])
+    exact = int(np.count_nonzero(missed <= CONVERGED * np.abs(values[0])))
     known, outliers = values[good], pairs[good]
     rest = p - len(known)
     nodes, weights = [known], [np.full(len(known), 1 / p)]
@@ -226,7 +250,7 @@ def spectral_density(
     reach = max(float(np.abs(each).max()) for each in nodes[1:])
     # Nodes are about as dense as those of Chebyshev, whose distance in the middle this is.
     resolution = float(np.pi * reach / steps)
-    return SpectralDensity(everything[order], shares[order], p, len(known), resolution)
+    return SpectralDensity(everything[order], shares[order], p, exact, resolution)
 
 
 def _quadratures(

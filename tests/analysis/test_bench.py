@@ -95,7 +95,7 @@ def test_shared_eigenpairs_are_those_of_the_dense_hessian(entry, monkeypatch):
     ends = ends[np.argsort(-np.abs(ends))][:2]
     for blocks in (12, 1):
         # One block finds nothing well enough, so that the pairs are computed for themselves.
-        monkeypatch.setattr(bench, "BLOCKS", blocks)
+        monkeypatch.setattr(bench, "FULL", (blocks, 16))
         values, vectors = bench.Bench(entry).eigenpairs
         np.testing.assert_allclose(values, ends, rtol=1e-8)
         np.testing.assert_allclose(vectors @ wanted, values[:, None] * vectors, atol=1e-8)

@@ -165,6 +165,25 @@ def test_density_of_a_large_matrix_has_its_moments():
     )
 
 
+def test_known_eigenvectors_begin_the_space():
+    """Hundreds of eigenvalues near one, of which a random space finds none."""
+    values = np.concatenate([1 - 1e-3 * np.arange(60), 0.9 * 0.9 ** np.arange(540)])
+    matrix = prescribed(values)
+    change = 1e-3 * prescribed(np.linspace(-1, 1, 600))[::-1]
+    changed = matrix + (change + change.T) / 2
+    wanted = np.linalg.eigvalsh(changed)
+    known = np.linalg.eigh(matrix)[1][:, ::-1].T[:80]
+    errors = {}
+    for start in (None, known):
+        space = analysis.krylov(lambda v: v @ changed, 600, blocks=12, start=start, seed=1)
+        found = analysis.spectral_density(lambda v: v @ changed, 600, steps=6, space=space, seed=1)
+        errors[start is None] = max(
+            abs(found.moment(k) / np.mean(wanted**k) - 1) for k in range(1, 5)
+        )
+    assert errors[False] < 2e-3
+    assert errors[True] > 2e-2
+
+
 def test_without_deflation_the_moments_would_be_noise():
     values = outliers_and_bulk()
     matrix = prescribed(values)
