@@ -485,7 +485,8 @@ class Entry:
         """The same entry with diagnostics computed from its stored parameters.
 
         Args:
-            names: Names of `pinnzoo.diagnostics.DIAGNOSTICS`; all of them by default.
+            names: Names of `pinnzoo.diagnostics.DIAGNOSTICS`; by default all but those that are
+                computed on demand.
             tick: Called often, with what is being done.
             study: What `pinnzoo.measure.study_of` made of these parameters already.
 
@@ -508,6 +509,7 @@ class Entry:
                 kept.thetas,
                 tick,
                 self.observations,
+                self.history,
             )
         blocks = compute_blocks(study, chosen)
         return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)

@@ -17,6 +17,7 @@ from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study
 from pinnzoo.diagnostics import points as counts
 from pinnzoo.diagnostics.covariance import estimate_unknowns
+from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
 from pinnzoo.evaluation import component_errors, evaluate_field
 from pinnzoo.objective import OBSERVATIONS, assemble
@@ -54,6 +55,7 @@ def study_of(
     thetas: Float[np.ndarray, "s p"],
     tick: Tick = lambda _: None,
     observations: Observations | None = None,
+    history: Mapping[str, Any] | None = None,
 ) -> Study:
     """What the diagnostics of an entry look at, from stored parameters alone.
 
@@ -67,14 +69,16 @@ def study_of(
         thetas: The parameters there; the last ones are the network's.
         tick: Called often, with what is being done.
         observations: What was measured; the loss has their rows too.
+        history: Records of the training by name.
     """
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
     points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
     weights = _weights(problem, recipe, observations)
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
+    assembly = assemble(problem, in_float64(model), points, weights, observations)
     return Study(
         problem=problem,
-        objective=assemble(problem, in_float64(model), points, weights, observations).objective,
+        objective=assembly.objective,
         steps=np.asarray(steps),
         thetas=np.asarray(thetas),
         ntk_points=draw_points(problem, counts.ntk_counts(problem), "sobol", seed, stream),
@@ -85,6 +89,9 @@ def study_of(
             np.random.default_rng([seed, stream + 2]),
         ),
         tick=tick,
+        solution=assembly.field,
+        recipe=recipe,
+        history=dict(history or {}),
     )
 
 
@@ -179,11 +186,11 @@ def _unknowns_block(
 
 
 def check_diagnostics(names: Sequence[str] | None) -> list[str]:
-    """Names of the diagnostics that are asked for; all that are registered by default.
+    """Names of the diagnostics that are asked for; by default those of every training.
 
     Raises:
         UnknownNameError: There is no such diagnostic.
     """
     for name in names or ():
         find("diagnostic", DIAGNOSTICS, name)
-    return list(DIAGNOSTICS) if names is None else list(names)
+    return after_training() if names is None else list(names)

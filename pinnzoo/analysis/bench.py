@@ -1,6 +1,7 @@
 """The table of analyses: what each computes of an entry, as plain numbers and as what is drawn."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -34,13 +35,13 @@ from pinnzoo.analysis.modes import (
     Modes,
     ModeSpectrum,
     condition_numbers,
-    error_at,
+    error_of,
     kernel_modes,
     mode_spectrum,
 )
 from pinnzoo.analysis.spectra import BLOCK, Space, SpectralDensity, krylov, spectral_density
 from pinnzoo.analysis.tangent import Tangent, residuals, study, tangent
-from pinnzoo.diagnostics import Study
+from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
 from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
 from pinnzoo.errors import UnknownNameError
@@ -83,18 +84,17 @@ LARGE = 5_000_000
 
 
 class Bench:
-    """An entry with what its analyses share: its Jacobians at the snapshots.
+    """A network at the steps of its training, with what its analyses share, such as Jacobians.
 
     Attributes:
-        entry: The entry.
-        study: Its network at its snapshots.
+        study: The network at its snapshots.
         tick: Called often, with what is being done.
     """
 
-    def __init__(self, entry: Entry, tick: Callable[[str], None] = lambda _: None):
-        """Take an entry; nothing is computed yet."""
-        self.entry, self.tick = entry, tick
-        self.study: Study = study(entry)
+    def __init__(self, source: Entry | Study, tick: Callable[[str], None] = lambda _: None):
+        """Take an entry or what diagnostics look at; nothing is computed yet."""
+        self.study: Study = study(source) if isinstance(source, Entry) else source
+        self.tick = tick
         size = self.study.objective.n * self.study.thetas.shape[1]
         self._at = functools.lru_cache(None if size <= LARGE else 2)(self._tangent)
 
@@ -137,9 +137,10 @@ class Bench:
     @property
     def damping(self) -> tuple[float | None, bool]:
         """The last damping of the training, None where it had none; and whether D is scaled."""
-        recorded = np.asarray(self.entry.history.get("damping", [np.nan]), float)
+        recorded = np.asarray(self.study.history.get("damping", [np.nan]), float)
         last = recorded[-1] if len(recorded) else np.nan
-        scaled = self.entry.recipe.phases[-1].arguments.get("scaling") == "columns"
+        recipe = self.study.recipe
+        scaled = recipe is not None and recipe.phases[-1].arguments.get("scaling") == "columns"
         return (float(last) if np.isfinite(last) and last > 0 else None), scaled
 
 
@@ -157,7 +158,7 @@ class FoundModes:
 
 
 def _modes(bench: Bench) -> FoundModes:
-    entry, objective = bench.entry, bench.study.objective
+    looked_at = bench.study
     modes, spectra, errors, block = {}, {}, {}, {}
     for when, index in ENDS.items():
         bench.tick("modes")
@@ -171,16 +172,15 @@ def _modes(bench: Bench) -> FoundModes:
             "effective_dimension": found.effective_dimension(damping),
             "residual_share": _shares(found.cumulative_share()),
             "steps_to_a_tenth": found.steps_for_residual(TENFOLD),
-            "slow_modes": int(found.slow(max(1, int(entry.metrics["steps"]))).sum()),
+            "slow_modes": int(found.slow(max(1, int(looked_at.steps[-1]))).sum()),
         }
-        if entry.problem.reference is not None:
+        if looked_at.problem.reference is not None and looked_at.solution is not None:
             own = kernel_modes(at, term=EQUATION)
-            theta = bench.study.thetas[index].astype(entry.recipe.dtype)
-            error = error_at(entry, theta)
+            error = error_of(looked_at, at.theta)
             errors[when] = np.stack([own.cumulative_share(column) for column in error.T])
             block[when]["error_share"] = _shares(errors[when].mean(axis=0))
-        if isinstance(entry.problem.domain, Box):
-            waves = spectra[when] = mode_spectrum(objective, at.theta, domain=entry.problem.domain)
+        if isinstance(domain := looked_at.problem.domain, Box):
+            waves = spectra[when] = mode_spectrum(looked_at.objective, at.theta, domain=domain)
             few = waves.wave_numbers[: max(1, min(10, int(np.count_nonzero(waves.eigenvalues))))]
             block[when] |= {"spectral_bias": waves.bias, "wave_number_of_fast": float(few.mean())}
     return FoundModes(modes, spectra, errors, block)
@@ -289,7 +289,7 @@ def _hessians(bench: Bench) -> FoundHessians:
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)
         look("final, L-BFGS", hessian_part(last, preconditioner=scale))
-    domain = bench.entry.problem.domain
+    domain = bench.study.problem.domain
     shape: tuple[int, ...] = ()
     points = bench.study.hessian_points
     if isinstance(domain, Box) and domain.d in MAP:
@@ -402,7 +402,7 @@ ANALYSES: dict[str, Analysis] = {
     for each in (
         Analysis(
             "modes",
-            "Modes of the kernel",
+            ANALYSIS_TITLES["modes"],
             _modes,
             (
                 ("Effective\ndimension", ("final", "effective_dimension")),
@@ -415,7 +415,7 @@ ANALYSES: dict[str, Analysis] = {
         ),
         Analysis(
             "linearised",
-            "Linearised training",
+            ANALYSIS_TITLES["linearised"],
             _linearised,
             (
                 ("Departure", ("departure",)),
@@ -427,7 +427,7 @@ ANALYSES: dict[str, Analysis] = {
         ),
         Analysis(
             "alignment",
-            "Alignment of the kernels",
+            ANALYSIS_TITLES["alignment"],
             _alignment,
             (
                 ("CKA of first\nand last", ("initial_and_final",)),
@@ -436,7 +436,7 @@ ANALYSES: dict[str, Analysis] = {
         ),
         Analysis(
             "hessians",
-            "Hessians",
+            ANALYSIS_TITLES["hessians"],
             _hessians,
             (
                 ("Largest", ("densities", "final", "largest")),
@@ -452,7 +452,7 @@ ANALYSES: dict[str, Analysis] = {
         ),
         Analysis(
             "landscape",
-            "Landscape",
+            ANALYSIS_TITLES["landscape"],
             _landscape,
             (
                 ("Barrier", ("barrier",)),
@@ -468,16 +468,58 @@ ANALYSES: dict[str, Analysis] = {
 
 
 def check_names(names: Iterable[str] | None) -> list[str]:
-    """Names of analyses; all of them where none are given.
+    """Names of analyses or of registered diagnostics; by default all that are on demand.
 
     Raises:
         UnknownNameError: There is no such analysis.
     """
-    chosen = list(ANALYSES) if names is None else list(names)
+    if names is None:
+        return [name for name, diagnostic in DIAGNOSTICS.items() if diagnostic.on_demand]
+    chosen = list(names)
     for name in chosen:
-        if name not in ANALYSES:
-            raise UnknownNameError.of("analysis", name, ANALYSES)
+        if name not in DIAGNOSTICS:
+            raise UnknownNameError.of("analysis", name, DIAGNOSTICS)
     return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class FoundBlock:
+    """What a diagnostic without figures found."""
+
+    block: Block
+
+
+def find_analysis(name: str) -> Analysis:
+    """An analysis of the package, or a registered diagnostic as one, without figures."""
+    if name in ANALYSES:
+        return ANALYSES[name]
+
+    def compute(bench: Bench) -> FoundBlock:
+        return FoundBlock(compute_blocks(bench.study, [name])[name])
+
+    return Analysis(name, DIAGNOSTICS[name].title, compute, ())
+
+
+def block_of(looked_at: Study, name: str) -> Block:
+    """An analysis as a block of `metrics.json`: what has no bound or is not known is left out.
+
+    Args:
+        looked_at: The study; its other analyses share what this one computes.
+        name: Name of the analysis.
+    """
+    bench = looked_at.shared.setdefault("analyses", Bench(looked_at, looked_at.tick))
+    return _kept(ANALYSES[name].compute(bench).block)
+
+
+def _kept(block: Mapping[str, Any]) -> Block:
+    kept = {k: _kept(v) if isinstance(v, Mapping) else v for k, v in block.items()}
+    return {k: v for k, v in kept.items() if v is not None and _is_finite(v)}
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def look_at(
@@ -487,14 +529,15 @@ def look_at(
 
     Args:
         entry: The entry.
-        names: Names of `ANALYSES`; all by default.
+        names: Names of `ANALYSES` or of registered diagnostics; by default all that are computed
+            on demand.
         tick: Called often, with what is being done.
     """
     chosen = check_names(names)
     bench = Bench(entry, tick)
     if {"hessians", "landscape"}.intersection(chosen):
         bench.begin()
-    return {name: ANALYSES[name].compute(bench) for name in chosen}
+    return {name: find_analysis(name).compute(bench) for name in chosen}
 
 
 def analyze(
@@ -509,7 +552,8 @@ def analyze(
 
     Args:
         entry: The entry.
-        what: Of "modes", "linearised", "alignment", "hessians" and "landscape"; all by default.
+        what: Of "modes", "linearised", "alignment", "hessians" and "landscape", or names of
+            registered diagnostics; by default all that are computed on demand.
         tick: Called often, with what is being done.
 
     Returns:

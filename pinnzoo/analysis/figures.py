@@ -391,7 +391,7 @@ FIGURES: dict[str, Callable[[Labelled], "Figure"]] = {
 def save_figures(
     found: Mapping[str, Any], coords: str, folder: Path, prefix: str = ""
 ) -> list[Path]:
-    """Write the picture of each analysis as `<folder>/<prefix><name>.png`.
+    """Write the picture of each analysis that has one as `<folder>/<prefix><name>.png`.
 
     Args:
         found: What `look_at` returned.
@@ -402,4 +402,5 @@ def save_figures(
     return [
         save(FIGURES[name]((each, coords)), folder / f"{prefix}{name}.png", dpi=130, colors=128)
         for name, each in found.items()
+        if name in FIGURES
     ]

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
@@ -17,6 +18,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from pinnzoo.analysis.tangent import Source, Tangent, resolve, study, tangent
+from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics._inputs import find_term, unscaled
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.domains import Box
@@ -372,6 +374,17 @@ def mode_spectrum(
     bins = np.rint(lengths).astype(int)
     binned = np.stack([np.bincount(bins, weights=row) for row in power])
     return ModeSpectrum(values, power @ lengths, binned, grid, vectors, tuple(counts))
+
+
+def error_of(looked_at: Study, theta: Any) -> Float[np.ndarray, "n m"]:
+    """`error_at` of what diagnostics look at, in float64."""
+    from pinnzoo.evaluation import require_reference
+
+    reference = require_reference(looked_at.problem)
+    points = find_term(looked_at.objective, EQUATION).points
+    assert looked_at.solution is not None, "a study by hand has no network"
+    values = jax.jit(jax.vmap(looked_at.solution, (None, 0)))(jnp.asarray(theta), points)
+    return np.asarray(values) - reference(np.asarray(points))
 
 
 def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:

@@ -51,6 +51,7 @@ def study(entry: Entry) -> Study:
             kept.steps,
             kept.thetas,
             observations=entry.observations,
+            history=entry.history,
         )
     return _studies[entry]
 

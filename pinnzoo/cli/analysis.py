@@ -18,6 +18,9 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 ROUNDING = 1e-13
 """Error figures below this are rounding, which no two machines do alike."""
 
+OWN_COLUMNS = 6
+"""Numbers of a diagnostic without a table of its own that a table shows."""
+
 COMPARED = ("relative_l2_error", "max_error")
 
 
@@ -117,7 +120,7 @@ def in_depth(
 
     Args:
         entry: The entry.
-        names: Names of `pinnzoo.analysis.ANALYSES`.
+        names: Names of `pinnzoo.analysis.ANALYSES`, or of registered diagnostics.
         folder: Where to write pictures, or None.
         keep: Whether to keep what was compiled: each entry has programs of its own, and hundreds
             of them fill the memory maps that a process may have.
@@ -137,26 +140,34 @@ def in_depth(
 
 def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> dict[str, Any]:
     """What `in_depth` made of several entries, with the columns of a table for each analysis."""
-    from pinnzoo.analysis import ANALYSES
-    from pinnzoo.analysis.bench import number
+    from pinnzoo.analysis.bench import find_analysis, number
 
-    return {
-        "entries": list(rows),
-        "analyses": [
-            {
-                "name": name,
-                "title": ANALYSES[name].title,
-                "columns": [
-                    {
-                        "heading": heading,
-                        "values": [number(row["analyses"][name], way) for row in rows],
-                    }
-                    for heading, way in ANALYSES[name].columns
-                ],
-            }
-            for name in names
-        ],
-    }
+    told = []
+    for name in names:
+        analysis = find_analysis(name)
+        blocks = [row["analyses"][name] for row in rows]
+        columns = [
+            {"heading": heading, "values": [number(block, way) for block in blocks]}
+            for heading, way in analysis.columns or _own_columns(blocks)
+        ]
+        told.append({"name": name, "title": analysis.title, "columns": columns})
+    return {"entries": list(rows), "analyses": told}
+
+
+def _own_columns(blocks: "Sequence[dict[str, Any]]") -> list[tuple[str, tuple[str, ...]]]:
+    """Headings of the first numbers of a diagnostic that has no table of its own, and their way."""
+    ways: dict[tuple[str, ...], None] = {}
+
+    def walk(block: Any, way: tuple[str, ...]) -> None:
+        if isinstance(block, dict):
+            for key, value in block.items():
+                walk(value, (*way, key))
+        elif isinstance(block, int | float) and way != ("version",):
+            ways[way] = None
+
+    for block in blocks:
+        walk(block, ())
+    return [("\n".join(way).replace("_", " "), way) for way in list(ways)[:OWN_COLUMNS]]
 
 
 def _errors_by_step(entry: "Entry") -> dict[int, float]:

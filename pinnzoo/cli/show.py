@@ -184,7 +184,7 @@ def analyze(
         typer.Option(
             metavar="NAME,...",
             help="Compute analyses from the stored parameters: modes, linearised, alignment, "
-            "hessians, landscape, or all.",
+            "hessians, landscape, a diagnostic of your own, or all.",
         ),
     ] = None,
     problem: Factory = None,

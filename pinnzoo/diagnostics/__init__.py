@@ -1,5 +1,6 @@
 """NTK and Hessians of a network on a problem, as functions of an objective and flat parameters."""
 
+from pinnzoo.diagnostics.analyses import ANALYSIS_TITLES as ANALYSIS_TITLES
 from pinnzoo.diagnostics.hessian import HessianSpectrum as HessianSpectrum
 from pinnzoo.diagnostics.hessian import ResidualHessians as ResidualHessians
 from pinnzoo.diagnostics.hessian import gauss_newton_spectrum as gauss_newton_spectrum

@@ -6,8 +6,8 @@ that returns plain numbers. They become a block of `metrics.json`, under the dia
 
 import functools
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
 from pinnzoo.errors import DiagnosticError, PinnzooError, UnknownNameError
 from pinnzoo.objective import OBSERVATIONS, Objective
 from pinnzoo.pdes import Problem
+from pinnzoo.recipes import Recipe
 from pinnzoo.registry import is_builtin, register
 
 Block: TypeAlias = dict[str, Any]
@@ -64,6 +65,10 @@ class Study:
         hessian_points: Points `(n, d)` for Hessians of the equation's residual.
         tick: The sign of life: a diagnostic that takes longer than a second calls it often, with a
             few words on what it does.
+        solution: `(theta, point) -> (m,)`, the network with the problem's ansatz, in float64.
+        recipe: How it was trained.
+        history: Records of the training by name, such as "loss" or "damping".
+        shared: What diagnostics of one study keep for each other, under names of their own.
 
     Example:
         ```python
@@ -80,6 +85,10 @@ class Study:
     ntk_points: dict[str, Float[np.ndarray, "_ d"]]
     hessian_points: Float[np.ndarray, "n d"]
     tick: Tick = silent
+    solution: Callable[[Any, Any], Any] | None = None
+    recipe: Recipe | None = None
+    history: Mapping[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def initial(self) -> Float[np.ndarray, " p"]:
@@ -121,6 +130,7 @@ class Diagnostic:
         rows: Rows of a card's table, from the block.
         begin: Begins to compile what `compute` is going to run, and returns at once; None where
             there is little to compile.
+        on_demand: Computed only where it is asked for by name, not after every training.
     """
 
     name: str
@@ -129,6 +139,7 @@ class Diagnostic:
     compute: Callable[[Study], Block]
     rows: Callable[[Block], list[Row]]
     begin: Callable[[Study], None] | None = None
+    on_demand: bool = False
 
 
 DIAGNOSTICS: dict[str, Diagnostic] = {}
@@ -144,8 +155,12 @@ def register_diagnostic(
     title: str | None = None,
     version: int = 1,
     rows: Callable[[Block], list[Row]] | None = None,
+    on_demand: bool = False,
 ) -> T:
     """Add a diagnostic to the table, so that every training from now on computes it.
+
+    One that takes long is better registered with `on_demand=True`: `pinnzoo diagnose` and
+    `pinnzoo analyze --what` compute it where its name is given.
 
     Registering the same function again changes nothing, and one that was edited and executed again
     takes the place of its older self.
@@ -164,6 +179,7 @@ def register_diagnostic(
         title: What a card calls it; the name with blanks by default.
         version: Raise it when the contents of the block change.
         rows: Rows of a card's table from the block; by default one row per number.
+        on_demand: Compute it only where it is asked for by name.
 
     Returns:
         What was given.
@@ -173,10 +189,10 @@ def register_diagnostic(
         DiagnosticError: It is no function, or is given together with what it has itself.
     """
     if isinstance(diagnostic, Diagnostic):
-        if name is not None or title is not None or version != 1 or rows is not None:
+        if name is not None or title is not None or version != 1 or rows is not None or on_demand:
             raise DiagnosticError(
                 f"the Diagnostic {diagnostic.name!r} was given together with a name, title, "
-                "version or rows: it has its own, so give it alone."
+                "version, rows or on_demand: it has its own, so give it alone."
             )
         made: Diagnostic = diagnostic
     else:
@@ -193,6 +209,7 @@ def register_diagnostic(
             version=version,
             compute=diagnostic,
             rows=flatten_block if rows is None else rows,
+            on_demand=on_demand,
         )
     whole = isinstance(made.version, int) and not isinstance(made.version, bool)
     if not whole or made.version < 1:
@@ -213,12 +230,17 @@ def register_diagnostic(
     return diagnostic  # pyright: ignore[reportReturnType]
 
 
+def after_training() -> list[str]:
+    """Names of the diagnostics that every training computes: all but those on demand."""
+    return [name for name, diagnostic in DIAGNOSTICS.items() if not diagnostic.on_demand]
+
+
 def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str, Block]:
     """The blocks of `metrics.json` for a study, each with its "version".
 
     Args:
         study: The network at the steps of its training.
-        names: Which diagnostics; all that are registered by default.
+        names: Which diagnostics; by default all that are not computed on demand only.
 
     Returns:
         Blocks by name, in the order of the names.
@@ -233,7 +255,7 @@ def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str
         blocks["ntk"]["drift"]["all"]["spectral"]
         ```
     """
-    chosen = list(DIAGNOSTICS) if names is None else list(names)
+    chosen = after_training() if names is None else list(names)
     for name in chosen:
         if name not in DIAGNOSTICS:
             raise UnknownNameError.of("diagnostic", name, DIAGNOSTICS)

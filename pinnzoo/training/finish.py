@@ -67,7 +67,8 @@ def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool
 
     Args:
         entry: Any entry.
-        names: Diagnostics of `pinnzoo.diagnostics.DIAGNOSTICS`; all of them by default.
+        names: Diagnostics of `pinnzoo.diagnostics.DIAGNOSTICS`; by default all but those that are
+            computed on demand, such as "modes".
         progress: Print what is being done.
 
     Returns:

@@ -325,11 +325,12 @@ def _train(trainer: Trainer, run: Run) -> None:
 
 
 class _Done(NamedTuple):
-    """What a run that is over has made: what was done, the network, and the parameters kept."""
+    """What a run that is over has made: what was done, the network, parameters kept, records."""
 
     recipe: Recipe
     model: nnx.Module
     snapshots: Snapshots
+    history: dict[str, np.ndarray]
 
 
 def _done(trainer: Trainer, run: Run) -> _Done:
@@ -337,6 +338,7 @@ def _done(trainer: Trainer, run: Run) -> _Done:
         done_recipe(trainer.recipe, run.done),
         trainer.assembly.to_model(run.best_theta),
         snapshots_of(run),
+        {name: np.asarray(values) for name, values in run.history.items()},
     )
 
 
@@ -357,6 +359,7 @@ def _begun(trainer: Trainer, done: _Done, names: list[str], tick: Tick) -> Study
             done.snapshots.thetas,
             tick,
             trainer.assembly.observations,
+            done.history,
         )
         begin_blocks(study, names)
     except (Exception, KeyboardInterrupt):
@@ -383,7 +386,7 @@ def _entry(trainer: Trainer, run: Run, done: _Done, tick: Tick) -> Entry:
         recipe=done.recipe,
         model=done.model,
         metrics=metrics,
-        history={name: np.asarray(values) for name, values in run.history.items()},
+        history=done.history,
         snapshots=done.snapshots,
         problem=problem,
         observations=observations,

@@ -11,15 +11,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pinnzoo
+import pinnzoo.measure
 from pinnzoo import analysis
 from pinnzoo.analysis import bench, figures
 from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
+from pinnzoo.cards import entry_card, summarize
 from pinnzoo.cli import app, options
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
+from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
 from tests.diagnostics.oracles import dense_loss_hessian, moved
 
@@ -156,6 +159,62 @@ def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
     wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
     assert wrong.exit_code == 1
     assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_analyses_are_diagnostics_on_demand(entry, found):
+    """Stored as blocks where they are asked for by name, and by no training unasked."""
+    table = pinnzoo.diagnostics.DIAGNOSTICS
+    assert [name for name, each in table.items() if each.on_demand] == list(analysis.ANALYSES)
+    assert [table[name].title for name in found] == [a.title for a in analysis.ANALYSES.values()]
+    done = pinnzoo.diagnose(entry, ["modes", "alignment"])
+    assert set(done.metrics) - set(entry.metrics) == {"modes", "alignment"}
+    block = done.metrics["alignment"]
+    assert block["version"] == 1
+    assert block["settled_from"] == found["alignment"].block["settled_from"]
+    share = done.metrics["modes"]["final"]["error_share"]
+    assert share == pytest.approx(found["modes"].block["final"]["error_share"])
+    # A condition number without bound is left out, since JSON has none.
+    kept = bench._kept({"a": math.inf, "b": {"c": None, "d": 1}, "e": [1.0, math.nan]})
+    assert kept == {"b": {"d": 1}}
+    rows = table["alignment"].rows(block)
+    assert ("settled from", block["settled_from"]) in rows
+    assert all(len(row) == 2 for row in rows)
+
+
+def test_a_stored_analysis_is_told_by_info_and_by_the_card(entry, tmp_path):
+    done = pinnzoo.diagnose(entry, ["alignment"])
+    folder = done.save(tmp_path / entry.name)
+    shown = CliRunner().invoke(app, ["info", str(folder)])
+    assert shown.exit_code == 0, shown.output
+    assert "alignment" in shown.stdout
+    card = entry_card(
+        summarize(EntryFolder.open(folder)),
+        entry.problem,
+        diagnostics=pinnzoo.diagnostics.DIAGNOSTICS,
+    )
+    assert "Alignment of the kernels" in card
+    assert "initial and final" in card
+
+
+def test_an_own_diagnostic_is_analyzed_by_its_name(entry, monkeypatch, tmp_path):
+    table = pinnzoo.diagnostics.DIAGNOSTICS
+    monkeypatch.setattr(options, "load", lambda _: entry)
+    monkeypatch.chdir(tmp_path)
+
+    def largest_residual(study):
+        return {"at_the_end": float(abs(study.objective.residual(study.final)).max())}
+
+    try:
+        pinnzoo.register_diagnostic(largest_residual, title="Largest residual", on_demand=True)
+        assert analysis.check_names(None)[-1] == "largest_residual"
+        arguments = ["analyze", "./some", "--what", "largest_residual"]
+        shown = CliRunner().invoke(app, arguments)
+        assert shown.exit_code == 0, shown.output
+        assert "Largest residual" in shown.stdout
+        assert "at the end" in shown.stdout
+        assert "largest_residual" not in pinnzoo.measure.check_diagnostics(None)
+    finally:
+        table.pop("largest_residual")
 
 
 def test_frame_has_a_row_per_entry_and_a_column_per_number(monkeypatch):

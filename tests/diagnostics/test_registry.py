@@ -186,3 +186,15 @@ def test_rows_are_the_numbers_of_the_block():
         ("m 2", 2),
     ]
     assert DIAGNOSTICS["ntk"].rows is flatten_block
+
+
+def test_what_is_on_demand_is_computed_by_name_only(study):
+    def slow(study):
+        return {"steps": int(study.steps[-1])}
+
+    diagnostics.register_diagnostic(slow, on_demand=True)
+    assert DIAGNOSTICS["slow"].on_demand
+    assert "slow" not in diagnostics.compute_blocks(study)
+    assert diagnostics.compute_blocks(study, ["slow"])["slow"]["version"] == 1
+    with pytest.raises(DiagnosticError, match="on_demand"):
+        diagnostics.register_diagnostic(DIAGNOSTICS["ntk"], on_demand=True)
