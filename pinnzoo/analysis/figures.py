@@ -79,6 +79,7 @@ def modes(source: Labelled) -> "Figure":
                 markersize=2,
                 color=color,
                 alpha=0.6,
+                label=when,
             )
     if "final" in found.errors:
         share = found.errors["final"].mean(axis=0)
@@ -94,7 +95,9 @@ def modes(source: Labelled) -> "Figure":
     middle.set_ylabel("cumulative share of the square")
     middle.set_ylim(0, 1.45)
     middle.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    right.set_ylabel("mean wave number")
+    right.set_ylabel("mean wave number\n(half periods per side)")
+    if right.get_lines():
+        right.legend(loc="upper left", markerscale=2)
     if bottom is not None and waves is not None:
         _functions(bottom, waves, coords)
     return figure
@@ -105,6 +108,7 @@ def _functions(figure: Any, waves: Any, coords: str) -> None:
     known = int(np.count_nonzero(waves.eigenvalues))
     chosen = [k for k in SHOWN_MODES if k < known]
     row = figure.subplots(1, len(chosen), squeeze=False, sharey=True)[0]
+    image = None
     for axes, k in zip(row, chosen, strict=True):
         vector = waves.vectors[:, k] / np.abs(waves.vectors[:, k]).max()
         if len(waves.shape) == 1:
@@ -112,7 +116,7 @@ def _functions(figure: Any, waves: Any, coords: str) -> None:
             axes.set_xlabel(f"${coords[0]}$")
         else:
             low, high = waves.points[0], waves.points[-1]
-            axes.imshow(
+            image = axes.imshow(
                 vector.reshape(waves.shape).T,
                 origin="lower",
                 extent=(low[0], high[0], low[1], high[1]),
@@ -124,7 +128,11 @@ def _functions(figure: Any, waves: Any, coords: str) -> None:
             axes.grid(False)
             axes.set_xlabel(f"${coords[0]}$")
         axes.set_title(f"mode {k + 1} of the equation" if k == 0 else f"mode {k + 1}")
-    row[0].set_ylabel("value" if len(waves.shape) == 1 else f"${coords[1]}$")
+    row[0].set_ylabel("value over largest" if image is None else f"${coords[1]}$")
+    if image is not None:
+        bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02, ticks=[-1, 0, 1])
+        bar.outline.set_linewidth(0.6)
+        bar.set_label("value over largest")
 
 
 @styled
@@ -317,7 +325,7 @@ def _line(axes: "Axes", found: FoundLandscape) -> None:
         )
     axes.set_yscale("log")
     axes.set_xticks([0, 1], ["initial", "final"])
-    axes.set_xlabel("on the straight line")
+    axes.set_xlabel("place on the straight line")
     axes.set_ylabel(r"loss $|r|^2 / 2$")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * (high / low) ** 0.9)
@@ -358,7 +366,7 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
         marker=".",
         markersize=1.5,
         color=COLORS[2],
-        label="residual along it",
+        label=r"residual $|u^\top r|$",
     )
     if final.damping is not None:
         root = float(np.sqrt(final.damping))
@@ -372,8 +380,8 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("place")
-    axes.set_ylabel(r"singular value of $J$")
+    axes.set_xlabel("singular values, largest first")
+    axes.set_ylabel(r"singular value $\sigma$ of $J$, $|u^\top r|$")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * (high / low) ** 0.35)
     axes.legend(loc="upper right", handlelength=1.4, fontsize=7)
@@ -400,7 +408,7 @@ def save_figures(
         prefix: Beginning of the files' names.
     """
     return [
-        save(FIGURES[name]((each, coords)), folder / f"{prefix}{name}.png", dpi=130, colors=128)
+        save(FIGURES[name]((each, coords)), folder / f"{prefix}{name}.png", dpi=130, colors=256)
         for name, each in found.items()
         if name in FIGURES
     ]
