@@ -1,6 +1,7 @@
 """Settings for all tests: double precision, and nothing promoted without being asked."""
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
         "--xla_cpu_use_fusion_emitters=false",
+        # Pieces of a program can be compiled side by side, but the processors are busy anyway.
+        "--xla_cpu_parallel_codegen_split_count=1",
     ]
 )
 
@@ -78,6 +81,39 @@ share_compiled_programs()
 def pytest_xdist_auto_num_workers():
     """One more worker than processors: tests also wait, for servers, timers and other processes."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+LONGEST = (
+    "test_tooling",
+    "test_sharding",
+    "test_checkpoints",
+    "test_readme",
+    "test_damage",
+    "test_own",
+    "test_whole_zoo",
+    "test_solve",
+    "test_training",
+    "test_faults",
+    "test_publishing",
+    "test_problems",
+)
+"""Modules of the tests that take longest, the longest first."""
+
+
+def pytest_collection_finish():
+    """Look for garbage less often: tracing makes many objects, of which few are in circles.
+
+    What was imported and collected stays to the end, and need not be looked through again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the modules of long tests: who begins one last keeps the other workers waiting."""
+    places = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="module", autouse=True)

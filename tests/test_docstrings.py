@@ -59,10 +59,18 @@ def documented():
                 yield f"{name}.{key}", thing.__module__, inspect.getdoc(own) or ""
 
 
+def statements(node):
+    """All statements below a node, at any depth; expressions, of which are many, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield child
+            yield from statements(child)
+
+
 def examples():
     """The example of every docstring of the package, by file and name."""
     for file in sorted((ROOT / "pinnzoo").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in statements(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 doc = ast.get_docstring(node) or ""
                 found = re.search(r"^Example:\n((?:[ ]+.*\n?|\n)+)", doc, re.MULTILINE)

@@ -13,11 +13,11 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize(
     "command",
     [
+        ["pyright", "--pythonpath", sys.executable],
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
-        ["pyright", "--pythonpath", sys.executable],
     ],
-    ids=["ruff format", "ruff check", "pyright"],
+    ids=["pyright", "ruff format", "ruff check"],
 )
 def test_tool_has_nothing_to_say(command):
     # A tenth of the time of the type checker is garbage collection, of far too small a nursery.

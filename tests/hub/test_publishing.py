@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pinnzoo
+from pinnzoo import plots
 from pinnzoo.errors import DownloadError, EntryError, IntegrityError
 from pinnzoo.hub import publishing
 from pinnzoo.hub import remote as hub
@@ -27,6 +28,12 @@ def own(made, tmp_path):
     import shutil
 
     return shutil.copytree(made, tmp_path / made.name)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Draw nothing, which takes most of the time of a push: for tests that look at other files."""
+    monkeypatch.setattr(plots, "save_plots", lambda _entry, _folder: [])
 
 
 def test_repository_holds_the_entry_in_one_commit_and_the_tag_comes_last(server, made):
@@ -159,6 +166,7 @@ def test_other_card_leaves_the_entry_as_it_is(server, own):
     assert pinnzoo.load("hf-hub:me/mine", verify="all").name == NAME
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("change", [{"seed": 5}, {"tag": "x"}])
 def test_other_entry_is_sent(server, change):
     first = made_entry().push_to_hub("me/mine")
@@ -167,6 +175,7 @@ def test_other_entry_is_sent(server, change):
     np.testing.assert_array_equal(pinnzoo.load("hf-hub:me/mine").theta, second.theta)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_repository_that_lost_a_file_is_mended(server):
     entry = made_entry()
     first = entry.push_to_hub("me/mine")
