@@ -50,7 +50,7 @@ def of_a_small_regression(objective):
 
 def block_rows(objective, theta):
     """Rows of the Jacobian of each term, one point after the other."""
-    jacobian = np.asarray(jax.jacfwd(objective.residual)(theta))
+    jacobian = np.asarray(jax.jit(jax.jacfwd(objective.residual))(theta))
     return {name: jacobian[rows] for name, rows in objective.slices().items()}
 
 
