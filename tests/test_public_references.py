@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from tests.conftest import ROOT
 
@@ -27,7 +28,7 @@ def script():
 
 
 def exact(problem, points):
-    return make_problem(problem, {}).reference(points)
+    return require_reference(make_problem(problem, {}))(points)
 
 
 def on_lattice(problem, *axes):
