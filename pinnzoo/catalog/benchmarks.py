@@ -140,6 +140,13 @@ FURTHER = (
         least_squares=GENTLE,
     ),
     _tangent(
+        "lid_driven_cavity",
+        _layers(28),
+        (3000, 300),
+        seconds=(150.0, 120.0),
+        least_squares=GENTLE,
+    ),
+    _tangent(
         "schrodinger_breather",
         _layers(20, windows=4),
         (2500, 120),
