@@ -40,7 +40,7 @@ jaxtyping.install_import_hook(
 
 import pinnzoo  # noqa: E402
 from pinnzoo import evaluation  # noqa: E402
-from pinnzoo.diagnostics import points  # noqa: E402
+from pinnzoo.diagnostics import DIAGNOSTICS, points  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
@@ -130,6 +130,17 @@ def forget_compiled_programs():
         maps = MOST_MAPS
     if maps >= MOST_MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables_as_they_were():
+    """Forget what a module registered: the next one counts what the package itself offers."""
+    tables = (pinnzoo.PROBLEMS, pinnzoo.ARCHITECTURES, pinnzoo.OPTIMIZERS, DIAGNOSTICS)
+    before = [dict(table) for table in tables]
+    yield
+    for table, kept in zip(tables, before, strict=True):
+        table.clear()
+        table.update(kept)
 
 
 def patch_diagnostics(patch):
