@@ -191,6 +191,13 @@ FURTHER = (
         (60.0, 120.0),
         equation=1e-3,
     ),
+    _sines(
+        "taylor_green",
+        {"width": 12, "rank": 3, "activation": "sin", "omega": [1.0, 4.0, 4.0]},
+        (1000, 100),
+        (120, 300),
+        architecture="spinn",
+    ),
     # A factor for each coordinate: fast waves along one, hardly any along the others.
     _sines(
         "heat_2d_ms",
