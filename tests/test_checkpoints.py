@@ -166,10 +166,11 @@ def test_error_at_other_points_is_the_stated_error(entry):
     # Errors that live in a thin layer are sampled by few of the points.
     # Errors at the level of rounding differ from point to point.
     # A grid of few values of a parameter has a larger share of its ends, where errors are largest.
+    # So has a grid in three coordinates, of few lines along each: what it states may be too much.
     rel = 0.5 if entry.problem.domain.parameters else 0.15
-    assert figures["relative_l2_error"] == pytest.approx(
-        entry.metrics["relative_l2_error"], rel=rel, abs=1e-13
-    )
+    less = max(rel, 0.25 if entry.problem.d > 2 else rel)
+    found, stated = figures["relative_l2_error"], entry.metrics["relative_l2_error"]
+    assert (1 - less) * stated - 1e-13 <= found <= (1 + rel) * stated + 1e-13
 
 
 def test_recorded_kernel_and_error_belong_to_the_snapshots(entry):
