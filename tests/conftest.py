@@ -11,6 +11,7 @@ import zipfile
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 # Most of the time of the tests is compilation, of programs that then run for milliseconds. Before
 # JAX is imported, which reads this once; the commands that tests start inherit it.
@@ -135,7 +136,12 @@ def forget_compiled_programs():
 @pytest.fixture(scope="module", autouse=True)
 def tables_as_they_were():
     """Forget what a module registered: the next one counts what the package itself offers."""
-    tables = (pinnzoo.PROBLEMS, pinnzoo.ARCHITECTURES, pinnzoo.OPTIMIZERS, DIAGNOSTICS)
+    tables: list[dict[str, Any]] = [
+        pinnzoo.PROBLEMS,
+        pinnzoo.ARCHITECTURES,
+        pinnzoo.OPTIMIZERS,
+        DIAGNOSTICS,
+    ]
     before = [dict(table) for table in tables]
     yield
     for table, kept in zip(tables, before, strict=True):
