@@ -88,6 +88,7 @@ class Bench:
 
     Attributes:
         study: The network at its snapshots.
+        size: Numbers of its Jacobian.
         tick: Called often, with what is being done.
     """
 
@@ -95,8 +96,8 @@ class Bench:
         """Take an entry or what diagnostics look at; nothing is computed yet."""
         self.study: Study = study(source) if isinstance(source, Entry) else source
         self.tick = tick
-        size = self.study.objective.n * self.study.thetas.shape[1]
-        self._at = functools.lru_cache(None if size <= LARGE else 2)(self._tangent)
+        self.size: int = self.study.objective.n * self.study.thetas.shape[1]
+        self._at = functools.lru_cache(None if self.size <= LARGE else 2)(self._tangent)
 
     def _tangent(self, index: int) -> Tangent:
         self.tick(f"Jacobian of step {self.study.steps[index]}")
@@ -108,8 +109,7 @@ class Bench:
 
     def effort(self, density: str) -> tuple[int, int]:
         """Blocks and steps of a density, by the size of the Jacobian alone."""
-        size = self.study.objective.n * self.study.thetas.shape[1]
-        return LOWER[density] if size >= WORTH_OPTIMISING else FULL
+        return LOWER[density] if self.size >= WORTH_OPTIMISING else FULL
 
     def begin(self) -> None:
         """Begin to compile products with Hessians, in another thread, and return at once."""

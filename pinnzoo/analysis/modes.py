@@ -25,6 +25,7 @@ from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, PointsError
 from pinnzoo.objective import EQUATION, Objective
+from pinnzoo.pdes.reference import evaluate_function
 
 GRID = {1: 192, 2: 22, 3: 8, 4: 5}
 """Points per axis of the grid on which modes are transformed, by the number of axes."""
@@ -60,9 +61,7 @@ class Modes:
     @property
     def condition_number(self) -> float:
         """Largest over smallest eigenvalue; infinite where the kernel is singular to rounding."""
-        if self.rank < len(self.eigenvalues):
-            return math.inf
-        return float(self.eigenvalues[0] / self.eigenvalues[-1])
+        return _condition(self.eigenvalues)
 
     def coefficients(self, values: Any) -> Float[np.ndarray, " n"]:
         """Values at the points in the basis of the modes: `Uᵀ v`.
@@ -218,6 +217,11 @@ def _eigenvalues(singular: Float[np.ndarray, " k"], n: int, p: int) -> Float[np.
     return np.where(values > floor, values, 0.0) ** 2
 
 
+def _condition(eigenvalues: Float[np.ndarray, " n"]) -> float:
+    """Largest over smallest eigenvalue, infinite where that is zero."""
+    return float(eigenvalues[0] / eigenvalues[-1]) if eigenvalues[-1] > 0 else math.inf
+
+
 def condition_numbers(at: Tangent) -> dict[str, float]:
     """The condition number of each term's diagonal block of the kernel; see `Modes`.
 
@@ -227,8 +231,7 @@ def condition_numbers(at: Tangent) -> dict[str, float]:
     for term, block in at.objective.slices().items():
         rows = at.rows[block]
         singular: Any = scipy.linalg.svdvals(rows, check_finite=False)
-        values = _eigenvalues(singular, *rows.shape)
-        found[term] = float(values[0] / values[-1]) if values[-1] > 0 else math.inf
+        found[term] = _condition(_eigenvalues(singular, *rows.shape))
     return found
 
 
@@ -378,13 +381,19 @@ def mode_spectrum(
 
 def error_of(looked_at: Study, theta: Any) -> Float[np.ndarray, "n m"]:
     """`error_at` of what diagnostics look at, in float64."""
+    assert looked_at.solution is not None, "a study by hand has no network"
+    points, exact = _reference_at_points(looked_at)
+    # Compiled once for all parameters.
+    network = jax.tree_util.Partial(looked_at.solution, jnp.asarray(theta))
+    return evaluate_function(network, points) - exact
+
+
+def _reference_at_points(looked_at: Study) -> tuple[np.ndarray, np.ndarray]:
+    """The points of the equation, and the reference there."""
     from pinnzoo.evaluation import require_reference
 
-    reference = require_reference(looked_at.problem)
-    points = find_term(looked_at.objective, EQUATION).points
-    assert looked_at.solution is not None, "a study by hand has no network"
-    values = jax.jit(jax.vmap(looked_at.solution, (None, 0)))(jnp.asarray(theta), points)
-    return np.asarray(values) - reference(np.asarray(points))
+    points = np.asarray(find_term(looked_at.objective, EQUATION).points)
+    return points, require_reference(looked_at.problem)(points)
 
 
 def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:
@@ -402,8 +411,5 @@ def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:
         >>> float(modes.cumulative_share(error_at(entry)[:, 0])[-1].round(9))
         1.0
     """
-    from pinnzoo.evaluation import require_reference
-
-    reference = require_reference(entry.problem)
-    points = np.asarray(find_term(study(entry).objective, EQUATION).points)
-    return entry.predict(points, theta) - reference(points)
+    points, exact = _reference_at_points(study(entry))
+    return entry.predict(points, theta) - exact

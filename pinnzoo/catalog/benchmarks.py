@@ -24,7 +24,6 @@ def _tangent(
     arguments: dict[str, Any] | None = None,
     weights: dict[str, float] | None = None,
     least_squares: dict[str, Any] = LINEAR,
-    tangent_points: tuple[int, int] | None = None,
     tag: str = "",
 ) -> Recipe:
     """A network and its tangent by least squares, in windows of time if it has them."""
@@ -35,7 +34,6 @@ def _tangent(
         seconds=seconds,
         weights=weights,
         least_squares=least_squares,
-        tangent_points=tangent_points,
     )
     return Recipe(
         problem,

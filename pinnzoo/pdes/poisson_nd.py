@@ -14,6 +14,7 @@ says nothing: errors are measured at points of a Sobol sequence.
 import math
 
 import jax.numpy as jnp
+import numpy as np
 
 from pinnzoo import (
     Box,
@@ -69,14 +70,12 @@ def poisson_nd(dimension: int = 5, solution: str = "cosines") -> Problem:
             return jnp.sum(jnp.sin(jnp.pi / 2 * z))
         return jnp.sum(z[::2] * z[1::2])
 
-    turn = {"cosines": math.pi, "sines": math.pi / 2, "harmonic": None}[solution]
-    along = range(d) if turn else ()
-    waves = tuple(tuple(turn if i == axis else 0.0 for i in range(d)) for axis in along)
-    rate = {"cosines": jnp.pi**2, "sines": jnp.pi**2 / 4, "harmonic": 0.0}[solution]
+    turn = {"cosines": math.pi, "sines": math.pi / 2, "harmonic": 0.0}[solution]
+    waves = tuple(tuple(row) for row in (turn * np.eye(d)).tolist()) if turn else ()
 
     def equation(u: Field, z: Point) -> Scalar:
         laplacian = jnp.sum(jnp.stack(u(z, curvatures)))
-        return -laplacian - rate * exact(z)
+        return -laplacian - turn**2 * exact(z)
 
     return Problem(
         name="poisson_nd",

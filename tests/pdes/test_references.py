@@ -296,8 +296,9 @@ def misfit(waves, points, values):
         for wave in waves
         for parts in itertools.product((np.sin, np.cos), repeat=points.shape[1])
     ]
-    found = np.linalg.lstsq(np.stack(columns, axis=1), values, rcond=1e-12)[0]
-    return np.linalg.norm(np.stack(columns, axis=1) @ found - values) / np.linalg.norm(values)
+    matrix = np.stack(columns, axis=1)
+    found = np.linalg.lstsq(matrix, values, rcond=1e-12)[0]
+    return np.linalg.norm(matrix @ found - values) / np.linalg.norm(values)
 
 
 @pytest.mark.parametrize(("name", "arguments"), WAVES)
