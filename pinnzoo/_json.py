@@ -5,18 +5,22 @@ accepts a key that occurs twice, does not refuse unknown keys of a `TypedDict`, 
 numbers, and does not say at which key of a mapping a wrong value stands.
 """
 
+import functools
 import json
 import math
 import numbers
 import os
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
 
 LARGEST = 10**300
 """No whole number in a file is as large; what a float can hold ends a little later."""
+
+WHOLE = "the whole"
+"""What a message calls data that is not part of something."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -78,11 +82,15 @@ def plain(data: Any, where: str = "") -> Any:
     try:
         return _plain(data, where)
     except RecursionError:
-        raise ValueError(f"{where or 'the whole'} is nested too deeply") from None
+        raise ValueError(f"{where or WHOLE} is nested too deeply") from None
 
 
 def _plain(data: Any, where: str) -> Any:
-    place = where or "the whole"
+    try:
+        # The questions below take several times as long.
+        return _builtin(data)
+    except (TypeError, RecursionError):
+        place = where or WHOLE
     if data is None or isinstance(data, bool):
         return data
     if isinstance(data, os.PathLike):
@@ -124,34 +132,100 @@ def conform(data: Any, kind: Any, where: str = "") -> Any:
     Raises:
         ValueError: It has another form; the message names the place.
     """
-    place = where or "the whole"
+    try:
+        given = _builtin(data)
+        value = msgspec.convert(given, kind)
+    except (TypeError, RecursionError, msgspec.ValidationError):
+        return _reader(kind)(data, where)
+    # msgspec drops the keys that a TypedDict does not have.
+    return value if value == given else _reader(kind)(data, where)
+
+
+def _builtin(data: Any) -> Any:
+    """A copy of what a JSON text held: in such data, msgspec finds every fault but unknown keys.
+
+    Raises:
+        TypeError: Something else is in it.
+    """
+    kind = type(data)
+    if kind is dict:
+        return {_text(key): _builtin(value) for key, value in data.items()}
+    if kind is list:
+        return [_builtin(value) for value in data]
+    if data is None or kind is bool or (kind is float and math.isfinite(data)):
+        return data
+    if kind is int and -LARGEST < data < LARGEST:
+        return data
+    return _text(data)
+
+
+def _text(data: Any) -> str:
+    if type(data) is str and data.isascii():
+        return data
+    raise TypeError
+
+
+Reader = Callable[[Any, str], Any]
+"""Turns data into a form; told what it is part of, for the message."""
+
+
+@functools.cache
+def _reader(kind: Any) -> Reader:
+    """What reads data of a form. Taking a form apart costs far more than reading by it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Required, typing.NotRequired):
-        return conform(data, arguments[0], where)
+        return _reader(arguments[0])
     if typing.is_typeddict(kind):
-        fields = typing.get_type_hints(kind, include_extras=True)
+        return _object_reader(kind)
+    if origin is dict:
+        value = _reader(arguments[1])
+
+        def read_dict(data: Any, where: str) -> Any:
+            given = _mapping(data, where or WHOLE)
+            return {k: value(v, _below(where, k)) for k, v in given.items()}
+
+        return read_dict
+    if origin is list:
+        item = _reader(arguments[0])
+
+        def read_list(data: Any, where: str) -> Any:
+            if not isinstance(data, (list, tuple)):
+                raise ValueError(f"{where or WHOLE} is not a list")
+            return [item(v, _below(where, i)) for i, v in enumerate(data)]
+
+        return read_list
+
+    def read_value(data: Any, where: str) -> Any:
+        value = plain(data, where)
+        if type(value) is kind:
+            return value
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            expected = str(error).replace("`", "")
+            raise ValueError(
+                f"{where or WHOLE} is {repr(value)[:80]}: {expected[0].lower()}{expected[1:]}"
+            ) from None
+
+    return read_value
+
+
+def _object_reader(kind: Any) -> Reader:
+    """What reads an object that has the keys of a `TypedDict`."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = {name: _reader(hint) for name, hint in hints.items()}
+
+    def read_object(data: Any, where: str) -> Any:
+        place = where or WHOLE
         given = _mapping(data, place)
         for key in (*fields, *given):
             lacks = key in kind.__required_keys__ and key not in given
             if lacks or key not in fields:
                 problem = "lacks" if lacks else "has the unknown key"
                 raise ValueError(f"{place} {problem} {str(key)[:80]!r}")
-        return {k: conform(given[k], fields[k], _below(where, k)) for k in fields if k in given}
-    if origin is dict:
-        given = _mapping(data, place)
-        return {k: conform(v, arguments[1], _below(where, k)) for k, v in given.items()}
-    if origin is list:
-        if not isinstance(data, (list, tuple)):
-            raise ValueError(f"{place} is not a list")
-        return [conform(v, arguments[0], _below(where, i)) for i, v in enumerate(data)]
-    value = plain(data, where)
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        expected = str(error).replace("`", "")
-        raise ValueError(
-            f"{place} is {repr(value)[:80]}: {expected[0].lower()}{expected[1:]}"
-        ) from None
+        return {k: read(given[k], _below(where, k)) for k, read in fields.items() if k in given}
+
+    return read_object
 
 
 def _below(where: str, key: object) -> str:

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from pinnzoo.recipes import Recipe
     from pinnzoo.storage.metrics import Metrics
 
+PACKAGE = Path(__file__).resolve().parent
+
 
 def search_folders() -> list[Path]:
     """Folders that hold entries, in the order in which a name is looked up in them."""
-    package = Path(__file__).resolve().parent
-    folders = [package / "checkpoints", cache_folder()]
+    folders = [PACKAGE / "checkpoints", cache_folder()]
     # Next to the package lies a folder of that name only in a checkout of the repository.
-    if (package.parent / "pyproject.toml").is_file():
-        folders.insert(0, package.parent / "checkpoints")
+    if (PACKAGE.parent / "pyproject.toml").is_file():
+        folders.insert(0, PACKAGE.parent / "checkpoints")
     return folders
 
 

@@ -81,8 +81,10 @@ def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
 
 
 def _local_row(name: str) -> dict[str, Any]:
-    summary, _ = options.summary(name)
-    return _row(summary.recipe, summary.metrics)
+    from pinnzoo import zoo
+
+    folder = zoo.open_entry(name)
+    return _row(folder.recipe(), folder.metrics())
 
 
 def _published_row(name: str) -> dict[str, Any]:
