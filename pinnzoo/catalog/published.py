@@ -313,6 +313,48 @@ PUBLISHED: tuple[Published, ...] = (
         unchecked=True,
         note="its hidden weights are sampled and not trained",
     ),
+    Published(
+        "poisson_2d_c",
+        {},
+        8.15e-3,
+        1e-6,
+        "AdaBGDA, 5x100, in PINNacle's Poisson2d-C",
+        "2306.08827",
+        single=True,
+        note="AdaBGDA is a paper of ICLR 2026; the best of PINNacle's own methods is at 1.23e-2, "
+        "and 9,216 ridge functions that are sampled and not trained are at 9.4e-5 on PINNacle's "
+        "file, whose own error is 2.8e-5",
+    ),
+    Published(
+        "poisson_2d_cg",
+        {},
+        4.11e-3,
+        1e-6,
+        "PELINE, 5x100, in PINNacle's Poisson2d-CG",
+        "2306.08827",
+        single=True,
+        note="PELINE is an agent that picks among Adam, L-BFGS and PSO (2026); the best of "
+        "PINNacle's own methods is at 1.43e-2",
+    ),
+    Published(
+        "heat_2d_ms",
+        {},
+        1.40e-2,
+        1e-6,
+        "AdaBGDA, 5x100, in PINNacle's Heat2d-MS",
+        "2306.08827",
+        single=True,
+        note="PINNacle's file of this problem, `heat_multiscale_lesspoints.dat`, is 1.28e-2 off its "
+        "closed form",
+    ),
+    Published(
+        "wave_2d_ms",
+        {},
+        None,
+        1e-12,
+        note="the solution that PINNacle states for its Wave2d-MS does not solve the equation; the "
+        "best figure against it is 9.37e-1",
+    ),
     Published("clamped_plate", {}, None, 1e-10),
     Published("linear_elasticity", {}, None, 1e-10),
     Published("grad_shafranov", {}, None, 1e-11),
