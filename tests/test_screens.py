@@ -124,6 +124,14 @@ def test_info_has_no_row_for_what_is_not_stated():
         assert word in everything, word
 
 
+def test_info_says_how_errors_differ_over_a_parameter_of_the_equation():
+    block = {"version": 1, "parameters": ["n"], "values": [[0.01], [0.1]], "errors": [4e-6, 1e-7]}
+    metrics = tiny_metrics(parameter_errors=block | {"mean": 2.05e-6, "worst": 4e-6})
+    rows = [" ".join(line.split()) for line in shown(screens.info, info(metrics)).splitlines()]
+    assert "Error over n mean 2.05e-06, worst 4.00e-06 at n = 0.01" in rows
+    assert "Error over" not in shown(screens.info, info(tiny_metrics()))
+
+
 def test_analysis_and_training_without_reference_and_kernels():
     metrics = without_reference(tiny_metrics(), "ntk", "residual_hessian", "loss_hessian")
     data = {"name": NAME, "problem_title": "x", "metrics": metrics, "plots": [], "snapshots": []}

@@ -10,7 +10,15 @@ from pinnzoo.cards.metadata import front_matter
 from pinnzoo.cards.statements import problem_description
 from pinnzoo.cards.summary import Summary
 from pinnzoo.cards.tables import markdown_table
-from pinnzoo.cards.words import cell, counted, duration, figure, phases_in_words, title
+from pinnzoo.cards.words import (
+    cell,
+    counted,
+    duration,
+    figure,
+    over_parameters,
+    phases_in_words,
+    title,
+)
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.metrics import blocks, known_block, unknown_blocks
 
@@ -238,12 +246,10 @@ def _accuracy(metrics: Mapping[str, Any], d: int) -> str:
         rows = [("Reference", "none"), ("Final loss", f"{metrics['loss']:.3e}")]
     errors = known_block(metrics, "parameter_errors")
     if errors:
-        letters = ", ".join(errors["parameters"])
-        worst = errors["values"][errors["errors"].index(errors["worst"])]
-        place = ", ".join(f"{value:.3g}" for value in worst)
+        letters, place = over_parameters(errors)
         rows += [
             (f"Mean of the relative L2 errors over {letters}", f"{errors['mean']:.3e}"),
-            (f"Worst of them, at {letters} = {place}", f"{errors['worst']:.3e}"),
+            (f"Worst of them, at {place}", f"{errors['worst']:.3e}"),
         ]
     if "estimated_error" in metrics:
         label = "Estimate of the relative L2 error without a reference"

@@ -118,3 +118,16 @@ def reach(error: float | None, spelling: str = ".2e") -> str:
 def change(part: Mapping[str, Any], key: str) -> str:
     """A figure of a diagnostic at initialisation and at the end: "20.0 → 40.0"."""
     return f"{figure(part['initial'][key])} → {figure(part['final'][key])}"
+
+
+def over_parameters(block: Mapping[str, Any]) -> tuple[str, str]:
+    """Letters of the parameters of a block "parameter_errors", and where its worst error is.
+
+    Example:
+        >>> over_parameters({"parameters": ["n"], "values": [[0.1], [0.2]], "errors": [1.0, 3.0],
+        ...                  "worst": 3.0})
+        ('n', 'n = 0.2')
+    """
+    letters = ", ".join(block["parameters"])
+    worst = block["values"][block["errors"].index(block["worst"])]
+    return letters, f"{letters} = {', '.join(f'{value:.3g}' for value in worst)}"

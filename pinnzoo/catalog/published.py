@@ -344,8 +344,8 @@ PUBLISHED: tuple[Published, ...] = (
         "AdaBGDA, 5x100, in PINNacle's Heat2d-MS",
         "2306.08827",
         single=True,
-        note="PINNacle's file of this problem, `heat_multiscale_lesspoints.dat`, is 1.28e-2 off its "
-        "closed form",
+        note="PINNacle's file of this problem, `heat_multiscale_lesspoints.dat`, is 1.28e-2 off "
+        "the closed form",
     ),
     Published(
         "wave_2d_ms",

@@ -20,6 +20,7 @@ from pinnzoo.cards.words import (
     duration,
     figure,
     join_titles,
+    over_parameters,
     phases_in_words,
     reach,
     title,
@@ -258,6 +259,12 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
     if components := known_block(metrics, "components"):
         errors = components["relative_l2_error"].items()
         yield "Error of each", ", ".join(f"{name} {error:.2e}" for name, error in errors)
+    if over := known_block(metrics, "parameter_errors"):
+        letters, place = over_parameters(over)
+        yield (
+            f"Error over {letters}",
+            f"mean {over['mean']:.2e}, worst {over['worst']:.2e} at {place}",
+        )
     yield "Final loss", f"{metrics['loss']:.3e}"
     network = _settings(recipe["architecture_arguments"])
     yield "Network", title(recipe["architecture"]) + (f" ({network})" if network else "")
