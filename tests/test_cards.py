@@ -115,6 +115,36 @@ def test_card_says_so_where_the_network_contains_the_solution(
     assert contains_solution(recipe, make_problem(problem, {})) == contained
 
 
+def test_card_tells_what_a_phase_does_to_problem_and_weights():
+    first = Phase(
+        "adam",
+        5,
+        points={"equation": 50},
+        problem_arguments={"diffusivity": 0.5},
+        weights={"initial": 1e4},
+    )
+    second = Phase("lm", 3, weighting="ntk_trace", reweigh_every=7, freeze=("hidden*",))
+    arguments = {"constraints": "hard"}
+    text = card(phases=(first, second), problem_arguments=arguments)
+    assert "| `diffusivity=0.5`; weights initial 10000 |" in text
+    assert "| weights by traces of the NTK every 7 steps; `hidden*` kept |" in text
+    assert "| Problem | `constraints='hard'` |" in text
+    assert "| Points, where a phase states no others |" in text
+    assert "| Loss weights, where a phase states no others | 1 for every term |" in text
+    every = card(phases=(first, first))
+    assert "| Points | stated by the phases |" in every
+    plain = card()
+    assert "Problem and weights" not in plain
+    assert "where a phase" not in plain
+
+
+def test_card_says_where_conditions_are_built_in_around_the_network():
+    entry = summary("heat", problem_arguments={"constraints": "hard"})
+    built_in = cards.entry_card(entry, make_problem("heat", {"constraints": "hard"}))
+    assert "entry.model is the network alone" in built_in
+    assert "the network alone" not in card()
+
+
 def test_card_changes_with_every_figure():
     metrics = tiny_metrics()
     moved = {
@@ -238,6 +268,11 @@ def test_claim_says_how_many_rows_rest_on_weak_figures():
     assert "lies below the error of its own reference file (1)" in text
     assert "is of a setting that was not checked to be the same (1)" in text
     assert text.endswith("Leaving these 3 out, it is all 1.")
+    # Nobody can tell two errors apart that differ by less than that of the reference.
+    rounding = tiny_metrics("wave", 7.6e-16) | {"reference_error": 1.3e-15}
+    waves = cards.claim([entries[0], listed(summary("wave", rounding))])
+    assert "since the published figure differs from the entry's error by less than" in waves
+    assert "little" not in cards.claim([listed(summary("wave", tiny_metrics("wave", 1e-16)))])
     # A figure that is the error of its file is beaten only by what is below that error.
     behind = listed(summary("burgers", tiny_metrics("burgers", 1e-13), problem_arguments=kind))
     text = cards.claim([*entries[:3], behind])

@@ -84,6 +84,7 @@ def entry_card(
         address=address or summary.name,
         point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
+        built_in=problem.ansatz is not None or problem.symmetry is not None,
         accuracy=_accuracy(metrics, problem.d),
         phase_table=_phases(recipe),
         setting_table=_settings(recipe, metrics),
@@ -258,28 +259,59 @@ def _accuracy(metrics: Mapping[str, Any], d: int) -> str:
 
 
 def _phases(recipe: Recipe) -> str:
-    rows = [
-        (
-            str(k),
-            title(phase.optimizer),
-            "all" if phase.part is None else f"part {phase.part}",
-            f"{phase.steps:,}",
-            _arguments(phase.arguments),
-            _resampling(phase),
+    columns = {
+        "Phase": [str(k) for k in range(1, len(recipe.phases) + 1)],
+        "Optimizer": [title(phase.optimizer) for phase in recipe.phases],
+        "Trains": ["all" if p.part is None else f"part {p.part}" for p in recipe.phases],
+        "Steps": [f"{phase.steps:,}" for phase in recipe.phases],
+        "Arguments": [_arguments(phase.arguments) for phase in recipe.phases],
+        "Points": [_resampling(phase) for phase in recipe.phases],
+        "Problem and weights": [_own_objective(phase) for phase in recipe.phases],
+    }
+    told = {heading: cells for heading, cells in columns.items() if any(cells)}
+    return markdown_table(
+        tuple(told), list(zip(*told.values(), strict=True)), "rllrlll"[: len(told)]
+    )
+
+
+def _own_objective(phase: Phase) -> str:
+    """In what a phase minimizes another loss than the recipe says; mostly empty."""
+    parts = [_arguments(phase.problem_arguments)] if phase.problem_arguments else []
+    if phase.weights:
+        parts.append(f"weights {_weights(phase.weights)}")
+    if phase.weighting:
+        arguments = (
+            f" ({_arguments(phase.weighting_arguments)})" if phase.weighting_arguments else ""
         )
-        for k, phase in enumerate(recipe.phases, start=1)
-    ]
-    header = ("Phase", "Optimizer", "Trains", "Steps", "Arguments", "Points")
-    return markdown_table(header, rows, "rllrll")
+        every = counted(phase.reweigh_every, "step")
+        parts.append(f"weights by {title(phase.weighting)}{arguments} every {every}")
+    if phase.freeze:
+        parts.append(f"{', '.join(f'`{pattern}`' for pattern in phase.freeze)} kept")
+    return "; ".join(parts)
+
+
+def _weights(weights: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
 
 
 def _settings(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     points = ", ".join(f"{name} {count:,}" for name, count in recipe.points.items())
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in recipe.weights.items())
+    problem = (
+        [("Problem", _arguments(recipe.problem_arguments))] if recipe.problem_arguments else []
+    )
+    # Where every phase has its own, those of the recipe say nothing.
+    common = not all(phase.points for phase in recipe.phases)
+    some = ", where a phase states no others" if any(p.points for p in recipe.phases) else ""
+    other = any(phase.weights or phase.weighting for phase in recipe.phases)
     rows = [
+        *problem,
         ("Network", f"{title(recipe.architecture)}; {_arguments(recipe.architecture_arguments)}"),
-        ("Points", f"{points} ({recipe.sampler})"),
-        ("Loss weights", weights or "1 for every term"),
+        (f"Points{some}", points) if common else ("Points", "stated by the phases"),
+        ("Sampler", recipe.sampler),
+        (
+            f"Loss weights{', where a phase states no others' if other else ''}",
+            _weights(recipe.weights) or "1 for every term",
+        ),
         ("Seed", str(recipe.seed)),
         ("Final loss of the last phase", f"{metrics['loss']:.3e}"),
         ("Steps", f"{metrics['steps']:,}"),

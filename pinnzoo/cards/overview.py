@@ -39,17 +39,29 @@ class Reached(NamedTuple):
         title: Title of the problem.
         name: Name of the entry.
         error: Its relative L2 error.
+        reference_error: That of the reference which it was measured against.
     """
 
     published: Published
     title: str
     name: str
     error: float
+    reference_error: float = 0.0
 
     @property
     def ahead(self) -> bool:
         """Whether the entry is more accurate than what is published, as far as that is known."""
         return self.published.bar is not None and self.error < self.published.bar
+
+    @property
+    def weakness(self) -> str:
+        """Why being ahead says little, as the end of "the published figure ..."; or empty."""
+        if self.published.weakness or self.published.error is None:
+            return self.published.weakness
+        floor = self.published.floor.error if self.published.floor else 0.0
+        if abs(self.published.error - self.error) < max(floor, self.reference_error):
+            return "differs from the entry's error by less than the errors of their references"
+        return ""
 
 
 def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
@@ -63,9 +75,10 @@ def model_cards(entries: Iterable[Listed], folder: str = FOLDER) -> str:
         groups.setdefault((entry.summary.recipe.problem, entry.title), []).append(entry)
     sections = [
         "# Model cards",
-        "Printed by `pinnzoo cards` from the entries' files. Errors are over a uniform grid, "
-        "against a reference whose own error is stated; the time is that of the training, with "
-        "the compilation of its programs and without the diagnostics; NTK drift is "
+        "Printed by `pinnzoo cards` from the entries' files. Errors are over a uniform grid or a "
+        "Sobol sequence, as the card says, against a reference whose own error is stated; the "
+        "time is that of the training, with the compilation of its programs and without the "
+        "diagnostics; NTK drift is "
         "`‖K(T) − K(0)‖ / ‖K(0)‖` of the whole kernel in the spectral norm; the Hessian column "
         "is the mean over points of `‖H_r(x)‖`, the spectral norm of the residual's Hessian, "
         "at initialization → at the end.",
@@ -131,22 +144,23 @@ def _accuracy_order(summary: Summary) -> tuple[bool, float, str]:
 def reached(entries: Iterable[Listed]) -> Iterator[Reached]:
     """Each published benchmark with an entry that states an error."""
     candidates = [
-        ((entry.title, entry.summary.name), entry.summary.recipe, entry.summary.error)
+        (entry, entry.summary.recipe, entry.summary.error)
         for entry in entries
         if entry.summary.error is not None
     ]
     for published in PUBLISHED:
         best = best_match(published, candidates)
         if best is not None:
-            (title, name), error = best
-            yield Reached(published, title, name, error)
+            (summary, title, _), error = best
+            own = summary.metrics["reference_error"]
+            yield Reached(published, title, summary.name, error, own)
 
 
 def claim(entries: Iterable[Listed]) -> str:
     """How many records are below the published ones, in sentences with their counts.
 
     An entry is ahead where its error is below `Published.bar`. How many of these rows rest on a
-    figure with a `Published.weakness` is said beside it, and what is left without them.
+    figure with a `Reached.weakness` is said beside it, and what is left without them.
     """
     rows = [row for row in reached(entries) if row.published.error is not None]
     double = [row for row in rows if not row.published.single]
@@ -167,11 +181,11 @@ def _share(rows: Sequence[Reached]) -> str:
 def _reservations(rows: Sequence[Reached]) -> str:
     """How many rows with an entry that is ahead rest on a weak figure, and why; or empty."""
     ahead = [row for row in rows if row.ahead]
-    reasons = Counter(row.published.weakness for row in ahead if row.published.weakness)
+    reasons = Counter(row.weakness for row in ahead if row.weakness)
     if not reasons:
         return ""
-    sound = [row for row in rows if not (row.ahead and row.published.weakness)]
-    told = " or ".join(f"{reason} ({count})" for reason, count in reasons.items())
+    sound = [row for row in rows if not (row.ahead and row.weakness)]
+    told = ", or ".join(f"{reason} ({count})" for reason, count in reasons.items())
     return (
         f" Of these {len(ahead)}, {reasons.total()} say little, since the published figure {told}. "
         f"Leaving these {reasons.total()} out, it is {_share(sound)}."
@@ -184,7 +198,7 @@ def records_table(entries: Iterable[Listed], folder: str = FOLDER) -> str:
     A dagger marks figures in single precision; a footnote says what was compared with what.
     """
     rows, footnotes = [], []
-    for published, title, name, error in reached(entries):
+    for published, title, name, error, _ in reached(entries):
         mark = ""
         if published.remarks:
             mark = f" [{len(footnotes) + 1}]"
@@ -220,7 +234,7 @@ def _published_section(entries: Sequence[Listed], folder: str) -> tuple[str, str
             "yes" if error <= published.goal else "no",
             _published_by(published),
         )
-        for published, title, name, error in rows
+        for published, title, name, error, _ in rows
     ]
     with_entry = {id(row.published) for row in rows}
     missing = {described(p.problem, p.arguments) for p in PUBLISHED if id(p) not in with_entry}

@@ -10,13 +10,16 @@ from pinnzoo.registry import registered_title
 
 TITLES = {
     "adam": "Adam",
+    "causal": "causality",
     "chebyshev_kan": "Chebyshev KAN",
     "fourier_mlp": "MLP with Fourier features",
     "gauss_newton": "Gauss-Newton",
     "gradient_descent": "gradient descent",
+    "gradient_norm": "norms of gradients",
     "lbfgs": "L-BFGS",
     "levenberg_marquardt": "Levenberg-Marquardt",
     "levenberg_marquardt_lsmr": "Levenberg-Marquardt by LSMR",
+    "ntk_trace": "traces of the NTK",
     "loss_hessian": "Hessian of the loss",
     "mlp": "MLP",
     "modified_mlp": "modified MLP",
