@@ -1,4 +1,4 @@
-"""What `pinnzoo.solve` reaches on the forward problems of the zoo, with nothing but a time given.
+"""What `pinnzoo.solve` reaches on 17 forward problems of the zoo, with nothing but a time given.
 
     python scripts/benchmark_solve.py --seconds 120
 

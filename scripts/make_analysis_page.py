@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 from pinnzoo import zoo
 from pinnzoo.analysis import alignments, kernel_alignment
 from pinnzoo.cards.tables import markdown_table
-from pinnzoo.cards.words import figure
+from pinnzoo.cards.words import figure, title
 from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import enable_x64
@@ -34,6 +34,9 @@ FIRST_ORDER = ("adam", "soap", "gradient_descent")
 FAILED = 1e-2
 """Relative error above which a network counts as failed."""
 
+SHORT = 30.0
+"""Seconds of a training that shows a beginning and not a limit."""
+
 LINEAR = 1e-9
 """Nonlinearity below this is rounding."""
 
@@ -45,6 +48,7 @@ class Facts:
     recipe: Recipe
     problem: Problem
     error: float | None
+    seconds: float
     drift: float
     equation_drift: float
     cka: float
@@ -75,6 +79,7 @@ def facts(name: str) -> Facts | None:
         recipe=recipe,
         problem=make_problem(recipe.problem, recipe.problem_arguments),
         error=metrics.get("relative_l2_error"),
+        seconds=metrics["training_seconds"],
         drift=float(ntk.drift()[-1]),
         equation_drift=float(ntk.drift(block="equation")[-1]),
         cka=float(aligned.kernels[0, -1]),
@@ -158,6 +163,8 @@ def drift_section(by_problem: dict[str, list[Facts]], measured: dict[str, float]
     linear = [e for name in names if measured[name] < LINEAR for e in by_problem[name]]
     others = [e for name in names if measured[name] >= LINEAR for e in by_problem[name]]
     medians = [float(np.median([e.drift for e in by_problem[name]])) for name in names]
+    middle, other = (float(np.median([e.drift for e in group])) for group in (linear, others))
+    verdict = "and not less" if middle >= other else "but less"
     return [
         "## Does the kernel move, and more for nonlinear equations?",
         paragraph(
@@ -166,12 +173,12 @@ def drift_section(by_problem: dict[str, list[Facts]], measured: dict[str, float]
             The networks here are narrow. Drift is `‖K(T) - K(0)‖ / ‖K(0)‖`; alignment (CKA) is 1
             where the last kernel is a multiple of the first. Nonlinearity is measured: how far the
             equation is from affine on random smooth functions. Median drift is
-            {figure(float(np.median([e.drift for e in linear])))} over {len(linear)} entries of
-            linear and {figure(float(np.median([e.drift for e in others])))} over {len(others)}
-            entries of nonlinear equations; the smallest drift of all is
+            {figure(middle)} over {len(linear)} entries of linear and {figure(other)} over
+            {len(others)} entries of nonlinear equations; the smallest drift of all is
             {figure(min(e.drift for e in [*linear, *others]))}. The rank correlation of
             nonlinearity and median drift over the {len(names)} problems is
-            {rank_correlation([measured[name] for name in names], medians)}."""
+            {rank_correlation([measured[name] for name in names], medians)}. So in these narrow
+            networks the kernel moves for linear equations as well, {verdict}."""
         ),
         table(("Problem", "Nonlinearity", "Entries", "Drift", "Alignment of first and last"), rows),
     ]
@@ -289,7 +296,8 @@ def failure_section(everything: Sequence[Facts]) -> list[str]:
     second = [e for e in everything if e.optimizer in SECOND_ORDER and e.error is not None]
     failed = sorted((e for e in second if (e.error or 0) > FAILED), key=lambda e: e.recipe.name)
     told = f"""{len(failed)} of {len(second)} entries whose last phase is of second order have an
-    error above {FAILED:g}."""
+    error above {FAILED:g}. {sum(e.seconds <= SHORT for e in failed)} of these were trained for at
+    most {SHORT:g} seconds, so that they show a beginning and not a limit."""
     if not failed:
         return ["## Where second order fails", paragraph(told)]
     rows = [
@@ -337,7 +345,10 @@ def page() -> str:
             of Bonfanti, Bruno and Cipriani (arXiv 2402.03864); [the page on the paper](paper.md)
             repeats its experiments. Everything below can be asked of a single entry in more depth:
             `pinnzoo analyze NAME --what all` computes modes of the kernel, the linearised training,
-            alignments, Hessians and the landscape of the loss."""
+            alignments, Hessians and the landscape of the loss. A cell of a table is the median,
+            with the least and the largest in brackets. Methods of first order are
+            {", ".join(map(title, FIRST_ORDER))}; of second order, Levenberg-Marquardt and its
+            relatives; L-BFGS and SSBroyden count as neither."""
         ),
         *drift_section(by_problem, measured),
         *hessian_section(by_problem, measured),
