@@ -16,9 +16,9 @@ from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
-from pinnzoo.errors import EntryError, PointsError
+from pinnzoo.errors import EntryError, PointsError, RecipeError
 from pinnzoo.evaluation import derivatives, field_of, residual
-from pinnzoo.objective import check_network
+from pinnzoo.objective import check_counts, check_network
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import require_x64
@@ -177,7 +177,10 @@ class Entry:
         from pinnzoo.measure import core_metrics, loss_of
 
         check_network(problem, model)
-        model = with_unknowns(model, problem.unknowns)
+        if points is not None:
+            check_counts(problem, points)
+        # A loop that goes on training the network must not change the entry.
+        model = nnx.clone(with_unknowns(model, problem.unknowns))
         leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
         recipe = Recipe(
             problem.name,
@@ -192,7 +195,21 @@ class Entry:
             tag=tag,
         )
         kept = {int(step): _flat(given) for step, given in (snapshots or {}).items()}
-        kept[max(steps, *kept, 0) if kept else steps] = flat_parameters(nnx.state(model))
+        trained = flat_parameters(nnx.state(model))
+        late = [step for step in kept if not 0 <= step < steps]
+        if late:
+            raise RecipeError(
+                f"a snapshot after step {late[0]} was given of a network that was trained for "
+                f"{steps} steps: say steps=..., which is above the steps of all snapshots, since "
+                "the network itself is the last one."
+            )
+        kept[steps] = trained
+        for step, theta in kept.items():
+            if theta.shape != trained.shape:
+                raise RecipeError(
+                    f"the snapshot after step {step} has {theta.size} parameters and the network "
+                    f"has {trained.size}: give those of this network."
+                )
         order = sorted(kept)
         loss = loss_of(problem, model, recipe, observations)
         metrics = core_metrics(
@@ -458,7 +475,7 @@ class Entry:
             The kernels of the unweighted residuals of these terms, in float64.
 
         Raises:
-            PointsError: See `predict`.
+            PointsError: See `predict`; or the parameters have another shape.
             UnknownNameError: There is no such term.
             PrecisionError: JAX has float64 switched off.
 
@@ -472,6 +489,11 @@ class Entry:
 
         kept = self.snapshots
         stacked = kept.thetas if thetas is None else np.atleast_2d(np.asarray(thetas, float))
+        if stacked.ndim != 2 or stacked.shape[1] != self.theta.size:
+            raise PointsError(
+                f"parameters of shape {stacked.shape} were given: give rows of {self.theta.size}, "
+                "such as entry.snapshots.thetas."
+            )
         steps = kept.steps if thetas is None else np.arange(len(stacked))
         return kernels_at(self.problem, self.model, steps, stacked, points)
 
@@ -569,7 +591,8 @@ class Entry:
         Args:
             folder: Where. Its parents are made.
             overwrite: Replace the entry that is there.
-            command: How to make this entry, for the record; by default `pinnzoo train <name>`.
+            command: How to make this entry, for the record; by default what the folder says that
+                it was read from, or `pinnzoo train <name>`.
 
         Returns:
             The folder.
@@ -589,7 +612,18 @@ class Entry:
         parts = store.Parts(
             self.recipe, nnx.state(self.model), self.metrics, self.records, self._blueprint
         )
-        return store.save(parts, folder, overwrite=overwrite, command=command)
+        made = command or self._made_by()
+        return store.save(parts, folder, overwrite=overwrite, command=made)
+
+    def _made_by(self) -> str | None:
+        """The command on record in the folder that the entry was read from, or None."""
+        if self.folder is None:
+            return None
+        try:
+            manifest = EntryFolder.open(self.folder).manifest
+        except EntryError:
+            return None
+        return manifest["command"] if manifest["entry"] == self.name else None
 
     def push_to_hub(
         self,

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from pinnzoo._typing import Point, PointFunction
 from pinnzoo.errors import PinnzooError, PointsError
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes.reference import Reference, evaluate_function
+from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
 from pinnzoo.precision import require_x64
 
 
@@ -190,7 +190,7 @@ def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
     try:
         return jax.tree_util.Partial(_field(problem, graph), state)
     except TypeError:  # a network with an attribute that cannot be hashed
-        return problem.constrain(model)  # pyright: ignore[reportArgumentType]
+        return lambda z: problem.constrain(model)(z)  # pyright: ignore[reportArgumentType]
 
 
 @functools.lru_cache(maxsize=256)
@@ -335,6 +335,7 @@ def _residual(problem: Problem) -> Callable[[dict[str, Any], PointFunction, Poin
 
 
 def _as_pytree(function: PointFunction) -> PointFunction:
+    function = at_its_weights(function)
     partial = isinstance(function, jax.tree_util.Partial)
     return function if partial else jax.tree_util.Partial(function)
 
@@ -343,6 +344,7 @@ def _through(
     what: Callable[[PointFunction, Point], Array], function: PointFunction
 ) -> PointFunction:
     """`z -> what(function, z)`, the same object, or one of the same structure, at every call."""
+    function = at_its_weights(function)
     if isinstance(function, jax.tree_util.Partial):
         return jax.tree_util.Partial(what, function)
     return _bound(what, function)

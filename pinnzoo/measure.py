@@ -19,7 +19,7 @@ from pinnzoo.diagnostics import points as counts
 from pinnzoo.diagnostics.covariance import estimate_unknowns
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
-from pinnzoo.evaluation import component_errors, evaluate_field
+from pinnzoo.evaluation import component_errors, evaluate_field, field_of
 from pinnzoo.objective import OBSERVATIONS, assemble
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
@@ -139,7 +139,7 @@ def core_metrics(
     """
     errors = {}
     if problem.reference is not None:
-        field: Any = problem.constrain(model)  # pyright: ignore[reportArgumentType]
+        field = field_of(problem, model)
         errors = evaluate_field(problem, field)
         if problem.m > 1 and observations is not None:
             each = component_errors(problem, field)
@@ -185,12 +185,13 @@ def _unknowns_block(
     return block if noise is None else block | {"noise": noise}
 
 
-def check_diagnostics(names: Sequence[str] | None) -> list[str]:
+def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:
     """Names of the diagnostics that are asked for; by default those of every training.
 
     Raises:
         UnknownNameError: There is no such diagnostic.
     """
+    names = [names] if isinstance(names, str) else names
     for name in names or ():
         find("diagnostic", DIAGNOSTICS, name)
     return after_training() if names is None else list(names)

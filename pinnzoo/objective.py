@@ -582,8 +582,45 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     if shape != (problem.m,):
         given = f"shape {shape}" if shape is not None else f"a {type(value).__name__}"
         raise RecipeError(f"the network {kind} returns {given}: {wanted}.")
+    _check_field(problem, model, dtype)
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise RecipeError(f"the network {kind} returns {value.dtype}: {wanted} of real numbers.")
+
+
+def _check_field(problem: Problem, model: Any, dtype: Any) -> None:
+    """Raise unless ansatz and symmetry, and the reference, give the components too.
+
+    Raises:
+        RecipeError: One of them has another shape.
+    """
+    _check_components(problem, "ansatz or symmetry", lambda z: problem.constrain(model)(z), dtype)
+    _check_reference(problem)
+
+
+@functools.lru_cache(maxsize=256)
+def _check_reference(problem: Problem) -> None:
+    function = getattr(problem.reference, "function", None)
+    # A solution that computes many points at once may not be one that JAX can follow.
+    if function is not None and not hasattr(function, "many"):
+        _check_components(problem, "reference", function, float)
+
+
+def _check_components(problem: Problem, what: str, function: Any, dtype: Any) -> None:
+    try:
+        value = jax.eval_shape(function, jax.ShapeDtypeStruct((problem.d,), dtype))
+    except PinnzooError:
+        raise
+    except Exception as error:
+        raise RecipeError(
+            f"the {what} of {problem.name} fails on one point of shape ({problem.d},): "
+            f"{_in_short(error)}."
+        ) from error
+    shape = getattr(value, "shape", None)
+    if shape != (problem.m,):
+        raise RecipeError(
+            f"the {what} of {problem.name} returns shape {shape}: return shape ({problem.m},), "
+            f"one value for each of {', '.join(problem.components)}."
+        )
 
 
 def _maps_a_batch(

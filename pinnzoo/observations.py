@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo.domains import Box, sample
 from pinnzoo.errors import PointsError, UnknownNameError
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import Problem
@@ -51,6 +52,11 @@ class Observations:
     sigma: Float[np.ndarray, "n k"] | None = None
 
     def __post_init__(self) -> None:
+        if hasattr(self.points, "columns"):
+            raise PointsError(
+                "observations were given points with named columns, whose names would be lost: "
+                "give Observations(problem.check_points(table), ...), which puts them in order."
+            )
         points, values = _numbers(self.points, "points"), _numbers(self.values, "values")
         values = values[:, None] if values.ndim == 1 else values
         if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
@@ -191,6 +197,25 @@ class Observations:
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
+def check_observations(given: Any, problem: Problem) -> Observations | None:
+    """What was measured with its components named, or None where nothing was.
+
+    Raises:
+        PointsError: It is not of this problem, or of another type.
+        UnknownNameError: There is no such component.
+
+    Example:
+        >>> check_observations(None, problem) is None
+        True
+    """
+    if given is not None and not isinstance(given, Observations):
+        raise PointsError(
+            f"observations of the type {type(given).__name__} were given: give an Observations, "
+            "such as Observations(points, values)."
+        )
+    return None if given is None else given.check(problem)
+
+
 def observe(
     problem: Problem,
     n: int,
@@ -215,17 +240,26 @@ def observe(
     Raises:
         PinnzooError: The problem has no reference.
         UnknownNameError: There is no such component.
+        PointsError: `n` is no whole number above zero, or `noise` none of zero or more.
 
     Example:
         >>> data = observe(problem, 2000, components=("u",), noise=0.01)
     """
-    names = tuple(problem.components if components is None else components)
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise PointsError(f"n={n!r} was given: give a whole number of points above zero.")
+    if not (np.ndim(noise) == 0 and np.isfinite(noise) and noise >= 0):
+        raise PointsError(f"noise={noise!r} was given: give a standard deviation, zero or more.")
+    chosen = (components,) if isinstance(components, str) else components
+    names = tuple(problem.components if chosen is None else chosen)
     for name in names:
         if name not in problem.components:
             raise UnknownNameError.of("component", name, problem.components)
     points_rng, noise_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
-    lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    points = points_rng.uniform(lower, upper, (n, problem.d))
+    domain = problem.domain
+    if isinstance(domain, Box):
+        points = points_rng.uniform(domain.lower, domain.upper, (n, problem.d))
+    else:
+        points = sample(domain, n, "uniform", points_rng)
     exact = require_reference(problem)(points)[:, [problem.components.index(c) for c in names]]
     scale = exact.std(axis=0) if relative else np.ones(len(names))
     values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
@@ -296,6 +330,8 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             }
         lines = content.decode("utf-8-sig").splitlines()
         names = [name.strip().strip('"') for name in lines[0].split(",")]
+        if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"the name {doubled[0]!r} stands above more than one column")
         table = np.loadtxt(lines[1:], delimiter=",", ndmin=2)
         if table.shape[1] != len(names):
             raise ValueError(f"{len(names)} names stand above {table.shape[1]} columns")

@@ -228,6 +228,11 @@ def _address(repository: str, commit: str) -> str:
     return f"{PREFIXES[0]}{repository}@{commit}"
 
 
+def is_copy_of_the_hub(folder: Path) -> bool:
+    """Whether a folder is a commit of the Hub, which stands for what was published there."""
+    return _from_hub(Path(os.path.abspath(folder))) is not None
+
+
 def _from_hub(folder: Path) -> tuple[str, str] | None:
     """Repository and commit of a folder in this package's cache or in that of the Hub's client."""
     commit, repository = folder.name, folder.parent

@@ -467,7 +467,7 @@ ANALYSES: dict[str, Analysis] = {
 """All analyses by name, in the order in which they are shown."""
 
 
-def check_names(names: Iterable[str] | None) -> list[str]:
+def check_names(names: Iterable[str] | str | None) -> list[str]:
     """Names of analyses or of registered diagnostics; by default all that are on demand.
 
     Raises:
@@ -475,7 +475,7 @@ def check_names(names: Iterable[str] | None) -> list[str]:
     """
     if names is None:
         return [name for name, diagnostic in DIAGNOSTICS.items() if diagnostic.on_demand]
-    chosen = list(names)
+    chosen = [names] if isinstance(names, str) else list(names)
     for name in chosen:
         if name not in DIAGNOSTICS:
             raise UnknownNameError.of("analysis", name, DIAGNOSTICS)

@@ -396,6 +396,8 @@ def hessian_map(
         (9,)
     """
     objective, at = resolve(source, theta, "a Hessian")
+    if points is not None and not isinstance(source, Objective):
+        points = source.problem.check_points(points, inside=True)
     whole = unscaled(find_term(objective, term), points)
     array = np.asarray(whole.points)
     # Groups of about one size: what fills up the last one costs as much as points.

@@ -77,7 +77,7 @@ def loss_line(
             f"parameters of shapes {ends[0].shape} and {ends[1].shape} and {count} points were "
             "given: a line needs two networks of one shape and two points at least."
         )
-    objective, _ = _given(source, ends[0])
+    objective, _ = _given(source, None if isinstance(source, Tangent) else ends[0])
     positions = np.linspace(-beyond, 1 + beyond, count)
     found = residuals(objective, ends[0] + positions[:, None] * (ends[1] - ends[0]))
     squares = found**2 / 2
@@ -87,6 +87,11 @@ def loss_line(
 
 def _given(source: Source, theta: Any) -> tuple[Objective, np.ndarray]:
     if isinstance(source, Tangent):
+        if theta is not None:
+            raise DiagnosticError(
+                "a tangent was given with parameters, and has its own: leave them out, or give the "
+                "entry or the objective."
+            )
         return source.objective, source.theta
     objective, checked = resolve(source, theta, "a loss")
     return objective, np.asarray(checked)
@@ -106,12 +111,21 @@ def filter_normalised(
         theta: The parameters, `(p,)`.
         shapes: `objective.shapes`; the whole vector is one filter where there are none.
 
+    Raises:
+        PointsError: The direction, the parameters and the shapes have different sizes.
+
     Example:
         >>> theta = np.array([6.0, 0.0, 8.0, 0.0])
         >>> filter_normalised(np.array([3.0, 1.0, 4.0, 1.0]), theta, ((2, 2),)).tolist()
         [6.0, 0.0, 8.0, 0.0]
     """
     vector, values = np.asarray(direction, float), np.asarray(theta, float)
+    sizes = sum(int(np.prod(shape)) for shape in shapes) if shapes else vector.size
+    if not vector.size == values.size == sizes:
+        raise PointsError(
+            f"a direction of {vector.size} numbers was given for {values.size} parameters and "
+            f"shapes of {sizes}: give as many of each."
+        )
     normalised = np.empty_like(vector)
     start = 0
     for shape in shapes or ((len(vector),),):

@@ -28,6 +28,7 @@ from pinnzoo.cli.options import (
     app,
 )
 from pinnzoo.cli.output import emit, stdout_for_json
+from pinnzoo.errors import EntryError
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
@@ -164,9 +165,13 @@ def solve(
         )
         given: dict[str, Any] = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
         given["observations"] = observations
-        command = ["pinnzoo solve", source]
+        command = ["pinnzoo solve", options.without_place(source)]
         command += [f"--problem-set {value}" for value in physical or ()]
-        command += [f"--{key} {value}" for key, value in given.items() if value is not None]
+        command += [
+            f"--{key} {options.without_place(value)}"
+            for key, value in given.items()
+            if value is not None
+        ]
         entry.save(folder, overwrite=overwrite, command=" ".join(command))
     emit(_outcome(entry, folder) | {"estimate": entry.metrics["estimated_error"]}, as_json, _screen)
 
@@ -313,7 +318,8 @@ def finetune(
             **arguments,
         )
         given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
-        command = ["pinnzoo finetune", entry.name, f"--optimizer {optimizer} --steps {steps}"]
+        method = options.without_place(optimizer)
+        command = ["pinnzoo finetune", entry.name, f"--optimizer {method} --steps {steps}"]
         command += [f"--{key} {value}" for key, values in given.items() for value in values or []]
         command += [] if part is None else [f"--part {part}"]
         _save(
@@ -354,9 +360,18 @@ def diagnose(
     entry = options.load(name)
     folder = out or entry.folder
     assert folder is not None
-    place = folder if out is None else options.check_free(out, overwrite=False)
+    from pinnzoo import training, zoo
+    from pinnzoo.storage.store import check_writable
 
-    from pinnzoo import training
+    if out is None and zoo.is_copy_of_the_hub(folder):
+        raise EntryError(
+            f"{str(folder)!r} is a commit of the Hub, which nothing may change: give --out FOLDER "
+            "for a copy of the entry with the diagnostics."
+        )
+    if out is None:
+        place = check_writable(folder, overwrite=True)
+    else:
+        place = options.check_free(out, overwrite=False)
 
     with stdout_for_json(as_json):
         done = training.diagnose(entry, names or None, progress=True)

@@ -212,6 +212,17 @@ def named(kind: str, text: str) -> str:
     return register_from_file(kind, text) if is_factory(text) else text
 
 
+def without_place(text: object) -> str:
+    """A file, or `FILE.py:NAME`, as an entry may tell it: without where it lies on this machine.
+
+    Example:
+        >>> without_place("/home/me/mine.py:decay"), without_place("mine.py:decay")
+        ('mine.py:decay', 'mine.py:decay')
+    """
+    path = Path(str(text))
+    return path.name if path.is_absolute() else str(text)
+
+
 def check_free(folder: Path, overwrite: bool) -> Path:
     """The folder, where an entry can be written to it once hours of training are over.
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import PointsError, UnknownNameError
 from pinnzoo.objective import EQUATION, Objective, assemble
 from pinnzoo.pdes import Problem
 
@@ -35,6 +35,11 @@ def kernels_at(
         UnknownNameError: There is no such term.
         PrecisionError: JAX has float64 switched off.
     """
+    if isinstance(points, Mapping) and not points:
+        raise PointsError(
+            f"no points were given: give an array (n, {problem.d}), or a dict of such arrays for "
+            f"some of {', '.join(problem.terms)}."
+        )
     if isinstance(points, Mapping) and set(map(str, points)) <= set(problem.terms):
         wanted = {str(name): problem.check_points(z, inside=True) for name, z in points.items()}
     elif isinstance(points, Mapping) and not set(map(str, points)) <= set(problem.coords):

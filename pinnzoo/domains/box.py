@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from pinnzoo.domains.patches import Facet, Patch, Segment
 from pinnzoo.domains.regions import Domain, Part, Product, Region, Shape, trapezoidal
-from pinnzoo.errors import PointsError
+from pinnzoo.errors import PointsError, UnknownNameError
 
 SIDES = ("left", "right")
 """The face of a coordinate's lower bound and that of its upper bound."""
@@ -34,6 +34,9 @@ class Box(Shape):
     upper: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        for bound in ("lower", "upper"):
+            # Along one coordinate a number will do.
+            object.__setattr__(self, bound, tuple(np.atleast_1d(getattr(self, bound))))
         if not (len(self.coords) == len(self.lower) == len(self.upper)):
             raise PointsError(
                 f"a box with coordinates {self.coords!r} was given {len(self.lower)} lower and "
@@ -133,11 +136,21 @@ class Box(Shape):
     def face(self, coord: str, value: float) -> "Box":
         """The part of the box on which `coord` equals `value`.
 
+        Raises:
+            PointsError: The value is no number.
+            UnknownNameError: There is no such coordinate.
+
         Example:
             >>> Box("tx", (0, -1), (1, 1)).face("x", 1.0)
             Box(coords='tx', lower=(0.0, 1.0), upper=(1.0, 1.0))
         """
         i = self.axis(coord)
+        if isinstance(value, str) or np.ndim(value):
+            low, high = self.bounds(coord)
+            raise PointsError(
+                f"the value {value!r} was given for a face in {coord!r}: give a number, such as "
+                f"{low:g} or {high:g}, the bounds of the box."
+            )
         lower, upper = list(self.lower), list(self.upper)
         lower[i] = upper[i] = float(value)
         return Box(self.coords, tuple(lower), tuple(upper))
@@ -170,10 +183,16 @@ class Box(Shape):
             sides: "left" for the faces of their lower bounds, "right" for those of their upper
                 ones; both by default.
 
+        Raises:
+            UnknownNameError: There is no such coordinate or side.
+
         Example:
             >>> len(Box("xy", (0, 0), (1, 1)).boundary("xy").faces)
             4
         """
+        for side in sides:
+            if side not in SIDES:
+                raise UnknownNameError.of("side", side, SIDES)
         return Surface(
             tuple(
                 self.face(coord, self.bounds(coord)[SIDES.index(side)])

@@ -75,10 +75,10 @@ def initial(
     """`component` (a value or a derivative such as "u_t") equals `profile` at the first time.
 
     Args:
-        domain: A box or a product whose first coordinate is t.
+        domain: A box or a product with the coordinate t.
         component: What is prescribed.
-        profile: Its value as a function of the other coordinates, `profile(x)` or `profile(x, y)`,
-            with parameters of the equation as the last ones; or a number.
+        profile: Its value as a function of the other coordinates in their order, `profile(x)` or
+            `profile(x, y)`, with parameters of the equation as the last ones; or a number.
         name: Name of the condition, "initial_" and the component by default.
 
     Raises:
@@ -89,10 +89,13 @@ def initial(
         >>> initial(Box("tx", (0, 0), (1, 1)), "u", lambda x: jnp.sin(jnp.pi * x))
     """
     start = domain.face("t", domain.bounds("t")[0])
+    first = domain.axis("t")
     check_letters(component, domain.coords)
 
     def value(z: Point) -> Array:
-        return profile(*z[1:]) if callable(profile) else jnp.asarray(profile, z.dtype)
+        if not callable(profile):
+            return jnp.asarray(profile, z.dtype)
+        return profile(*z[:first], *z[first + 1 :])
 
     return prescribe(start, component, value, name or f"initial_{component}")
 

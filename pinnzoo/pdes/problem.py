@@ -106,13 +106,18 @@ class Problem:
             key: value.item() if isinstance(value, np.generic) else value
             for key, value in self.arguments.items()
         }
+        conditions, system = (
+            (given,) if isinstance(given, Condition) else given
+            for given in (self.conditions, self.system)
+        )
+        shape = self.evaluation_shape
         axis = POINTS_PER_AXIS.get(self.d, max(3, int(1e5 ** (1 / self.d))))
         for key, value in {
             "components": tuple(components),
-            "conditions": tuple(self.conditions),
-            "system": tuple(self.system),
+            "conditions": tuple(conditions),
+            "system": tuple(system),
             "title": self.title or self.name.replace("_", " ").capitalize(),
-            "evaluation_shape": tuple(map(int, self.evaluation_shape)) or (axis,) * self.d,
+            "evaluation_shape": tuple(map(int, np.atleast_1d(shape))) or (axis,) * self.d,
             "arguments": arguments,
             "unknowns": dict(self.unknowns),
             "truth": {name: float(value) for name, value in self.truth.items()},
@@ -120,6 +125,7 @@ class Problem:
             object.__setattr__(self, key, value)
         self._check_components()
         self._check_unknowns()
+        self._check_reference()
         self._check_terms()
 
     def _check_components(self) -> None:
@@ -134,6 +140,15 @@ class Problem:
                 f"problem {self.name!r} was given the evaluation shape {self.evaluation_shape}: "
                 f"give {self.d} whole numbers, one per coordinate, 2 or more, or the number of "
                 "points of a Sobol sequence."
+            )
+
+    def _check_reference(self) -> None:
+        # A function alone cannot say how far it is from the solution.
+        if self.reference is not None and not hasattr(self.reference, "certified_error"):
+            raise RecipeError(
+                f"problem {self.name!r} was given the reference "
+                f"{type(self.reference).__name__}: give a Reference, such as "
+                'Reference(function, "closed form"), or None.'
             )
 
     def _check_unknowns(self) -> None:
@@ -169,12 +184,33 @@ class Problem:
                 "what was measured: give it another."
             )
         for term in terms:
+            self._check_region(term)
             try:
                 check_names(term.asks, self.components, self.coords)
             except UnknownNameError as error:
                 raise UnknownNameError(
                     f"condition {term.name!r} of problem {self.name!r}: {error}"
                 ) from None
+
+    def _check_region(self, term: Condition) -> None:
+        """Raise where a term holds outside of the domain, or has its coordinates in another order.
+
+        Raises:
+            RecipeError: It does.
+        """
+        region, domain = term.region, self.domain
+        slack = 1e-9 * (1 + np.abs(domain.lower) + np.abs(domain.upper))
+        inside = region.coords == domain.coords and (
+            np.all(np.asarray(region.lower) >= domain.lower - slack)
+            and np.all(np.asarray(region.upper) <= domain.upper + slack)
+        )
+        if not inside:
+            raise RecipeError(
+                f"condition {term.name!r} of problem {self.name!r} holds on a region in "
+                f"{region.coords!r} from {tuple(region.lower)} to {tuple(region.upper)}: make it "
+                f"of the domain, in {domain.coords!r} from {tuple(domain.lower)} to "
+                f"{tuple(domain.upper)}."
+            )
 
     @property
     def terms(self) -> dict[str, Condition]:

@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
 
-from pinnzoo._typing import PointFunction
+from pinnzoo._typing import Point, PointFunction
 from pinnzoo.errors import PointsError
 from pinnzoo.precision import require_x64
 
@@ -81,9 +83,9 @@ def evaluate_function(
     """`function` at every point, in chunks of one shape so that it is compiled once.
 
     What is compiled is kept for the next call with the same function object. A
-    `jax.tree_util.Partial` is compiled once for all values of its arguments. A function with a
-    method `many` is asked for all points at once first, which it may leave to this one by
-    returning None.
+    `jax.tree_util.Partial` is compiled once for all values of its arguments, and a network for all
+    values of its weights. A function with a method `many` is asked for all points at once first,
+    which it may leave to this one by returning None.
 
     Raises:
         PointsError: There are no points.
@@ -98,6 +100,7 @@ def evaluate_function(
     many = getattr(function, "many", None)
     if many is not None and (values := many(points)) is not None:
         return values
+    function = at_its_weights(function)
     batched = _batched_with(function) if _is_partial(function) else _batched(function)
     chunk = min(chunk, 1 << (len(points) - 1).bit_length())
     pieces = []
@@ -106,6 +109,26 @@ def evaluate_function(
         padded = np.concatenate([piece, np.tile(piece[-1:], (chunk - len(piece), 1))])
         pieces.append(np.asarray(batched(padded), dtype=np.float64)[: len(piece)])
     return np.concatenate(pieces)
+
+
+def at_its_weights(function: PointFunction) -> PointFunction:
+    """A network as a pytree of the weights that it has now; anything else as it is.
+
+    A module is one object before and after a step of training: a program that is kept for the
+    object would have the old weights in it.
+    """
+    if not isinstance(function, nnx.Module):
+        return function
+    graph, state = nnx.split(function)
+    try:
+        return jax.tree_util.Partial(_called(graph), state)
+    except TypeError:  # An attribute cannot be hashed: another object, compiled for this call.
+        return lambda z: function(z)
+
+
+@functools.lru_cache(maxsize=256)
+def _called(graph: Any) -> Callable[[nnx.State, Point], Any]:
+    return lambda state, z: nnx.merge(graph, state)(z)
 
 
 def _is_partial(function: PointFunction) -> bool:

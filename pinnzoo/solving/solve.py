@@ -1,14 +1,16 @@
 """`solve`: a problem in, an entry out, with everything chosen by the program."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import PointsError, RecipeError
+from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.measure import check_diagnostics
-from pinnzoo.observations import Observations
+from pinnzoo.objective import check_terms
+from pinnzoo.observations import Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
@@ -17,7 +19,8 @@ from pinnzoo.solving.result import result
 from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
-from pinnzoo.training.signals import stop_request
+from pinnzoo.training.signals import Request, stop_request
+from pinnzoo.training.training import diagnosed_if_possible
 
 DEFAULT_SECONDS = 120.0
 """Where neither a time nor a tolerance is given."""
@@ -110,13 +113,20 @@ def solve(
     require_x64("solve")
     if isinstance(problem, str):
         problem = make_problem(problem, {})
+    if not isinstance(problem, Problem):
+        raise RecipeError(
+            f"a {type(problem).__name__} was given as the problem: give a Problem, such as what a "
+            "factory returns when it is called, or a name."
+        )
+    check_terms(problem)
     plan = plan_for(problem, seed, _checked(observations, problem))
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
-    entry = result(plan, chosen, tried, seconds=clock.now() - begun)
-    if names and not request.hurried:
-        entry = entry.diagnosed(names)
+        entry = result(plan, chosen, tried, seconds=clock.now() - begun)
+        asked = Request()  # Ctrl-C has ended the search; a second one ends the diagnostics.
+        asked.signals += [number for number in request.signals if number != signal.SIGINT]
+        entry = diagnosed_if_possible(entry, names, asked, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
 
 
@@ -140,14 +150,7 @@ def _checked(observations: Any, problem: Problem) -> Observations | None:
             "could be found: give observations=Observations(points, values), or in a shell "
             "--observations FILE."
         )
-    if observations is None:
-        return None
-    if not isinstance(observations, Observations):
-        raise PointsError(
-            f"observations of the type {type(observations).__name__} were given: give an "
-            "Observations, such as Observations(points, values)."
-        )
-    return observations.check(problem)
+    return check_observations(observations, problem)
 
 
 def _above_zero(name: str, given: float | None) -> float | None:
@@ -181,14 +184,23 @@ def _search(
         # it one by one.
         divisible = plan.problem.coords[0] == "t" and plan.observations is None
         hopeless = _hopeless(allowance) if divisible and not tried else None
-        tried.append(refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless))
-        last = tried[-1]
+        try:
+            last = refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless)
+        except TrainingError:
+            # What there is already is worth more than a wider network that came to nothing.
+            if not tried:
+                raise
+            break
+        tried.append(last)
         if last.abandoned or (
             hopeless is not None
             and last.fall > HARD
             and _time_for_windows(allowance, last.base.setup, last.base.step)
         ):
-            windows = _windows(plan, allowance)
+            try:
+                windows = _windows(plan, allowance)
+            except TrainingError:
+                break
             return [[r] for r in windows], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
     return [tried[: tried.index(best) + 1]], tried

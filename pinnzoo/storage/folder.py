@@ -54,7 +54,7 @@ _JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+", r
 """What file managers and network disks put into any folder."""
 
 MAX_JSON = 1 << 20
-MAX_FILE = 1 << 26
+MAX_FILE = 1 << 30
 MAX_FILES = 1000
 """Bytes of one JSON file and of any file; number of files."""
 

@@ -109,10 +109,20 @@ def finetune(
     optimizers: dict[str, Optimizer] = {}
     if isinstance(optimizer, Optimizer):
         name = optimizer.name or "custom"
-        arguments, optimizers = {**optimizer.arguments, **arguments}, {name: optimizer}
+        if arguments:
+            raise RecipeError(
+                f"the arguments {', '.join(arguments)} were given with an optimizer that is made "
+                "already: make it with them, or give its name."
+            )
+        arguments, optimizers = dict(optimizer.arguments), {name: optimizer}
     else:
         name = resolve_optimizer(optimizer)
         make_optimizer(name, arguments)
+    if problem is not None and problem_arguments:
+        raise RecipeError(
+            f"problem_arguments={dict(problem_arguments)} were given with a problem that is made "
+            "already: make it with them, or leave the problem out."
+        )
     if isinstance(part, str) and part != ALL:
         raise RecipeError(f"part={part!r} was given: give a number, or {ALL!r} for all of it.")
     recipe, last = entry.recipe, entry.recipe.phases[-1]

@@ -493,7 +493,16 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
     @functools.cache
     def solution() -> tuple[Any, np.ndarray]:
         points = problem.evaluation_points(COARSENING)
-        return jnp.asarray(points, assembly.theta.dtype), reference(points)
+        exact = reference(points)
+        broken = ~np.isfinite(exact).all(axis=1)
+        if broken.any():
+            first = ", ".join(f"{x:g}" for x in points[int(np.argmax(broken))])
+            raise RecipeError(
+                f"the reference of {problem.name} is NaN or infinite at {int(broken.sum())} of "
+                f"{len(points)} points, the first of which is [{first}]: correct it there, or give "
+                "a problem without a reference."
+            )
+        return jnp.asarray(points, assembly.theta.dtype), exact
 
     @jax.jit
     def values(theta: Theta, grid: Any) -> Any:

@@ -12,7 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._typing import Theta
-from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+from pinnzoo.errors import (
+    EntryError,
+    FormatVersionError,
+    IntegrityError,
+    RecipeError,
+    TrainingError,
+)
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.files import write_file
 
@@ -140,6 +146,8 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
 
     Raises:
         RecipeError: The folder holds a run that is not the beginning of this recipe.
+        EntryError: The operating system does not let it be read.
+        FormatVersionError: It was written by a newer version.
         IntegrityError: The file is damaged.
     """
     path = workdir / WORK_FILE
@@ -150,8 +158,13 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays["about"].tobytes())
         before = Recipe.from_dict(about["recipe"])
-    except (PermissionError, MemoryError):
+    except (FormatVersionError, MemoryError):
         raise
+    except OSError as error:
+        raise EntryError(
+            f"the run in {str(path)!r} cannot be read ({error.strerror or error}): get the "
+            "permission to read it, or give another folder."
+        ) from error
     except Exception as error:
         raise IntegrityError(
             f"the run in {str(path)!r} cannot be read ({type(error).__name__}): delete the file to "

@@ -15,7 +15,7 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import draw_points
 from pinnzoo.domains import residual_adaptive, sample
 from pinnzoo.errors import RecipeError
-from pinnzoo.objective import EQUATION, Assembly, Objective, Term, assemble, part_slice
+from pinnzoo.objective import Assembly, Objective, Term, assemble, part_slice
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.blueprint import flat_names
@@ -174,7 +174,7 @@ def resample(
     counts = {**recipe.points, **phase.points}
     points = draw_points(scope.problem, counts, recipe.sampler, recipe.seed, draw)
     if phase.adaptive:
-        n = len(points[EQUATION])
+        n = max(len(points[term.name]) for term in scope.equations.terms)
         rng = np.random.default_rng([recipe.seed, draw, 1])
         candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
         at = jnp.asarray(candidates, theta.dtype)

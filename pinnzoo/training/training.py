@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
-from pinnzoo.collocation import draw_points
+from pinnzoo.collocation import draw_points, log_spaced_steps
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
@@ -31,7 +31,7 @@ from pinnzoo.objective import (
     describe_nonfinite,
     part_slice,
 )
-from pinnzoo.observations import Observations
+from pinnzoo.observations import Observations, check_observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import require_x64
@@ -39,6 +39,7 @@ from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
+from pinnzoo.storage.folder import MAX_FILE
 from pinnzoo.storage.store import check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
@@ -126,7 +127,7 @@ def train(
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
-    observations = None if observations is None else observations.check(problem)
+    observations = check_observations(observations, problem)
     # Phases state full names, also where an alias was written.
     own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
     _check_phases(recipe, problem, network, own, observations)
@@ -173,7 +174,7 @@ def train(
         done = _done(trainer, run)
         study = _begun(trainer, done, names, _until_asked(request, tick))
         entry = _entry(trainer, run, done, tick)
-        entry = _diagnosed(entry, names, request, tick, study)
+        entry = diagnosed_if_possible(entry, names, request, tick, study)
     keep_time()
     return entry.with_metrics({"wall_time_seconds": run.waited})
 
@@ -229,7 +230,42 @@ def _prepare(
     elif is_known(recipe.architecture):
         blueprint(recipe, problem, model)
     check_network(problem, model)
+    _check_dtype(recipe, model)
+    _check_size(recipe, model)
     return problem, with_unknowns(model, problem.unknowns)
+
+
+def _check_dtype(recipe: Recipe, model: nnx.Module) -> None:
+    """Raise unless the network has the precision that the recipe states.
+
+    Raises:
+        RecipeError: A parameter has another; layers of Flax are float32 unless told otherwise.
+    """
+    kinds = {str(leaf.dtype) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))}
+    others = sorted(kinds - {recipe.dtype})
+    if others:
+        raise RecipeError(
+            f"the network {type(model).__name__} has parameters in {' and '.join(others)}, and the "
+            f"recipe says {recipe.dtype}: give its layers param_dtype=jnp.{recipe.dtype}, or the "
+            "recipe dtype='float32'."
+        )
+
+
+def _check_size(recipe: Recipe, model: nnx.Module) -> None:
+    """Raise where the entry would have a file that no entry may have.
+
+    Raises:
+        RecipeError: The parameters that are kept during the training take too much.
+    """
+    leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
+    kept = len(log_spaced_steps(recipe.steps)) + 1
+    size = kept * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    if size > MAX_FILE:
+        raise RecipeError(
+            f"a network of {sum(leaf.size for leaf in leaves):,} parameters was given, which "
+            f"{kept} snapshots make {size >> 20:,} MiB, and a file of an entry has at most "
+            f"{MAX_FILE >> 20:,}: train a smaller one, or in float32."
+        )
 
 
 def _assembly(
@@ -259,11 +295,34 @@ def _check_phases(
     for phase in recipe.phases:
         if phase.optimizer not in optimizers:
             make_optimizer(phase.optimizer, phase.arguments)
+        else:
+            _check_given(phase, optimizers[phase.optimizer])
         if phase.weighting:
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.freeze:
-            frozen_parameters(model, phase.freeze)
+            frozen = frozen_parameters(model, phase.freeze)
+            part = None if phase.part is None else part_slice(model, phase.part)
+            if part is not None and set(range(part.start, part.stop)) <= set(frozen.tolist()):
+                raise RecipeError(
+                    f"freeze={list(phase.freeze)} was given for a phase that trains part "
+                    f"{phase.part}, of which nothing is left: freeze less of it."
+                )
         _check_terms(phase, _posed_for(recipe, phase, problem), model, observations)
+
+
+def _check_given(phase: Phase, optimizer: Optimizer) -> None:
+    """Raise where a phase states arguments of an optimizer that was made with others.
+
+    Raises:
+        RecipeError: It does.
+    """
+    made_with = Phase(phase.optimizer, 1, optimizer.arguments).arguments
+    if phase.arguments and dict(phase.arguments) != dict(made_with):
+        raise RecipeError(
+            f"the arguments {dict(phase.arguments)} were given for a phase of "
+            f"{phase.optimizer!r}, whose optimizer was given as an object made with "
+            f"{dict(made_with)}: make it with the arguments that you want, and state none."
+        )
 
 
 def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
@@ -405,10 +464,18 @@ def _until_asked(request: Request, tick: Tick) -> Tick:
     return ticking
 
 
-def _diagnosed(
+def diagnosed_if_possible(
     entry: Entry, names: list[str], request: Request, tick: Tick, study: Study | None = None
 ) -> Entry:
-    """The entry with its diagnostics, or without them where there is no time left for them."""
+    """The entry with its diagnostics; without those that fail, or for which no time is left.
+
+    Args:
+        entry: What was trained.
+        names: Diagnostics.
+        request: Whether somebody asks for the end.
+        tick: Called often, with what is being done.
+        study: What they look at, where it was made already.
+    """
     if not names or request.hurried:
         return entry
     try:
@@ -417,7 +484,7 @@ def _diagnosed(
         # A network that took hours is worth more than a figure that could not be computed.
         warnings.warn(str(error), stacklevel=3)
         own = [name for name in names if is_builtin(DIAGNOSTICS[name].compute)]
-        return entry if own == names else _diagnosed(entry, own, request, tick, study)
+        return entry if own == names else diagnosed_if_possible(entry, own, request, tick, study)
     except KeyboardInterrupt:
         return entry
 

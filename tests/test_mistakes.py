@@ -1,0 +1,345 @@
+"""Mistakes of every day: each is refused before the work, or does what was meant."""
+
+import sys
+
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+from flax import nnx
+
+import pinnzoo
+from pinnzoo import (
+    Box,
+    Condition,
+    Entry,
+    Observations,
+    Phase,
+    Problem,
+    Recipe,
+    Reference,
+    dirichlet,
+    initial,
+)
+from pinnzoo.architectures import make_architecture
+from pinnzoo.errors import (
+    DiagnosticError,
+    PointsError,
+    RecipeError,
+    TrainingError,
+    UnknownNameError,
+)
+from pinnzoo.evaluation import derivatives, evaluate_function, residual
+from pinnzoo.optimizers import make_optimizer
+from pinnzoo.pdes import make_problem
+
+DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
+
+
+def exact(z):
+    return jnp.exp(-z[0])[None] * (1 + z[1])
+
+
+def problem(**changes):
+    given = {
+        "name": "decaying",
+        "domain": DOMAIN,
+        "components": ("u",),
+        "equation": lambda u, z: sum(u(z, "u u_t")),
+        "conditions": (initial(DOMAIN, "u", lambda x: 1 + x),),
+        "reference": Reference(exact, "closed form"),
+        "evaluation_shape": (5, 5),
+    }
+    return Problem(**(given | changes))
+
+
+def recipe(**changes):
+    given = {
+        "problem": "decaying",
+        "architecture": "mlp",
+        "phases": (Phase("adam", 2),),
+        "architecture_arguments": {"width": 3, "depth": 1},
+        "points": {"equation": 5, "conditions": 3},
+    }
+    return Recipe(**(given | changes))
+
+
+def train(posed=None, made=None, **options):
+    return pinnzoo.train(made or recipe(), problem=posed or problem(), diagnostics=False, **options)
+
+
+def network(seed=0, **arguments):
+    return make_architecture(
+        "mlp",
+        {"width": 3, "depth": 1, **arguments},
+        m=1,
+        lower=(0, 0),
+        upper=(1, 1),
+        dtype="float64",
+        seed=seed,
+    )
+
+
+@pytest.fixture
+def as_users_run_it():
+    """Without the type checks of the tests, which come before those of the package."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+# --- networks that a loop goes on training
+
+
+def test_network_is_evaluated_with_the_weights_that_it_has_now():
+    points, model = np.array([[0.5, 0.5]]), network()
+    first = evaluate_function(model, points)
+    model.output.bias[...] = model.output.bias[...] + 100.0
+    np.testing.assert_allclose(evaluate_function(model, points), first + 100.0)
+    posed = problem()
+    before = derivatives(posed, model, points, "u"), residual(posed, model, points)
+    model.output.bias[...] = model.output.bias[...] - 100.0
+    after = derivatives(posed, model, points, "u"), residual(posed, model, points)
+    for now, then in zip(after, before, strict=True):
+        np.testing.assert_allclose(now, then - 100.0, rtol=1e-12)
+
+
+def test_entry_states_the_error_of_its_own_weights_and_keeps_them():
+    posed, model = problem(), network()
+    made = {"architecture_arguments": {"width": 3, "depth": 1}, "diagnostics": False}
+    first = Entry.from_model(posed, model, **made)
+    model.output.bias[...] = model.output.bias[...] + 100.0
+    second = Entry.from_model(posed, model, **made)
+    assert second.metrics["max_error"] > 90
+    for entry in (first, second):
+        assert entry.metrics["max_error"] == pinnzoo.evaluate(entry)["max_error"]
+
+
+# --- problems
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        (exact, "give a Reference"),
+        (Reference(lambda z: exact(z)[0], "scalar"), r"returns shape \(\): return shape \(1,\)"),
+        (Reference(lambda z: exact(z) * z[0] / z[0], "0/0"), "NaN or infinite at [0-9]+ of"),
+        (Reference(lambda z: z.nothing, "fails"), "the reference of decaying fails"),
+    ],
+)
+def test_reference_is_looked_at_before_the_training(reference, says):
+    seen = []
+    with pytest.raises(RecipeError, match=says):
+        train(problem(reference=reference), report=seen.append)
+    assert not seen
+
+
+@pytest.mark.parametrize(
+    ("domain", "says"),
+    [
+        (Box("tx", (0, 0), (1, 7)), r"to \(1.0, 7.0\): make it of the domain"),
+        (Box("xt", (0, 0), (1, 1)), "in 'xt'"),
+    ],
+)
+def test_condition_on_another_domain_is_refused(domain, says):
+    with pytest.raises(RecipeError, match=says):
+        problem(conditions=(dirichlet(domain, "u", "x", "right"),))
+
+
+def test_initial_profile_gets_the_coordinates_that_are_not_the_time():
+    condition = initial(Box("xt", (0, 0), (1, 2)), "u", lambda x: x)
+    field = problem(domain=Box("xt", (0, 0), (1, 2)), conditions=()).field(lambda z: 0 * z[:1])
+    assert condition.residual(field, jnp.array([0.7, 0.0])) == -0.7
+
+
+def test_ansatz_must_give_all_components():
+    second = Condition("second", lambda u, z: u(z, "v_t")[0] - 3.0, DOMAIN)
+    posed = problem(
+        components=("u", "v"),
+        conditions=(),
+        reference=None,
+        system=(second,),
+        ansatz=lambda z, n: z[0] * n.sum()[None],
+    )
+    with pytest.raises(RecipeError, match=r"ansatz or symmetry .* returns shape \(1,\)"):
+        train(posed)
+
+
+def test_one_condition_and_one_number_will_do(as_users_run_it):
+    posed = problem(conditions=initial(DOMAIN, "u", 0.0), evaluation_shape=100)
+    assert [term.name for term in posed.conditions] == ["initial_u"]
+    assert posed.evaluation_shape == (100,)
+    assert Box("x", np.float64(0.0), 1) == Box("x", (0.0,), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [
+        (lambda: DOMAIN.face("x", "left"), PointsError),
+        (lambda: DOMAIN.boundary("x", ("up",)), UnknownNameError),
+        (lambda: pinnzoo.solve(problem, seconds=1), RecipeError),
+        (lambda: pinnzoo.solve(problem(equation=lambda u, z: u(z, "u")), seconds=1), RecipeError),
+        (lambda: train(observations=([[0.5, 0.5]], [1.0])), PointsError),
+    ],
+)
+def test_what_is_no_number_problem_or_observation_is_named(ask, error, as_users_run_it):
+    with pytest.raises(error):
+        ask()
+
+
+# --- networks and phases
+
+
+class Single(nnx.Module):
+    """A network of Flax's own layers, in single precision unless told otherwise."""
+
+    def __init__(self):
+        """Draw the parameters."""
+        self.layer = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+
+    def __call__(self, z):
+        """The value at a point."""
+        return self.layer(z)
+
+
+def test_network_in_another_precision_than_the_recipe_says_is_refused():
+    made = recipe(architecture="single", architecture_arguments={})
+    with pytest.raises(RecipeError, match="parameters in float32, and the recipe says float64"):
+        train(made=made, model=Single())
+
+
+def test_network_whose_entry_would_be_too_large_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr("pinnzoo.training.training.MAX_FILE", 100)
+    with pytest.raises(RecipeError, match="train a smaller one"):
+        train()
+
+
+def test_arguments_of_an_optimizer_that_is_made_already_are_refused():
+    base, adam = train(), make_optimizer("adam", {"learning_rate": 1e-3})
+    tune = {"steps": 2, "diagnostics": False}
+    with pytest.raises(RecipeError, match="learning_rate were given with an optimizer that is"):
+        pinnzoo.finetune(base, adam, learning_rate=0.5, **tune)
+    with pytest.raises(RecipeError, match="given with a problem that is made"):
+        pinnzoo.finetune(base, problem=problem(), problem_arguments={"rate": 2.0}, **tune)
+    tuned = pinnzoo.finetune(base, adam, problem=problem(), **tune)
+    assert tuned.recipe.phases[0].arguments == {"learning_rate": 1e-3}
+    other = recipe(phases=(Phase("adam", 2, {"learning_rate": 1.0}),))
+    with pytest.raises(RecipeError, match="given as an object made with"):
+        train(made=other, optimizers={"adam": adam})
+
+
+def test_part_of_which_nothing_is_left_to_train_is_refused_before_the_first_phase():
+    phases = (Phase("adam", 2), Phase("lm", 2, part=0, freeze=("parts.0*",)))
+    with pytest.raises(RecipeError, match="trains part 0, of which nothing is left"):
+        train(made=recipe(architecture="tangent_mlp", phases=phases))
+
+
+def test_adaptive_points_may_be_more_in_a_further_equation_than_in_the_first():
+    second = Condition("second", lambda u, z: u(z, "u_x")[0], DOMAIN)
+    phase = Phase("adam", 4, resample_every=2, adaptive=True)
+    points = {"equation": 5, "conditions": 3, "second": 300}
+    entry = train(problem(system=(second,)), recipe(points=points, phases=(phase,)))
+    assert entry.metrics["steps"] == 4
+
+
+# --- entries of one's own loop, and what is asked of them
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"snapshots": {0: network(1), 500: network(2)}}, RecipeError, "after step 500"),
+        ({"snapshots": {0: np.zeros(3)}}, RecipeError, "has 3 parameters"),
+        ({"points": {"equation": 9, "boundry": 3}}, RecipeError, "'boundry'"),
+    ],
+)
+def test_records_that_do_not_fit_the_network_are_refused(options, error, says):
+    with pytest.raises(error, match=says):
+        Entry.from_model(problem(), network(), diagnostics=False, **options)
+
+
+def test_points_and_parameters_of_analyses_are_looked_at():
+    from pinnzoo.analysis import filter_normalised, hessian_map, loss_plane, tangent
+
+    entry = train()
+    with pytest.raises(PointsError, match="outside"):
+        hessian_map(entry, points=[[50.0, -7.0]])
+    with pytest.raises(DiagnosticError, match="has its own"):
+        loss_plane(tangent(entry), np.zeros(entry.theta.size), count=1)
+    with pytest.raises(PointsError, match="shapes of 2"):
+        filter_normalised(np.ones(4), np.ones(4), ((2,),))
+    with pytest.raises(PointsError, match="give rows of"):
+        entry.ntk_at([[0.5, 0.5]], np.zeros((1, 3)))
+    with pytest.raises(PointsError, match="no points were given"):
+        entry.ntk_at({})
+
+
+def test_one_diagnostic_may_be_named_without_a_list(small_diagnostics):
+    entry = pinnzoo.diagnose(train(), "ntk")
+    assert "ntk" in entry.metrics
+
+
+# --- observations
+
+
+class Frame:
+    """What a data frame shows of itself."""
+
+    columns = ("x", "t")
+
+    def __array__(self, dtype=None, copy=None):
+        """The values, in the order of the columns."""
+        return np.array([[0.2, 0.7]])
+
+
+def test_names_of_columns_are_not_lost():
+    with pytest.raises(PointsError, match="whose names would be lost"):
+        Observations(Frame(), [1.0])
+
+
+def test_name_that_stands_above_two_columns_is_refused(tmp_path):
+    (tmp_path / "d.csv").write_text("t,x,u,u\n0.1,0.2,1,5\n")
+    with pytest.raises(PointsError, match="'u' stands above more than one column"):
+        Observations.read(tmp_path / "d.csv", problem())
+
+
+def test_shapes_are_observed_inside_and_numbers_are_checked():
+    shape = make_problem("laplace_l_shape", {})
+    assert len(pinnzoo.observe(shape, 50).check(shape).points) == 50
+    for wrong in ({"n": -1}, {"n": 2.5}, {"n": 3, "noise": -1.0}):
+        with pytest.raises(PointsError):
+            pinnzoo.observe(problem(), **wrong)
+    flow = make_problem("kovasznay", {})
+    with pytest.raises(UnknownNameError):
+        pinnzoo.observe(flow, 3, components="uv")
+    assert pinnzoo.observe(flow, 3, components="v").components == ("v",)
+
+
+# --- what is kept of a solution
+
+
+def test_solution_is_kept_where_a_diagnostic_fails():
+    def failing(study):
+        raise ValueError("x")
+
+    pinnzoo.register_diagnostic(failing, on_demand=True)
+    with pytest.warns(UserWarning, match="failing"):
+        entry = pinnzoo.solve(problem(), seconds=4, diagnostics=["failing"])
+    assert entry.metrics["relative_l2_error"] < 0.1
+
+
+def test_solution_is_kept_where_a_wider_network_comes_to_nothing(monkeypatch):
+    module = sys.modules["pinnzoo.solving.solve"]
+    first, calls = module.refine, []
+
+    def refine(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            raise TrainingError("NaN")
+        return first(*arguments, **options)
+
+    monkeypatch.setattr(module, "refine", refine)
+    monkeypatch.setattr(module, "_worth", lambda *_: True)
+    entry = pinnzoo.solve(problem(), seconds=4, diagnostics=False)
+    assert len(calls) == 2
+    assert entry.metrics["relative_l2_error"] < 0.1
