@@ -1,12 +1,16 @@
 """Mistakes of every day: each is refused before the work, or does what was meant."""
 
+import errno
+import json
 import sys
+from pathlib import Path
 
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
+from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import (
@@ -22,8 +26,11 @@ from pinnzoo import (
     initial,
 )
 from pinnzoo.architectures import make_architecture
+from pinnzoo.cli import app
 from pinnzoo.errors import (
     DiagnosticError,
+    EntryError,
+    IntegrityError,
     PointsError,
     RecipeError,
     TrainingError,
@@ -32,6 +39,7 @@ from pinnzoo.errors import (
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.pdes import make_problem
+from tests.solving import rod
 
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
 
@@ -343,3 +351,54 @@ def test_solution_is_kept_where_a_wider_network_comes_to_nothing(monkeypatch):
     entry = pinnzoo.solve(problem(), seconds=4, diagnostics=False)
     assert len(calls) == 2
     assert entry.metrics["relative_l2_error"] < 0.1
+
+
+# --- commands
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_command_tells_of_a_file_its_name_and_not_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(Path(rod.__file__).read_text(encoding="utf-8"))
+    source = tmp_path / "mine.py:rod"
+    result = run("solve", source, "--seconds", 3, "--no-diagnostics", "--out", "solved")
+    assert result.exit_code == 0, result.output
+    assert manifest("solved")["command"].startswith("pinnzoo solve mine.py:rod --seconds 3")
+    # Who saves it again keeps how it was made.
+    pinnzoo.load("./solved", problem=rod.rod()).save("again")
+    assert manifest("again")["command"] == manifest("solved")["command"]
+
+
+def manifest(folder):
+    return json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_commit_of_the_hub_is_not_changed_in_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("PINNZOO_CACHE", str(tmp_path))
+    commit = tmp_path / "hub" / "me--mine" / ("0" * 40)
+    made = recipe(problem="heat")
+    entry = pinnzoo.train(made, diagnostics=False)
+    entry.save(commit)
+    before = (commit / "manifest.json").read_bytes()
+    result = run("diagnose", commit, "loss_hessian")
+    assert result.exit_code == 1
+    assert "which nothing may change" in " ".join(result.output.split())
+    assert (commit / "manifest.json").read_bytes() == before
+
+
+def test_run_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    train(workdir=work)
+    (file,) = work.iterdir()
+
+    def busy(*arguments, **options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(np, "load", busy)
+    with pytest.raises(EntryError, match=r"cannot be read \(Too many open files\)") as caught:
+        train(made=recipe(phases=(Phase("adam", 3),)), workdir=work)
+    assert not isinstance(caught.value, IntegrityError)
+    assert file.exists()
