@@ -431,12 +431,30 @@ def _declared(cls: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "phases"}
 
 
+@functools.cache
+def _form(cls: type) -> type[msgspec.Struct]:
+    """A struct of the fields of a class, by which msgspec checks all of them at once."""
+    return msgspec.defstruct(cls.__name__, list(_declared(cls).items()))
+
+
 def _check_fields(record: Any, kind: str) -> None:
     """Replace every field by what it is in plain Python.
 
     Raises:
         RecipeError: A field holds what it cannot hold.
     """
+    try:
+        given = _json.plain({name: getattr(record, name) for name in _declared(type(record))})
+        found = msgspec.convert(given, _form(type(record)))
+        keys = [key for value in given.values() if isinstance(value, dict) for key in value]
+        fits = all(len(key) <= MAX_NAME for key in keys)
+    except ValueError:
+        fits = False
+    if fits:
+        for name in given:
+            object.__setattr__(record, name, getattr(found, name))
+        return
+    # One by one takes four times as long, and finds what is wrong, or a whole number in a float.
     for name, declared in _declared(type(record)).items():
         value = getattr(record, name)
         if typing.get_origin(declared) is Mapping:

@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from pinnzoo.storage.metrics import Metrics
 
 PACKAGE = Path(__file__).resolve().parent
+# Next to the package lies a folder of that name only in a checkout of the repository.
+OWN = [
+    home / "checkpoints"
+    for home in (PACKAGE.parent, PACKAGE)
+    if home == PACKAGE or (home / "pyproject.toml").is_file()
+]
+"""Folders of entries that came with the package."""
 
 
 def search_folders() -> list[Path]:
     """Folders that hold entries, in the order in which a name is looked up in them."""
-    folders = [PACKAGE / "checkpoints", cache_folder()]
-    # Next to the package lies a folder of that name only in a checkout of the repository.
-    if (PACKAGE.parent / "pyproject.toml").is_file():
-        folders.insert(0, PACKAGE.parent / "checkpoints")
-    return folders
+    return [*OWN, cache_folder()]
 
 
 def list_entries(pattern: str = "*") -> list[str]:
