@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.collocation import log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
@@ -504,7 +505,7 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
             )
         return jnp.asarray(points, assembly.theta.dtype), exact
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
     def values(theta: Theta, grid: Any) -> Any:
         return jax.vmap(assembly.field, (None, 0))(theta, grid).astype(np.float64)
 
