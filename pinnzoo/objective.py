@@ -198,8 +198,9 @@ class Objective:
                         f"(n, {term.points.shape[1]}), with n = {term.n} where every point has its "
                         "own scale."
                     )
-                # A factor of exactly one leaves the scale as it was, bit by bit.
-                scale = term.scale * math.sqrt(term.n / len(new))
+                scale = term.scale
+                if len(new) != term.n:
+                    scale = scale * math.sqrt(term.n / len(new))
                 term = dataclasses.replace(term, points=new, scale=scale)
             terms.append(term)
         return dataclasses.replace(self, terms=tuple(terms))

@@ -6,7 +6,7 @@ import time
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,8 @@ class Trainer:
         mesh: Devices over which the points are spread, or None.
         budget: Seconds of all steps together.
         request: Whether somebody asked for the end.
+        draw: Draws the points of the beginning, where those of the assembly stand for their numbers
+            alone: the compiler can begin meanwhile.
     """
 
     recipe: Recipe
@@ -157,6 +159,7 @@ class Trainer:
     mesh: Mesh | None = None
     budget: float = math.inf
     request: Request = field(default_factory=Request)
+    draw: Callable[[], Mapping[str, np.ndarray]] | None = None
     scope: Scope | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -169,10 +172,18 @@ class Trainer:
         """The run before its first step."""
         wait = self._prepared()
         try:
+            self._put_points()
             return self._beginning()
         finally:
             # A process that ends while the compiler runs can crash.
             wait()
+
+    def _put_points(self) -> None:
+        """Put the points of the beginning into the assembly, unless they are there."""
+        if self.draw is not None:
+            objective = self.assembly.objective.with_points(self.draw())
+            self.assembly = replace(self.assembly, objective=objective)
+            self.draw = None
 
     def _prepared(self) -> Callable[[], None]:
         """Begin to compile the first phase's steps; returns what waits for that."""
@@ -213,6 +224,7 @@ class Trainer:
         saved = None if self.workdir is None else read_run(self.recipe, self.workdir)
         if saved is None:
             return None
+        self._put_points()
         run = saved.run
         kept, own = (points.get(OBSERVATIONS) for points in (run.points, self._measured()))
         if (kept is None) != (own is None) or not np.array_equal(kept, own):  # pyright: ignore

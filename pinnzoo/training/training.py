@@ -1,5 +1,6 @@
 """`train`: from a recipe to an entry, with everything that can be wrong found before the work."""
 
+import functools
 import math
 import os
 import time
@@ -16,7 +17,7 @@ from jax.sharding import Mesh
 
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
-from pinnzoo.collocation import draw_points, log_spaced_steps
+from pinnzoo.collocation import draw_points, log_spaced_steps, term_counts
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
@@ -30,6 +31,7 @@ from pinnzoo.objective import (
     check_weights,
     describe_nonfinite,
     part_slice,
+    regions,
 )
 from pinnzoo.observations import Observations, check_observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
@@ -141,6 +143,7 @@ def train(
         save_every,
         mesh=mesh,
         budget=budget,
+        draw=functools.partial(_first_points, recipe, problem),
     )
     run = trainer.restore() if resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
@@ -271,9 +274,18 @@ def _check_size(recipe: Recipe, model: nnx.Module) -> None:
 def _assembly(
     recipe: Recipe, problem: Problem, model: nnx.Module, observations: Observations | None
 ) -> Assembly:
-    counts = {**recipe.points, **recipe.phases[0].points}
-    points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
-    return assemble(problem, model, points, recipe.weights, observations)
+    """The assembly with as many points as at the beginning, which are drawn later."""
+    sizes = term_counts(regions(problem), _first_counts(recipe))
+    places = {name: np.zeros((n, problem.d)) for name, n in sizes.items()}
+    return assemble(problem, model, places, recipe.weights, observations)
+
+
+def _first_counts(recipe: Recipe) -> dict[str, int]:
+    return {**recipe.points, **recipe.phases[0].points}
+
+
+def _first_points(recipe: Recipe, problem: Problem) -> dict[str, np.ndarray]:
+    return draw_points(problem, _first_counts(recipe), recipe.sampler, recipe.seed, 0)
 
 
 def _check_phases(
