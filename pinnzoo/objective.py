@@ -507,16 +507,9 @@ def check_terms(problem: Problem) -> None:
             return residual(_Names(stand_in, problem.components, problem.coords, guesses), z)
 
         try:
-            value = jax.eval_shape(at_point, jax.ShapeDtypeStruct((problem.d,), float))
+            value = _at_one_point(problem, f"residual of {name!r}", at_point, float)
         except UnknownNameError as error:
             raise UnknownNameError(f"term {name!r} of {problem.name}: {error}") from None
-        except PinnzooError:
-            raise
-        except Exception as error:
-            raise RecipeError(
-                f"the residual of {name!r} of {problem.name} fails on a point of shape "
-                f"({problem.d},): {_in_short(error)}."
-            ) from error
         shape = getattr(value, "shape", None)
         if shape != ():
             given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
@@ -606,17 +599,25 @@ def _check_reference(problem: Problem) -> None:
         _check_components(problem, "reference", function, float)
 
 
-def _check_components(problem: Problem, what: str, function: Any, dtype: Any) -> None:
+def _at_one_point(problem: Problem, what: str, function: Any, dtype: Any) -> Any:
+    """Shape and type of what a function returns at one point; nothing is computed.
+
+    Raises:
+        RecipeError: The function fails with an error of its own.
+    """
     try:
-        value = jax.eval_shape(function, jax.ShapeDtypeStruct((problem.d,), dtype))
+        return jax.eval_shape(function, jax.ShapeDtypeStruct((problem.d,), dtype))
     except PinnzooError:
         raise
     except Exception as error:
         raise RecipeError(
-            f"the {what} of {problem.name} fails on one point of shape ({problem.d},): "
+            f"the {what} of {problem.name} fails on a point of shape ({problem.d},): "
             f"{_in_short(error)}."
         ) from error
-    shape = getattr(value, "shape", None)
+
+
+def _check_components(problem: Problem, what: str, function: Any, dtype: Any) -> None:
+    shape = getattr(_at_one_point(problem, what, function, dtype), "shape", None)
     if shape != (problem.m,):
         raise RecipeError(
             f"the {what} of {problem.name} returns shape {shape}: return shape ({problem.m},), "

@@ -69,7 +69,7 @@ def said(read, data):
 
 @pytest.mark.parametrize("data", GIVEN)
 def test_quick_way_says_what_the_careful_one_says(data):
-    careful = said(lambda d: _json._reader(Outer)(d, "here"), data)
+    careful = said(lambda d: _json._carefully(d, Outer, "here"), data)
     quick = said(lambda d: _json.conform(d, Outer, "here"), data)
     assert quick == careful
     assert repr(quick) == repr(careful)

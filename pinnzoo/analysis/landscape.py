@@ -77,7 +77,7 @@ def loss_line(
             f"parameters of shapes {ends[0].shape} and {ends[1].shape} and {count} points were "
             "given: a line needs two networks of one shape and two points at least."
         )
-    objective, _ = _given(source, None if isinstance(source, Tangent) else ends[0])
+    objective, _ = _given(source, ends[0])
     positions = np.linspace(-beyond, 1 + beyond, count)
     found = residuals(objective, ends[0] + positions[:, None] * (ends[1] - ends[0]))
     squares = found**2 / 2
@@ -87,11 +87,6 @@ def loss_line(
 
 def _given(source: Source, theta: Any) -> tuple[Objective, np.ndarray]:
     if isinstance(source, Tangent):
-        if theta is not None:
-            raise DiagnosticError(
-                "a tangent was given with parameters, and has its own: leave them out, or give the "
-                "entry or the objective."
-            )
         return source.objective, source.theta
     objective, checked = resolve(source, theta, "a loss")
     return objective, np.asarray(checked)
@@ -191,6 +186,11 @@ def loss_plane(
     """
     if isinstance(directions, str) and directions not in DIRECTIONS:
         raise UnknownNameError.of("directions", directions, DIRECTIONS)
+    if isinstance(source, Tangent) and theta is not None:
+        raise DiagnosticError(
+            "a tangent was given with parameters, and has its own: leave them out, or give the "
+            "entry or the objective."
+        )
     objective, at = _given(source, theta)
     curvatures = None
     if isinstance(directions, str) and directions == "random":

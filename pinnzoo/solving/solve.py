@@ -1,7 +1,6 @@
 """`solve`: a problem in, an entry out, with everything chosen by the program."""
 
 import math
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from pinnzoo.solving.result import result
 from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
-from pinnzoo.training.signals import Request, stop_request
+from pinnzoo.training.signals import stop_request
 from pinnzoo.training.training import diagnosed_if_possible
 
 DEFAULT_SECONDS = 120.0
@@ -124,9 +123,7 @@ def solve(
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
         entry = result(plan, chosen, tried, seconds=clock.now() - begun)
-        asked = Request()  # Ctrl-C has ended the search; a second one ends the diagnostics.
-        asked.signals += [number for number in request.signals if number != signal.SIGINT]
-        entry = diagnosed_if_possible(entry, names, asked, lambda _: None)
+        entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
 
 

@@ -313,8 +313,9 @@ def _check_phases(
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.freeze:
             frozen = frozen_parameters(model, phase.freeze)
-            part = None if phase.part is None else part_slice(model, phase.part)
-            if part is not None and set(range(part.start, part.stop)) <= set(frozen.tolist()):
+            part = slice(0) if phase.part is None else part_slice(model, phase.part)
+            trained = np.arange(part.stop)[part]
+            if trained.size and np.isin(trained, frozen).all():
                 raise RecipeError(
                     f"freeze={list(phase.freeze)} was given for a phase that trains part "
                     f"{phase.part}, of which nothing is left: freeze less of it."
