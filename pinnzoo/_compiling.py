@@ -4,6 +4,8 @@ import os
 import threading
 from typing import Any
 
+from jaxlib import version
+
 LEVEL = "xla_backend_optimization_level"
 
 
@@ -15,11 +17,15 @@ def quick(flags: str) -> dict[str, Any]:
 QUICK_COMPILE = quick(os.environ.get("XLA_FLAGS", ""))
 """Compiles large programs in about 60 % of the time, and they run as fast."""
 
-QUICKEST_COMPILE = {
-    LEVEL: 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-}
+
+def quickest(jaxlib: tuple[int, ...]) -> dict[str, Any]:
+    """Options for programs that hardly run, as this version of XLA knows them."""
+    options = {LEVEL: 0, "xla_llvm_disable_expensive_passes": True}
+    # An option that XLA does not know is an error, and it dropped this one with its old emitters.
+    return options | ({"xla_cpu_use_fusion_emitters": False} if jaxlib < (0, 11, 1) else {})
+
+
+QUICKEST_COMPILE = quickest(version.__version_info__)
 """Compiles in a third of that time, but what is compiled takes up to twice as long: for programs
 that run for a millisecond, or once."""
 

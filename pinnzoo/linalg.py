@@ -233,17 +233,42 @@ def _device_kernel(rows: Array) -> Array:
 
 
 @jax.jit
-def _device_cholesky_solve(matrix: Array, diagonal: Array, right: Array) -> Array:
-    factor = jax.scipy.linalg.cho_factor(matrix + jnp.diag(diagonal), lower=True)
-    return jax.scipy.linalg.cho_solve(factor, right)
+def _device_cholesky(matrix: Array, diagonal: Array) -> Array:
+    return jnp.linalg.cholesky(matrix + jnp.diag(diagonal), symmetrize_input=False)
 
 
 @jax.jit
-def _device_qr_solve(upper: Array, c: Array, diagonal: Array) -> tuple[Array, Array]:
+def _device_cholesky_solve(factor: Array, right: Array) -> Array:
+    return jax.scipy.linalg.cho_solve((factor, True), right)
+
+
+@jax.jit
+def _device_triangle(rows: Array, right: Array) -> tuple[Array, Array]:
+    """R and `Qᵀb` of `A = QR`; without Q, which would take as long to form as R."""
+    p = rows.shape[1]
+    augmented = jnp.concatenate([rows, right[:, None]], axis=1)
+    if len(rows) <= p:
+        # Rows of zeros make a wide matrix tall; they change no solution.
+        augmented = jnp.pad(augmented, ((0, p + 1 - len(rows)), (0, 0)))
+    triangle = jnp.linalg.qr(augmented, mode="r")
+    return triangle[:p, :p], triangle[:p, p]
+
+
+@jax.jit
+def _device_damped_triangle(upper: Array, c: Array, diagonal: Array) -> tuple[Array, Array]:
     stacked = jnp.concatenate([upper, jnp.diag(jnp.sqrt(diagonal))])
-    q, r_damped = jnp.linalg.qr(stacked)
-    step = jax.scipy.linalg.solve_triangular(r_damped, q[: len(c)].T @ c)
-    return -step, r_damped
+    return _device_triangle(stacked, jnp.concatenate([c, jnp.zeros_like(c)]))
+
+
+@jax.jit
+def _device_triangular_solve(upper: Array, right: Array) -> Array:
+    return jax.scipy.linalg.solve_triangular(upper, right)
+
+
+@jax.jit
+def _device_seminormal_solve(upper: Array, right: Array) -> Array:
+    half = jax.scipy.linalg.solve_triangular(upper, right, trans="T")
+    return jax.scipy.linalg.solve_triangular(upper, half)
 
 
 class DeviceCholesky(AbstractDampedSystem):
@@ -254,13 +279,17 @@ class DeviceCholesky(AbstractDampedSystem):
         self.matrix, self.gradient = _device_normal(jacobian, residual)
         self.norm = float(jnp.trace(self.matrix))
         self.squared_scaling = jnp.asarray(scaling) ** 2
+        self._last: tuple[float, Array] | None = None
+
+    def _factor(self, damping: float) -> Array:
+        if self._last is None or self._last[0] != damping:
+            factor = _device_cholesky(self.matrix, damping * self.squared_scaling)
+            self._last = (damping, _finite(factor))
+        return self._last[1]
 
     def solve_gradient(self, damping: float, gradient: Any) -> Array:
         """See the base class."""
-        step = -_device_cholesky_solve(self.matrix, damping * self.squared_scaling, gradient)
-        if not bool(jnp.isfinite(step).all()):
-            raise np.linalg.LinAlgError("the damped matrix is not positive definite")
-        return step
+        return -_device_cholesky_solve(self._factor(damping), gradient)
 
     def solve(self, damping: float) -> Array:
         """See the base class."""
@@ -278,12 +307,13 @@ class DeviceKernel(AbstractDampedSystem):
         self.matrix = _device_kernel(self.scaled)
         self.gradient = jacobian.T @ residual
         self.norm = float(jnp.sum(jacobian**2))
+        self._last: tuple[float, Array] | None = None
 
     def _dual(self, damping: float, right: Any) -> Array:
-        dual = _device_cholesky_solve(self.matrix, jnp.full(len(right), damping), right)
-        if not bool(jnp.isfinite(dual).all()):
-            raise np.linalg.LinAlgError("the damped kernel is not positive definite")
-        return dual
+        if self._last is None or self._last[0] != damping:
+            factor = _device_cholesky(self.matrix, jnp.full(len(right), damping))
+            self._last = (damping, _finite(factor))
+        return _device_cholesky_solve(self._last[1], right)
 
     def solve(self, damping: float) -> Array:
         """See the base class."""
@@ -300,22 +330,33 @@ class DeviceQR(AbstractDampedSystem):
     """`HostQR` in JAX, for accelerators; the damped factorization is a plain QR there."""
 
     def __init__(self, jacobian: Any, residual: Any, scaling: Any):
-        """Factorize `J` on the device."""
-        q, self.upper = jax.jit(jnp.linalg.qr)(jacobian)
-        self.c = q.T @ residual
+        """Factorize `[J r]` on the device."""
+        self.upper, self.c = _device_triangle(jacobian, residual)
         self.gradient = jacobian.T @ residual
         self.norm = float(jnp.sum(jacobian**2))
         self.squared_scaling = jnp.asarray(scaling) ** 2
+        self._last: tuple[float, Array, Array] | None = None
+
+    def _factor(self, damping: float) -> tuple[Array, Array]:
+        if self._last is None or self._last[0] != damping:
+            diagonal = damping * self.squared_scaling
+            self._last = (damping, *_device_damped_triangle(self.upper, self.c, diagonal))
+        return self._last[1], self._last[2]
 
     def solve(self, damping: float) -> Array:
         """See the base class."""
-        return _device_qr_solve(self.upper, self.c, damping * self.squared_scaling)[0]
+        return -_device_triangular_solve(*self._factor(damping))
 
     def solve_gradient(self, damping: float, gradient: Any) -> Array:
-        """See the base class."""
-        _, r_damped = _device_qr_solve(self.upper, self.c, damping * self.squared_scaling)
-        half = jax.scipy.linalg.solve_triangular(r_damped, gradient, trans="T")
-        return -jax.scipy.linalg.solve_triangular(r_damped, half)
+        """See the base class; by the semi-normal equations."""
+        return -_device_seminormal_solve(self._factor(damping)[0], gradient)
+
+
+def _finite(factor: Array) -> Array:
+    """The factor, or LAPACK's error: JAX gives NaN where a matrix is not positive definite."""
+    if not bool(jnp.isfinite(factor.diagonal()).all()):
+        raise np.linalg.LinAlgError("the damped matrix is not positive definite")
+    return factor
 
 
 HOST_METHODS: dict[str, Callable[..., AbstractDampedSystem]] = {

@@ -246,9 +246,19 @@ def levenberg_marquardt(
     return Optimizer(init, step, traceable=False, prepare=prepare)
 
 
+@jax.jit
+def _squared_norms(jacobian: Any) -> Any:
+    return jnp.sum(jacobian**2, axis=0)
+
+
 def column_norms(jacobian: Any) -> np.ndarray:
     """Norms of the columns of J, those that nearly vanish lifted to a floor."""
-    norms = np.sqrt(np.einsum("ij,ij->j", np.asarray(jacobian), np.asarray(jacobian)))
+    if default_backend() == "host":
+        rows = np.asarray(jacobian)
+        norms = np.sqrt(np.einsum("ij,ij->j", rows, rows))
+    else:
+        # An accelerator's Jacobian stays where it is.
+        norms = np.sqrt(np.asarray(_squared_norms(jacobian)))
     return np.maximum(norms, 1e-6 * max(float(norms.max()), np.finfo(norms.dtype).tiny))
 
 
