@@ -18,6 +18,7 @@ from jaxtyping import Array
 from scipy.linalg import blas, lapack
 
 from pinnzoo.errors import UnknownNameError
+from pinnzoo.precision import product
 
 BLOCK = 32
 """Panel width of the blocked triangular-pentagonal QR."""
@@ -224,12 +225,12 @@ class HostSVD(AbstractDampedSystem):
 
 @jax.jit
 def _device_normal(jacobian: Array, residual: Array) -> tuple[Array, Array]:
-    return jacobian.T @ jacobian, jacobian.T @ residual
+    return product(jacobian.T, jacobian), product(jacobian.T, residual)
 
 
 @jax.jit
 def _device_kernel(rows: Array) -> Array:
-    return rows @ rows.T
+    return product(rows, rows.T)
 
 
 @jax.jit

@@ -6,7 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pinnzoo import ARCHITECTURES, Phase, Recipe, train
+from pinnzoo.architectures import make_architecture
 from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError
+from pinnzoo.optimizers import Info, Optimizer
 from pinnzoo.precision import (
     check_dtype,
     enable_x64,
@@ -67,3 +70,32 @@ def test_device_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(jax, "devices", fail)
     with pytest.raises(PinnzooError, match=r"JAX has no device .*AssertionError.* JAX_PLATFORMS"):
         require_device()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_product_of_a_network_keeps_all_digits_of_float32(name):
+    """Left to itself an accelerator rounds the factors to ten bits, which no CPU shows."""
+    with jax.enable_x64(False):
+        model = make_architecture(
+            name, {}, m=1, lower=(0.0, 0.0), upper=(1.0, 1.0), dtype="float32", seed=0
+        )
+        text = str(jax.make_jaxpr(lambda z: model(z))(jnp.ones(2, jnp.float32)))
+    products = text.count("dot_general[")
+    assert products == text.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") > 0
+
+
+def test_training_computes_products_in_all_digits():
+    found = []
+
+    def product(objective, theta, state):
+        del objective
+        found.append(jax.config.jax_default_matmul_precision)
+        return theta, state, Info(*[0.0] * 6)
+
+    own = Optimizer(lambda objective, theta: (), product, traceable=False)
+    train(
+        Recipe("heat", "mlp", (Phase("own", 1),), architecture_arguments={"width": 4, "depth": 1}),
+        optimizers={"own": own},
+        diagnostics=False,
+    )
+    assert found == ["highest"]

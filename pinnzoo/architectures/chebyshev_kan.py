@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
 from pinnzoo.architectures.layers import Inputs, check_sizes
+from pinnzoo.precision import product
 
 
 class ChebyshevLayer(nnx.Module):
@@ -49,7 +50,7 @@ class ChebyshevLayer(nnx.Module):
             before = polynomials[-2]
         values = jnp.stack(polynomials, axis=1).reshape(-1)
         matrix = self.coefficients[...]
-        return values @ matrix.reshape(-1, matrix.shape[-1]) + self.bias[...]
+        return product(values, matrix.reshape(-1, matrix.shape[-1])) + self.bias[...]
 
 
 class ChebyshevKAN(nnx.Module):

@@ -20,6 +20,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.precision import product
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": jax.nn.gelu,
@@ -176,7 +177,7 @@ class Dense(nnx.Module):
 
     def __call__(self, z: Float[Array, " i"]) -> Float[Array, " o"]:
         """Apply the map to one vector."""
-        return self.scale * (z @ self.kernel[...]) + self.bias[...]
+        return self.scale * product(z, self.kernel[...]) + self.bias[...]
 
 
 class FactorizedDense(nnx.Module):
@@ -226,7 +227,7 @@ class FactorizedDense(nnx.Module):
 
     def __call__(self, z: Float[Array, " i"]) -> Float[Array, " o"]:
         """Apply the map to one vector."""
-        return (z @ self.direction[...]) * jnp.exp(self.log_scale[...]) + self.bias[...]
+        return product(z, self.direction[...]) * jnp.exp(self.log_scale[...]) + self.bias[...]
 
 
 class Normalize(nnx.Module):
@@ -302,7 +303,7 @@ class FourierFeatures(nnx.Module):
 
     def __call__(self, s: Float[Array, " i"]) -> Float[Array, " f"]:
         """Embed one vector."""
-        phase = s @ self.frequencies[...]
+        phase = product(s, self.frequencies[...])
         return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)])
 
 

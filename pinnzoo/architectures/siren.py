@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
+from pinnzoo.precision import product
 from pinnzoo.registry import check_positive
 
 
@@ -44,7 +45,7 @@ class SineLayer(nnx.Module):
 
     def __call__(self, z: Float[Array, " i"]) -> Float[Array, " o"]:
         """Apply the layer to one vector."""
-        return jnp.sin(self.omega * (z @ self.kernel[...] + self.bias[...]))
+        return jnp.sin(self.omega * (product(z, self.kernel[...]) + self.bias[...]))
 
 
 class Siren(nnx.Module):

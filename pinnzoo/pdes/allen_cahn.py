@@ -44,9 +44,11 @@ def kink(t: Scalar, x: Scalar) -> Scalar:
     out are smaller than 1e-300. The rate 10 is that of the linearization about u = -1, so that
     `u - K` has two more derivatives at the corners than without it.
     """
-    late = t > 0
-    # At t = 0 the layers have no width, and their derivative in t does not exist.
-    width = jnp.sqrt(4 * DIFFUSION * jnp.where(late, t, 1.0))
+    spread = 4 * DIFFUSION * t
+    # At t = 0 the layers have no width, and their derivative in t does not exist. Of the smallest
+    # times nothing is left in this product; accelerators do not take them for zero before.
+    late = spread > 0
+    width = jnp.sqrt(jnp.where(late, spread, 1.0))
 
     def layer(distance: Scalar) -> Scalar:
         s = distance / width

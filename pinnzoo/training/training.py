@@ -36,7 +36,7 @@ from pinnzoo.objective import (
 from pinnzoo.observations import Observations, check_observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
-from pinnzoo.precision import require_x64
+from pinnzoo.precision import every_digit, require_x64
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
@@ -53,6 +53,7 @@ from pinnzoo.unknowns import with_unknowns
 from pinnzoo.weighting import make_weighting
 
 
+@every_digit()
 def train(
     recipe: Recipe,
     *,

@@ -1,0 +1,202 @@
+"""Compare what an accelerator computes with what the processor of the same machine computes.
+
+    python scripts/check_device.py --platform cuda
+
+Everything is done once on each, in a process of its own: published entries are loaded with all
+their checks, each optimizer takes some steps, Levenberg-Marquardt by each factorization and with
+its points spread over all devices, kernels and Hessians are computed, a float32 network predicts,
+and a step of Levenberg-Marquardt is timed at a common size. What is compared is printed side by
+side; a difference above its bound ends the script with status 1.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import typer
+from flax import nnx
+from rich.console import Console
+from rich.table import Table
+
+import pinnzoo
+from pinnzoo.collocation import draw_points
+from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
+from pinnzoo.sharding import make_mesh, shard
+from pinnzoo.storage.blueprint import build
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+
+STEPS = 5
+"""Of each optimizer: longer runs amplify rounding, and are then different runs."""
+
+METHODS = ("cholesky", "kernel", "qr")
+WIDTHS = {"small": {"width": 10, "depth": 2}, "large": {"width": 30, "depth": 3}}
+BOUNDS = {"float32": 1e-5}
+"""Largest relative differences, by the first word of a check; of all others, `BOUND`."""
+BOUND = 1e-6
+
+
+def _start(size: str, rows: int) -> tuple[Any, Any]:
+    recipe = pinnzoo.Recipe(
+        "burgers",
+        "mlp",
+        (pinnzoo.Phase("levenberg_marquardt", 1),),
+        architecture_arguments=WIDTHS[size],
+    )
+    problem, model = build(recipe)
+    counts = dict.fromkeys(problem.terms, rows // 40) | {"equation": rows - 3 * (rows // 40)}
+    theta, objective, _ = pinnzoo.assemble(
+        problem, model, draw_points(problem, counts, "sobol", 0, 0)
+    )
+    return theta, objective
+
+
+def _loss_after(optimizer: Any, theta: Any, objective: Any) -> float:
+    step = jax.jit(optimizer.step) if optimizer.traceable else optimizer.step
+    state = optimizer.init(objective, theta)
+    for _ in range(STEPS):
+        theta, state, _ = step(objective, theta, state)
+    return float(objective.loss(theta))
+
+
+def _optimizer(name: str, arguments: dict[str, Any], *, spread: bool = False) -> float:
+    theta, objective = _start("small", 400)
+    if spread:
+        objective = shard(objective, make_mesh())
+    return _loss_after(make_optimizer(name, arguments), theta, objective)
+
+
+def _entry(folder: Path) -> list[float]:
+    entry = pinnzoo.load(folder, verify="all")
+    errors = entry.evaluate()
+    return [float(errors.relative_l2_error)]
+
+
+def _diagnostics() -> list[float]:
+    recipe = pinnzoo.Recipe(
+        "burgers",
+        "mlp",
+        (pinnzoo.Phase("adam", 20),),
+        architecture_arguments=WIDTHS["small"],
+        points={"equation": 200, "conditions": 20},
+    )
+    metrics = pinnzoo.train(recipe, diagnostics=True).metrics
+    return [value for _, value in sorted(metrics.items()) if isinstance(value, float) and value]
+
+
+def _single() -> list[float]:
+    with jax.enable_x64(False):
+        recipe = pinnzoo.Recipe(
+            "burgers",
+            "mlp",
+            (pinnzoo.Phase("adam", 1),),
+            dtype="float32",
+            architecture_arguments=WIDTHS["large"],
+        )
+        _, model = build(recipe)
+        points = jnp.linspace(-0.9, 0.9, 200, dtype=jnp.float32).reshape(100, 2)
+        return np.asarray(nnx.jit(lambda m, x: m(x))(model, points), np.float64).ravel().tolist()
+
+
+def _times(chunk: int, method: str) -> list[float]:
+    """Seconds of the first step, which compiles, and the median of five more."""
+    theta, objective = _start("large", 8000)
+    optimizer = make_optimizer("levenberg_marquardt", {"chunk": chunk, "method": method})
+    state, taken = optimizer.init(objective, theta), []
+    for _ in range(6):
+        begun = time.perf_counter()
+        theta, state, _ = optimizer.step(objective, theta, state)
+        jax.block_until_ready(theta)
+        taken.append(time.perf_counter() - begun)
+    return [taken[0], float(np.median(taken[1:]))]
+
+
+def checks() -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Every check with its name."""
+    lm = "levenberg_marquardt"
+    yield "float32 network", _single
+    for method in METHODS:
+        yield f"{lm}, {method}", lambda method=method: _optimizer(lm, {"method": method})
+        arguments = {"method": method, "scaling": "columns"}
+        yield f"{lm}, {method}, scaled", lambda arguments=arguments: _optimizer(lm, arguments)
+    yield f"{lm}, paper's rule", lambda: _optimizer(lm, {"rule": "paper"})
+    yield f"{lm}, spread", lambda: _optimizer(lm, {}, spread=True)
+    yield f"{lm}, in blocks", lambda: _optimizer(lm, {"memory": 1e-4})
+    for chunk in (512, 8192):
+        for method in ("cholesky", "qr"):
+            yield f"seconds {method}, chunk {chunk}", lambda c=chunk, m=method: _times(c, m)
+    for name in OPTIMIZERS:
+        if name != lm:
+            yield name, lambda name=name: _optimizer(name, {})
+    yield "diagnostics", _diagnostics
+    for folder in sorted(CHECKPOINTS.glob("*/manifest.json")):
+        yield f"entry {folder.parent.name}", lambda folder=folder: _entry(folder.parent)
+
+
+def work(out: Path) -> None:
+    """Do every check here, and keep the numbers, or what went wrong, as they come."""
+    pinnzoo.enable_x64()
+    found: dict[str, Any] = {"device": str(jax.devices()[0])}
+    for name, check in checks():
+        begun = time.perf_counter()
+        try:
+            found[name] = np.atleast_1d(np.asarray(check(), float)).tolist()
+        except Exception:
+            found[name] = traceback.format_exc(limit=-6)
+        print(f"{jax.default_backend()}: {name}: {time.perf_counter() - begun:.1f} s", flush=True)
+        out.write_text(json.dumps(found))
+
+
+def difference(a: Any, b: Any) -> float:
+    """The largest difference relative to the largest number; infinite where one has failed."""
+    if isinstance(a, str) or isinstance(b, str) or len(a) != len(b):
+        return np.inf
+    return float(np.max(np.abs(np.subtract(a, b)) / np.maximum(np.abs(a), np.abs(b))))
+
+
+def main(
+    platform: Annotated[str, typer.Option(help="JAX's name of the accelerator.")] = "cuda",
+    out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Path("device"),
+    worker: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Compare and print."""
+    if worker:
+        work(out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    files = {name: out / f"{name}.json" for name in ("cpu", platform)}
+    for name, path in files.items():
+        command = [sys.executable, __file__, "--worker", "--out", str(path)]
+        subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": name}, check=True)
+    ours, theirs = (json.loads(path.read_text()) for path in files.values())
+    table = Table(title=f"{theirs.pop('device')} against {ours.pop('device')}")
+    for column in ("check", "difference", "allowed", ""):
+        table.add_column(column)
+    good = True
+    for name, numbers in ours.items():
+        if name.startswith("seconds"):
+            pairs = zip(("first", "next"), theirs[name], numbers, strict=True)
+            cells = [f"{when}: {a:.3f} s, {b:.3f} s" for when, a, b in pairs]
+            table.add_row(name, *cells, "")
+            continue
+        gap, bound = difference(numbers, theirs[name]), BOUNDS.get(name.split()[0], BOUND)
+        good &= gap <= bound
+        table.add_row(name, f"{gap:.1e}", f"{bound:.0e}", "" if gap <= bound else "DIFFERS")
+        for failure in (numbers, theirs[name]):
+            if isinstance(failure, str):
+                print(name, failure, sep="\n")
+    Console(width=120).print(table)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
