@@ -77,8 +77,8 @@ def _optimizer(name: str, arguments: dict[str, Any], *, spread: bool = False) ->
 
 def _entry(folder: Path) -> list[float]:
     entry = pinnzoo.load(folder, verify="all")
-    errors = entry.evaluate()
-    return [float(errors.relative_l2_error)]
+    errors = pinnzoo.evaluate(entry)
+    return [float(errors["relative_l2_error"])]
 
 
 def _diagnostics() -> list[float]:

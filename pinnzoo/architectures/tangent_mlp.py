@@ -29,7 +29,8 @@ class TangentMLP(nnx.Module):
     Wight and Zhao (2021, Commun. Comput. Phys. 29:930-954). A window meets the one before it in a
     condition, see `Problem.between`; the jump that training leaves is part of the error.
 
-    `Phase.part` says what is trained: part 2k is θ of window k, part 2k + 1 its ω.
+    `Phase.part` says what is trained: part 2k is θ of window k, part 2k + 1 its ω. Without tangents
+    part k is the network of window k.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class TangentMLP(nnx.Module):
         lower: Sequence[float],
         upper: Sequence[float],
         windows: int | Sequence[float] = 1,
+        tangent: bool = True,
         width: int = 20,
         depth: int = 3,
         activation: str = "tanh",
@@ -58,6 +60,8 @@ class TangentMLP(nnx.Module):
             upper: Upper bounds of the domain.
             windows: Number of windows of equal length, or the times where one ends and the next
                 begins.
+            tangent: Give every network its tangent; without, N = M, and there are half as many
+                parameters.
             width: Neurons of a hidden layer.
             depth: Number of hidden layers.
             activation: A name of `ACTIVATIONS`.
@@ -92,24 +96,28 @@ class TangentMLP(nnx.Module):
             return MLP(m, activation=activation, initialization=initialization, **options)
 
         networks = [draw(begin, end) for begin, end in itertools.pairwise(times)]
+        self.stride = 2 if tangent else 1
         self.parts = nnx.List(
-            part for network in networks for part in (network, _zeros_like(network))
+            part
+            for network in networks
+            for part in ((network, _zeros_like(network)) if tangent else (network,))
         )
 
     def part_times(self, part: int) -> tuple[float, float]:
         """First and last time of the window that a part belongs to."""
-        return self.times[part // 2], self.times[part // 2 + 1]
+        window = part // self.stride
+        return self.times[window], self.times[window + 1]
 
     def up_to(self, part: int) -> nnx.Module:
         """The network of a window without its tangent, or the tangent with the network frozen."""
-        if part % 2 == 0:
+        if part % self.stride == 0:
             return self.parts[part]
         return Tangent(self.parts[part - 1], self.parts[part])
 
     def before(self, part: int) -> PointFunction | None:
         """What a part has to meet where its window begins; None in the first window."""
-        window = part // 2
-        return self.up_to(2 * window - 1) if window else None  # pyright: ignore[reportReturnType]
+        window = part // self.stride
+        return self.up_to(self.stride * window - 1) if window else None  # pyright: ignore[reportReturnType]
 
     def __call__(self, z: Point) -> Values:
         """The components at one point; between two windows, those of the later one."""
@@ -121,7 +129,10 @@ class TangentMLP(nnx.Module):
         def own(states: Sequence[nnx.State]) -> nnx.State:
             return jax.tree.map(lambda *leaves: jnp.stack(leaves)[window], *states)
 
-        params, rest = own([s[0] for s in splits[::2]]), own([s[1] for s in splits[::2]])
+        trained = splits[:: self.stride]
+        params, rest = own([s[0] for s in trained]), own([s[1] for s in trained])
+        if self.stride == 1:
+            return nnx.merge(graph, params, rest)(z)
         return _along(graph, params, own([s[0] for s in splits[1::2]]), rest, z)
 
 

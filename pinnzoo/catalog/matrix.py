@@ -173,6 +173,7 @@ def _adam_of(recipe: Recipe, seconds: float) -> tuple[Phase, ...]:
     A tangent is left at zero: only its least squares, to which Adam is not suited, make use of it.
     """
     parts = dict.fromkeys(phase.part for phase in recipe.phases)
-    networks = [part for part in parts if part is None or part % 2 == 0]
+    stride = 2 if recipe.architecture_arguments.get("tangent", True) else 1
+    networks = [part for part in parts if part is None or part % stride == 0]
     phase = _adam(seconds / len(networks))
     return tuple(replace(phase, part=part) for part in networks)
