@@ -14,8 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-JAXLIB = tuple(int(part) for part in version("jaxlib").split(".")[:3])
-
 # Most of the time of the tests is compilation, of programs that then run for milliseconds. Before
 # JAX is imported, which reads this once; the commands that tests start inherit it.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -23,8 +21,12 @@ os.environ["XLA_FLAGS"] = " ".join(
         os.environ.get("XLA_FLAGS", ""),
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
-        # XLA ends the process at a flag that it dropped.
-        *(["--xla_cpu_use_fusion_emitters=false"] if JAXLIB < (0, 11, 1) else []),
+        # XLA ends the process at a flag that it dropped, as it did this one in jaxlib 0.11.1.
+        *(
+            ["--xla_cpu_use_fusion_emitters=false"]
+            if tuple(map(int, version("jaxlib").split(".")[:3])) < (0, 11, 1)
+            else []
+        ),
         # Pieces of a program can be compiled side by side, but the processors are busy anyway.
         "--xla_cpu_parallel_codegen_split_count=1",
     ]

@@ -462,11 +462,12 @@ def test_error_of_the_library_while_training_is_a_sentence(entry, monkeypatch):
 def test_cards_are_printed_checked_and_their_plots_drawn(entry, checkpoints):
     root = checkpoints.parent
     data = run_json("cards", "--check", "--root", root, code=1)
-    assert len(data["stale"]) == data["checked"] == 4
+    # Three entries, the page about all of them, and their index.
+    assert len(data["stale"]) == data["checked"] == 3 + 2
     run("cards", "--root", root, "--no-plots")
-    assert "all 4 cards are up to date" in run("cards", "--check", "--root", root).stdout
+    assert "all 5 cards are up to date" in run("cards", "--check", "--root", root).stdout
     files = run_json("cards", "heat-mlp-lm", "--root", root)["files"]
-    assert len(files) == 2 + 3
+    assert len(files) == 3 + 3
     assert (checkpoints / NAME / "plots" / "kernel.png").is_file()
     (checkpoints / NAME / "README.md").write_text("old")
     result = run("cards", "--check", "--root", root, code=1)

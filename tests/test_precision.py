@@ -92,7 +92,7 @@ def test_training_computes_products_in_all_digits():
         found.append(jax.config.jax_default_matmul_precision)
         return theta, state, Info(*[0.0] * 6)
 
-    own = Optimizer(lambda objective, theta: (), product, traceable=False)
+    own = Optimizer(lambda *_: (), product, traceable=False)
     train(
         Recipe("heat", "mlp", (Phase("own", 1),), architecture_arguments={"width": 4, "depth": 1}),
         optimizers={"own": own},

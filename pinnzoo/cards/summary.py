@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pinnzoo.cards.statements import problem_title
 from pinnzoo.cards.words import join_titles
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.folder import PLOTS, EntryFolder
@@ -45,3 +46,24 @@ def summarize(folder: EntryFolder) -> Summary:
     recipe = folder.recipe()
     plots = tuple(sorted(path.stem for path in (folder.path / PLOTS).glob("*.png")))
     return Summary(recipe.name, recipe, folder.metrics(), plots)
+
+
+def row_of(recipe: Recipe, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a list shows of an entry, as plain data.
+
+    Args:
+        recipe: How it was trained.
+        figures: What came out, "parameters" and "steps" at least.
+    """
+    return {
+        "name": recipe.name,
+        "problem": recipe.problem,
+        "problem_title": problem_title(recipe),
+        "problem_arguments": dict(recipe.problem_arguments),
+        "architecture": recipe.architecture,
+        "optimizers": [phase.optimizer for phase in recipe.phases],
+        "relative_l2_error": figures.get("relative_l2_error"),
+        "parameters": int(figures["parameters"]),
+        "steps": int(figures["steps"]),
+        "training_seconds": figures.get("training_seconds"),
+    }

@@ -8,12 +8,13 @@ from typing import Any
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.overview import Listed, claim, model_cards, optimizers_table, records_table
 from pinnzoo.cards.statements import problem_description
-from pinnzoo.cards.summary import Summary, summarize
+from pinnzoo.cards.summary import Summary, row_of, summarize
 from pinnzoo.cards.tables import with_tables
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.recipes import resolve_entry_name
 from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
+from pinnzoo.storage.index import INDEX, index_json
 
 CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
 
@@ -42,7 +43,10 @@ def entry_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
 
 
 def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
-    """What every card should say: the named entries' (or all), MODEL_CARDS.md and the README."""
+    """What every card should say: the named entries' (or all), and the pages about all of them.
+
+    These are MODEL_CARDS.md, the README's tables and the index of the entries.
+    """
     from pinnzoo import diagnostics
     from pinnzoo.pdes import PROBLEMS, make_problem
     from pinnzoo.precision import enable_x64
@@ -67,6 +71,9 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
         for folder, summary in summaries.items()
     ]
     cards[root / MODEL_CARDS] = model_cards(listed, CHECKPOINTS)
+    cards[root / CHECKPOINTS / INDEX] = index_json(
+        {folder: row_of(summary.recipe, summary.metrics) for folder, summary in summaries.items()}
+    )
     readme = root / README
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -10,9 +10,6 @@ from pinnzoo.cli import options
 from pinnzoo.cli.options import AsJson, Factory, Imports, Name, app
 from pinnzoo.cli.output import FAILED, complain, emit, stdout_for_json
 from pinnzoo.errors import PinnzooError
-
-if TYPE_CHECKING:
-    from pinnzoo.recipes import Recipe
 
 
 @app.command("list")
@@ -30,7 +27,8 @@ def list_(
     rows, damaged = [], False
     for name in zoo.list_entries(pattern):
         try:
-            rows.append(_published_row(name) if zoo.find(name) is None else _local_row(name))
+            place = zoo.find(name)
+            rows.append(_published_row(name) if place is None else _local_row(name, place))
         except PinnzooError as error:
             # One damaged folder must not hide all others.
             complain(str(error))
@@ -80,37 +78,26 @@ def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
     ]
 
 
-def _local_row(name: str) -> dict[str, Any]:
+def _local_row(name: str, place: Path) -> dict[str, Any]:
     from pinnzoo import zoo
+    from pinnzoo.storage.index import indexed_row
+
+    if (row := indexed_row(place)) is not None:
+        return row
+    from pinnzoo.cards.summary import row_of
 
     folder = zoo.open_entry(name)
-    return _row(folder.recipe(), folder.metrics())
+    return row_of(folder.recipe(), folder.metrics())
 
 
 def _published_row(name: str) -> dict[str, Any]:
     """What the registry tells of an entry that was not downloaded yet."""
+    from pinnzoo.cards.summary import row_of
     from pinnzoo.hub.remote import read_registry
     from pinnzoo.recipes import Recipe
 
     pin = read_registry()["entries"][name]
-    return _row(Recipe.from_json(pin["recipe"]), pin["figures"])
-
-
-def _row(recipe: "Recipe", figures: "Mapping[str, Any]") -> dict[str, Any]:
-    from pinnzoo.cards import problem_title
-
-    return {
-        "name": recipe.name,
-        "problem": recipe.problem,
-        "problem_title": problem_title(recipe),
-        "problem_arguments": dict(recipe.problem_arguments),
-        "architecture": recipe.architecture,
-        "optimizers": [phase.optimizer for phase in recipe.phases],
-        "relative_l2_error": figures.get("relative_l2_error"),
-        "parameters": int(figures["parameters"]),
-        "steps": int(figures["steps"]),
-        "training_seconds": figures.get("training_seconds"),
-    }
+    return row_of(Recipe.from_json(pin["recipe"]), pin["figures"])
 
 
 @app.command()

@@ -313,6 +313,15 @@ def names_place(content: bytes, place: str | os.PathLike[str]) -> bool:
     return re.search(rb"(?<![\w.\-])" + re.escape(text) + rb"(?![\w.\-])", content) is not None
 
 
+def read_bytes(folder: Path, name: str) -> bytes:
+    """A JSON file of an entry, or the first `MAX_JSON` + 1 bytes of it.
+
+    Raises:
+        EntryError: It is not there, or the operating system does not let it be read.
+    """
+    return _read(folder, name, MAX_JSON)
+
+
 def _damaged(folder: Path, name: str, what: str) -> IntegrityError:
     return IntegrityError(
         f"the entry in {str(folder)!r} is damaged: {name!r} {what}; download or train it again."
