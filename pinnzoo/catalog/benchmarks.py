@@ -8,7 +8,14 @@ for the older benchmarks; phases end with their steps or their seconds, whicheve
 from dataclasses import dataclass
 from typing import Any
 
-from pinnzoo.catalog.phases import GENTLE, LINEAR, SCALED, levenberg_marquardt, with_tangent
+from pinnzoo.catalog.phases import (
+    GENTLE,
+    LINEAR,
+    SCALED,
+    levenberg_marquardt,
+    on_accelerator,
+    with_tangent,
+)
 from pinnzoo.recipes import Phase, Recipe
 
 POINTS = {"equation": 2000, "conditions": 200}
@@ -19,7 +26,7 @@ def _tangent(
     network: dict[str, Any],
     points: tuple[int, int],
     steps: tuple[int, int, int] = (200, 150, 4),
-    seconds: tuple[float, float] | None = (45.0, 45.0),
+    seconds: tuple[float | None, float] | None = (45.0, 45.0),
     *,
     arguments: dict[str, Any] | None = None,
     weights: dict[str, float] | None = None,
@@ -90,13 +97,16 @@ SHAPES = (
         None,
         weights={"equation": 0.01},
     ),
-    _tangent(
-        "poisson_2d_cg",
-        _layers(28),
-        (3000, 300),
-        (150, 50, 4),
-        None,
-        weights={"equation": 0.01},
+    on_accelerator(
+        _tangent(
+            "poisson_2d_cg",
+            _layers(32),
+            (8000, 800),
+            (60, 400, 5),
+            (None, 100.0),
+            weights={"equation": 0.01},
+            least_squares=GENTLE,
+        )
     ),
     _tangent("annulus", _layers(16), (1000, 200)),
 )
@@ -144,14 +154,16 @@ FURTHER = (
         seconds=(150.0, 120.0),
         least_squares=GENTLE,
     ),
-    _tangent(
-        "schrodinger_breather",
-        _layers(20, windows=4),
-        (2500, 120),
-        (90, 60, 4),
-        None,
-        arguments={"constraints": "even"},
-        least_squares=GENTLE,
+    on_accelerator(
+        _tangent(
+            "schrodinger_breather",
+            _layers(32),
+            (9000, 200),
+            (60, 400, 5),
+            (None, 105.0),
+            arguments={"constraints": "even"},
+            least_squares=GENTLE,
+        )
     ),
     _tangent(
         "allen_cahn_2d",
@@ -206,14 +218,17 @@ FURTHER = (
         architecture="spinn",
         equation=0.1,
     ),
-    _tangent(
-        "burgers",
-        _layers(24, 4),
-        (5000, 100),
-        seconds=(90.0, 60.0),
-        arguments={"viscosity": 0.001, "constraints": "odd"},
-        least_squares=GENTLE,
-        tag="nu0.001",
+    on_accelerator(
+        _tangent(
+            "burgers",
+            _layers(28, 4),
+            (12_000, 100),
+            (60, 400, 5),
+            (25.0, 84.0),
+            arguments={"viscosity": 0.001, "constraints": "odd"},
+            least_squares=GENTLE,
+            tag="nu0.001",
+        )
     ),
 )
 """Further benchmarks in boxes."""

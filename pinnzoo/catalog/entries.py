@@ -12,7 +12,14 @@ from typing import Any
 
 from pinnzoo.catalog.benchmarks import BENCHMARKS, MEASURED
 from pinnzoo.catalog.experiments import NETWORK, all_recipes
-from pinnzoo.catalog.phases import GENTLE, MOVING, SCALED, levenberg_marquardt, with_tangent
+from pinnzoo.catalog.phases import (
+    GENTLE,
+    MOVING,
+    SCALED,
+    levenberg_marquardt,
+    on_accelerator,
+    with_tangent,
+)
 from pinnzoo.recipes import Phase, Recipe
 
 PROBLEMS: tuple[Recipe, ...] = tuple(
@@ -138,12 +145,15 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 24, "depth": 4},
         *_with_tangent(5000, 100),
     ),
-    _most_accurate(
-        "allen_cahn",
-        {"constraints": "even"},
-        "tangent_mlp",
-        {"width": 24, "depth": 4},
-        *_with_tangent(4000, 1, (200, 120, 5), seconds=(280.0, 180.0), least_squares=GENTLE),
+    on_accelerator(
+        _most_accurate(
+            "allen_cahn",
+            {"constraints": "even"},
+            "tangent_mlp",
+            {"width": 32, "depth": 4},
+            *with_tangent((10_000, 1), (60, 400, 5), seconds=(None, 105.0), least_squares=GENTLE),
+            points={"conditions": 200},
+        )
     ),
     _most_accurate(
         "kdv",
@@ -177,12 +187,15 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 20, "depth": 3},
         *_with_tangent(3000, 150),
     ),
-    _most_accurate(
-        "schrodinger",
-        {"constraints": "hard"},
-        "tangent_mlp",
-        {"width": 20, "depth": 3},
-        *_with_tangent(2500, 150),
+    on_accelerator(
+        _most_accurate(
+            "schrodinger",
+            {"constraints": "hard"},
+            "tangent_mlp",
+            {"width": 32, "depth": 3},
+            *with_tangent((8000, 300), (60, 400, 5), seconds=(25.0, 76.0), least_squares=GENTLE),
+            points={"conditions": 200},
+        )
     ),
     _most_accurate(
         "sine_gordon",

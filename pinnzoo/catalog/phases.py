@@ -1,8 +1,9 @@
 """Phases that recipes of the catalog share. Imports no JAX."""
 
+from dataclasses import replace
 from typing import Any
 
-from pinnzoo.recipes import Phase
+from pinnzoo.recipes import Phase, Recipe
 
 SCALED = {"scaling": "columns", "damping": 1e-9}
 """Levenberg-Marquardt at the end: scaling by columns converges further, the identity finds the way
@@ -30,7 +31,7 @@ def with_tangent(
     steps: tuple[int, int, int],
     *,
     windows: int = 1,
-    seconds: tuple[float, float] | None = None,
+    seconds: tuple[float | None, float] | None = None,
     weights: dict[str, float] | None = None,
     least_squares: dict[str, Any] = LINEAR,
     tangent_points: tuple[int, int] | None = None,
@@ -65,3 +66,12 @@ def with_tangent(
         )
         if phase.steps
     )
+
+
+def on_accelerator(recipe: Recipe) -> Recipe:
+    """The same with Jacobian rows of so many points at once that an accelerator has enough to do.
+
+    On a processor it takes more memory, no more time, and ends at the same numbers up to rounding.
+    """
+    phases = (replace(p, arguments={**p.arguments, "chunk": 8192}) for p in recipe.phases)
+    return replace(recipe, phases=tuple(phases))

@@ -74,15 +74,22 @@ def spoken(text: str, encoding: str) -> str:
         >>> spoken("λ1 → 3", "cp1252")
         'lambda1 -> 3'
     """
+    if _has(encoding, text):
+        return text
     return "".join(_spoken(character, encoding) for character in text)
 
 
-def _spoken(character: str, encoding: str) -> str:
+def _has(encoding: str, text: str) -> bool:
     try:
-        character.encode(encoding)
-        return character
+        text.encode(encoding)
     except (UnicodeEncodeError, LookupError):
-        pass
+        return False
+    return True
+
+
+def _spoken(character: str, encoding: str) -> str:
+    if _has(encoding, character):
+        return character
     if character in ASCII:
         return ASCII[character]
     name = unicodedata.name(character, "")
