@@ -209,7 +209,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {},
         "tangent_mlp",
         {"width": 24, "depth": 3},
-        *_with_tangent(1500, 200, (60, 0, 4)),
+        *with_tangent((2500, 300), (150, 0, 4), seconds=(150.0, 150.0), tangent_points=(5000, 400)),
     ),
     _most_accurate(
         "wave",
