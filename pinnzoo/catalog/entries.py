@@ -208,8 +208,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "kovasznay",
         {},
         "tangent_mlp",
-        {"width": 24, "depth": 3},
-        *with_tangent((2500, 300), (150, 0, 4), seconds=(150.0, 150.0), tangent_points=(5000, 400)),
+        {"width": 28, "depth": 3},
+        *with_tangent((3000, 300), (120, 0, 4), seconds=(200.0, 200.0), tangent_points=(6000, 400)),
     ),
     _most_accurate(
         "wave",

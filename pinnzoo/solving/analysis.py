@@ -24,6 +24,10 @@ PROBES = 8
 VANISHES = 1e-9
 """A residual below this is zero, for functions of order one in double precision."""
 
+NEAR, KINK = 1e-6, 0.03
+"""How far from the ends of an axis slopes are taken, as a share of it, and by how much they differ
+at a kink, as a share of the mean slope of a function that rises once over all of the axis."""
+
 LINES, LINE = 5, 513
 """Lines along which waves are counted, and points on each."""
 
@@ -131,6 +135,88 @@ def orders(problem: Problem) -> tuple[int, ...]:
     return tuple(max((path.count(c) for path in asked), default=0) for c in problem.coords)
 
 
+def keeps_kink(problem: Problem, axis: int) -> bool:
+    """Whether the initial data have a kink where periods along an axis meet, and it stays one.
+
+    Diffusion wears it out at once. Dispersion does not: in `A u_t + B ∂ᵖu + … = 0` waves of wave
+    number k grow as the eigenvalues of `-A⁻¹B (ik)ᵖ`, and these are imaginary for all p.
+
+    Args:
+        problem: What is solved.
+        axis: Index of a coordinate of space in which it is periodic.
+
+    Example:
+        >>> [keeps_kink(make_problem(name, {}), 1) for name in ("schrodinger", "allen_cahn", "kdv")]
+        [True, False, False]
+    """
+    return _has_kink(problem, axis) and not _diffuses(problem, axis)
+
+
+def _has_kink(problem: Problem, axis: int) -> bool:
+    """Whether a prescribed function of space has other slopes at the two ends of an axis."""
+    domain = problem.domain
+    low, high = domain.lower[axis], domain.upper[axis]
+    step = NEAR * (high - low)
+    ends = [low, low + step, high - step, high]
+    at = np.concatenate([ends, np.linspace(low, high, LINE)])
+    rng = np.random.default_rng(0)
+    for condition in problem.conditions:
+        for face in faces_of(condition.region):
+            if face.lower[axis] == face.upper[axis]:
+                continue
+            points = np.repeat(sample(face, LINES, "uniform", rng), len(at), axis=0)
+            points[:, axis] = np.tile(at, LINES)
+            values = _residuals(problem, condition, _zero(problem), points)
+            lines = values.reshape(LINES, len(at))
+            bend = lines[:, 1] - lines[:, 0] - (lines[:, 3] - lines[:, 2])
+            if np.any(np.abs(bend) > KINK * NEAR * np.ptp(lines, axis=1)):
+                return True
+    return False
+
+
+def _diffuses(problem: Problem, axis: int) -> bool:
+    """Whether short waves along an axis die out; taken for true where that cannot be read off."""
+    if "t" not in problem.coords:
+        return True
+    time = problem.coords.index("t")
+    centre = (np.asarray(problem.domain.lower) + np.asarray(problem.domain.upper)) / 2
+    conditions = {condition.name for condition in problem.conditions}
+    equations = [term for name, term in problem.terms.items() if name not in conditions]
+
+    def part(coordinate: int, power: int) -> np.ndarray:
+        """How the equations depend on one derivative of each component, at u = 0."""
+
+        def only(component: int) -> Any:
+            unit = jnp.eye(problem.m)[component] / math.factorial(power)
+            return lambda z: unit * (z[coordinate] - centre[coordinate]) ** power
+
+        return np.array(
+            [
+                [
+                    float(_residuals(problem, term, field, centre[None])[0])
+                    for field in (only(c), _zero(problem))
+                ]
+                for term in equations
+                for c in range(problem.m)
+            ]
+        ) @ [1.0, -1.0]
+
+    size = (len(equations), problem.m)
+    slopes = part(time, 1).reshape(size)
+    if size[0] != size[1] or np.linalg.matrix_rank(slopes) < problem.m:
+        return True
+    # Diffusion beside dispersion wears a kink out too.
+    growth = [
+        np.linalg.eigvals(-np.linalg.solve(slopes, part(axis, p).reshape(size))) * 1j**p
+        for p in range(2, orders(problem)[axis] + 1)
+    ]
+    return any(np.abs(g.real).max() > 1e-6 * np.abs(growth).max() for g in growth)
+
+
+def _zero(problem: Problem) -> Any:
+    return lambda z: jnp.zeros(problem.m, z.dtype)
+
+
 def waves(problem: Problem) -> tuple[float, ...]:
     """How many waves the data of a problem have along each axis: its sources and prescribed values.
 
@@ -145,9 +231,6 @@ def waves(problem: Problem) -> tuple[float, ...]:
     domain = problem.domain
     rng = np.random.default_rng(0)
 
-    def zero(z: Any) -> Any:
-        return jnp.zeros(problem.m, z.dtype)
-
     most = [0.0] * domain.d
     for term in problem.terms.values():
         for face in faces_of(term.region):
@@ -158,7 +241,7 @@ def waves(problem: Problem) -> tuple[float, ...]:
                 points = np.repeat(starts, LINE, axis=0)
                 inside = np.linspace(face.lower[axis], face.upper[axis], LINE + 2)[1:-1]
                 points[:, axis] = np.tile(inside, LINES)
-                lines = _residuals(problem, term, zero, points).reshape(LINES, LINE)
+                lines = _residuals(problem, term, _zero(problem), points).reshape(LINES, LINE)
                 most[axis] = max(most[axis], float(np.median([_waves(line) for line in lines])))
     return tuple(most)
 

@@ -51,6 +51,17 @@ through the domain, the loss stands still for as long before it falls."""
 LOOK = 5
 """Steps between two looks at fresh points."""
 
+TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
+"""Time of two steps of the tangent, in times until the first step and in steps of the network."""
+
+
+def tangent_time(setup: float, step: float) -> float:
+    """Seconds that a tangent needs, from those until a network's first step and of a further one.
+
+    Its programs take the compiler longer, and its steps have more rows and are a QR.
+    """
+    return TANGENT_SETUP * setup + TANGENT_STEPS * step
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -100,6 +111,7 @@ class Stage:
         window: Steps over which it has to make progress.
         gain: The factor by which the loss has to fall in as many.
         watch_fresh: Whether it ends when fresh points say that the points are too few.
+        before_tangent: Whether it may take more than its share, all but what the tangent needs.
     """
 
     phase: Phase
@@ -107,6 +119,7 @@ class Stage:
     window: int = 10
     gain: float = 0.7
     watch_fresh: bool = False
+    before_tangent: bool = False
 
 
 @dataclass
@@ -172,8 +185,8 @@ class _Watch:
         if run.phase != self.phase:
             self.phase, self.losses, self.misses, self.began = run.phase, [], [], now
             self.unknowns = []
-            self.until = self.allowance.share(stage.share)
             self.setup = max(self.setup, elapsed)
+            self.until = self._end(stage)
         else:
             self.step = (now - self.began) / len(self.losses)
         loss = run.history["loss"][-1]
@@ -186,6 +199,15 @@ class _Watch:
         self.abandoned = self.abandoned or self._given_up(run, stage)
         run.ended = run.ended or self.abandoned
         self.tell(run)
+
+    def _end(self, stage: Stage) -> float:
+        """When a phase that begins now has to end."""
+        shared = self.allowance.share(stage.share)
+        if self.measured or not stage.before_tangent:
+            return shared
+        before = self.allowance.until - tangent_time(self.setup, self.step)
+        # Where its share leaves the tangent too little, nothing else needs the time but the end.
+        return before if before >= shared else max(shared, self.allowance.until - self.setup)
 
     def _miss(self, run: Run, stage: Stage, loss: float) -> float:
         """The loss of equations and conditions alone."""
@@ -362,7 +384,9 @@ def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: b
         resample_every=5,
         adaptive=True,
     )
-    return Stage(phase, 0.35, window=8) if scaled else Stage(phase, 0.45, window=PLATEAU)
+    if scaled:
+        return Stage(phase, 0.35, window=8, before_tangent=True)
+    return Stage(phase, 0.45, window=PLATEAU)
 
 
 def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:

@@ -17,6 +17,7 @@ from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import (
     balanced_weights,
+    keeps_kink,
     orders,
     parameters_of,
     periodic_axes,
@@ -34,6 +35,7 @@ from pinnzoo.solving.fitting import (
     linear,
     moving,
     tangent_of,
+    tangent_time,
     values_of,
 )
 from pinnzoo.solving.growth import widen
@@ -61,9 +63,6 @@ PROBE = 100
 
 ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
 """Rows for each parameter, of the network and of its tangent."""
-
-TANGENT_SETUP, TANGENT_STEPS = 2.5, 10
-"""Time of two steps of the tangent, in times until the first step and in steps of the network."""
 
 QUIET, QUIETER = 1e-2, 1e-4
 """Factors of the balanced weight of the observations, once the network has found them."""
@@ -154,7 +153,7 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
     """
     axes, idle = periodic_axes(problem)
     highest = orders(problem)
-    if any(highest[axis] < SMOOTHING for axis in axes):
+    if any(highest[axis] < SMOOTHING or keeps_kink(problem, axis) for axis in axes):
         axes, idle = (), ()
     counted = waves(problem)
     network: dict[str, Any] = {"depth": DEPTH}
@@ -331,8 +330,7 @@ def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> F
     """The tangent of a network, where there is time for it and it improves on the network."""
     if plan.observations is not None:
         return None
-    # Its programs take the compiler longer, and its steps have more rows and are a QR.
-    if allowance.left < TANGENT_SETUP * base.setup + TANGENT_STEPS * base.step:
+    if allowance.left < tangent_time(base.setup, base.step):
         return None
     parameters = base.theta.size
     dense = counts_for(problem, int(DENSE * parameters), plan.idle)

@@ -2,6 +2,7 @@ import importlib
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import jax
@@ -12,6 +13,7 @@ from flax import nnx
 from typer.testing import CliRunner
 
 import pinnzoo
+from pinnzoo import Box, Problem, initial, periodic
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
@@ -21,12 +23,13 @@ from pinnzoo.pdes import make_problem
 from pinnzoo.solving import clock, entry_name, solve
 from pinnzoo.solving.analysis import (
     balanced_weights,
+    keeps_kink,
     orders,
     periodic_axes,
     waves,
 )
 from pinnzoo.solving.estimate import estimated_error
-from pinnzoo.solving.fitting import Allowance, counts_for
+from pinnzoo.solving.fitting import Allowance, _Watch, counts_for, moving
 from pinnzoo.solving.growth import widen
 from pinnzoo.solving.rounds import plan_for
 from tests.solving.rod import rod
@@ -322,3 +325,74 @@ def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
     assert told["estimate"] > 0
     assert pinnzoo.load(str(tmp_path / "here"), problem=rod()).name == told["name"]
     assert jnp.isfinite(told["loss"])
+
+
+@pytest.mark.parametrize(
+    ("until", "observations", "expected"),
+    [
+        # The tangent needs 2.5 x 4 + 10 x 1 = 20 seconds, and the share ends at 135.
+        (200.0, None, 180.0),
+        # The share ends at 107 and leaves it 13, so that there will be none: all but a compilation.
+        (120.0, None, 116.0),
+        (math.inf, None, math.inf),
+        (200.0, object(), 135.0),
+    ],
+)
+def test_last_stage_of_a_network_leaves_the_tangent_its_time(
+    monkeypatch, until, observations, expected
+):
+    monkeypatch.setattr(clock, "now", lambda: 100.0)
+    stage = moving({"equation": 1}, {}, scaled=True)
+    trainer: Any = SimpleNamespace(assembly=SimpleNamespace(observations=observations))
+    watch = _Watch(trainer, [stage], Allowance(0.0, until), print)
+    watch.setup, watch.step = 4.0, 1.0
+    assert watch._end(stage) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("schrodinger", True),
+        # Its data have a kink too, which diffusion wears out.
+        ("allen_cahn", False),
+        # These do not diffuse, and have no kink; the waves of the last one are many.
+        ("kdv", False),
+        ("reaction", False),
+        ("convection", False),
+        ("kuramoto_sivashinsky", False),
+        # The pressure has no derivative in time.
+        ("taylor_green", False),
+    ],
+)
+def test_kinks_that_stay_are_told_from_those_that_are_worn_out(name, kept):
+    problem = make_problem(name, {})
+    axes, _ = periodic_axes(problem)
+    assert axes
+    assert [keeps_kink(problem, axis) for axis in axes] == [kept] * len(axes)
+
+
+@pytest.mark.parametrize(("dispersion", "kept"), [(0.0, False), (1.0, True)])
+def test_a_tent_is_kept_by_dispersion_and_not_by_diffusion(dispersion, kept):
+    domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
+
+    def equation(u, z):
+        u_t, u_xx, u_xxx = u(z, "u_t u_xx u_xxx")
+        return u_t - (1 - dispersion) * u_xx + dispersion * u_xxx
+
+    problem = Problem(
+        name="tent",
+        title="Tent",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(
+            initial(domain, "u", lambda x: x**2, name="initial"),
+            periodic(domain, "u", "x", "periodic"),
+        ),
+    )
+    assert keeps_kink(problem, 1) is kept
+
+
+def test_a_network_on_a_kink_that_stays_is_not_periodic():
+    assert "periodic_axes" not in plan_for(make_problem("schrodinger", {})).network
+    assert plan_for(make_problem("allen_cahn", {})).network["periodic_axes"] == [1]
