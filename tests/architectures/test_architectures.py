@@ -349,6 +349,23 @@ def test_equal_windows_divide_the_time_evenly():
     ]
 
 
+def test_without_tangents_part_k_is_the_network_of_window_k():
+    model = with_tangents(windowed(tangent=False))
+    theta, to_model = flatten_model(model)
+    assert 2 * theta.size == flatten_model(windowed())[0].size
+    points = jnp.array([[0.3, 0.0], [0.9, 0.0], [1.7, 0.0]])
+    jacobian = jax.jacrev(lambda v: jax.vmap(to_model(v))(points)[:, 0])(theta)  # pyright: ignore
+    for k in range(3):
+        moved = np.abs(jacobian[:, part_slice(model, k)]).max(axis=1) > 0
+        np.testing.assert_array_equal(moved, np.arange(3) == k)
+        part = model.up_to(k)  # pyright: ignore
+        np.testing.assert_allclose(model(points[k]), part(points[k]), rtol=1e-13)  # pyright: ignore
+        assert model.part_times(k) == windowed().part_times(2 * k)  # pyright: ignore
+    assert model.before(0) is None  # pyright: ignore
+    z = jnp.array([0.5, 0.7])
+    np.testing.assert_array_equal(model.before(1)(z), model.up_to(0)(z))  # pyright: ignore
+
+
 @pytest.mark.parametrize("windows", [[0.0], [2.0], [1.2, 0.5], [0.5, 0.5], 0, 1.5, "two"])
 def test_windows_that_do_not_divide_the_time_are_refused(windows):
     with pytest.raises(RecipeError, match="windows"):
