@@ -306,7 +306,7 @@ class DeviceKernel(AbstractDampedSystem):
         self.scaled = jacobian * self.inverse_scaling[None, :]
         self.residual = residual
         self.matrix = _device_kernel(self.scaled)
-        self.gradient = jacobian.T @ residual
+        self.gradient = product(jacobian.T, residual)
         self.norm = float(jnp.sum(jacobian**2))
         self._last: tuple[float, Array] | None = None
 
@@ -318,13 +318,14 @@ class DeviceKernel(AbstractDampedSystem):
 
     def solve(self, damping: float) -> Array:
         """See the base class."""
-        return -self.inverse_scaling * (self.scaled.T @ self._dual(damping, self.residual))
+        dual = self._dual(damping, self.residual)
+        return -self.inverse_scaling * product(self.scaled.T, dual)
 
     def solve_gradient(self, damping: float, gradient: Any) -> Array:
         """See the base class."""
         scaled = self.inverse_scaling * gradient
-        dual = self._dual(damping, self.scaled @ scaled)
-        return -self.inverse_scaling * (scaled - self.scaled.T @ dual) / damping
+        dual = self._dual(damping, product(self.scaled, scaled))
+        return -self.inverse_scaling * (scaled - product(self.scaled.T, dual)) / damping
 
 
 class DeviceQR(AbstractDampedSystem):
@@ -333,7 +334,7 @@ class DeviceQR(AbstractDampedSystem):
     def __init__(self, jacobian: Any, residual: Any, scaling: Any):
         """Factorize `[J r]` on the device."""
         self.upper, self.c = _device_triangle(jacobian, residual)
-        self.gradient = jacobian.T @ residual
+        self.gradient = product(jacobian.T, residual)
         self.norm = float(jnp.sum(jacobian**2))
         self.squared_scaling = jnp.asarray(scaling) ** 2
         self._last: tuple[float, Array, Array] | None = None

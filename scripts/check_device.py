@@ -1,6 +1,6 @@
 """Compare what an accelerator computes with what the processor of the same machine computes.
 
-    python scripts/check_device.py --platform cuda
+    python scripts/check_device.py --platform cuda --entries "kovasznay-*"
 
 Everything is done once on each, in a process of its own: published entries are loaded with all
 their checks, each optimizer takes some steps, Levenberg-Marquardt by each factorization and with
@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -127,7 +128,7 @@ def _times(chunk: int, method: str) -> list[float]:
     return [taken[0], float(np.median(taken[1:]))]
 
 
-def checks() -> Iterator[tuple[str, Callable[[], Any]]]:
+def checks(entries: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every check with its name."""
     lm = "levenberg_marquardt"
     yield "float32 network", _single
@@ -145,15 +146,15 @@ def checks() -> Iterator[tuple[str, Callable[[], Any]]]:
         if name != lm:
             yield name, lambda name=name: _optimizer(name, {})
     yield "diagnostics", _diagnostics
-    for folder in sorted(CHECKPOINTS.glob("*/manifest.json")):
+    for folder in sorted(CHECKPOINTS.glob(f"{entries}/manifest.json")):
         yield f"entry {folder.parent.name}", lambda folder=folder: _entry(folder.parent)
 
 
-def work(out: Path) -> None:
+def work(out: Path, entries: str) -> None:
     """Do every check here, and keep the numbers, or what went wrong, as they come."""
     pinnzoo.enable_x64()
     found: dict[str, Any] = {"device": str(jax.devices()[0])}
-    for name, check in checks():
+    for name, check in checks(entries):
         begun = time.perf_counter()
         try:
             found[name] = np.atleast_1d(np.asarray(check(), float)).tolist()
@@ -168,42 +169,66 @@ def difference(a: Any, b: Any) -> float:
     if isinstance(a, str) or isinstance(b, str) or len(a) != len(b):
         return np.inf
     sizes = np.maximum(np.abs(a), np.abs(b))
-    return float(np.max(np.abs(np.subtract(a, b)) / np.maximum(sizes, SMALL * sizes.max())))
+    largest = sizes.max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    return float(np.max(np.abs(np.subtract(a, b)) / np.maximum(sizes, SMALL * largest)))
+
+
+def _numbers(path: Path) -> dict[str, Any]:
+    """What a worker has found out, even if it did not come to its end."""
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def main(
     platform: Annotated[str, typer.Option(help="JAX's name of the accelerator.")] = "cuda",
-    out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Path("device"),
+    entries: Annotated[str, typer.Option(help="Entries that are loaded.")] = "burgers-mlp-*",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the numbers; none are kept by default.")
+    ] = None,
     worker: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Compare and print."""
+    """Compare and print; all but the entries takes some minutes."""
     if worker:
-        work(out)
+        assert out is not None
+        work(out, entries)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    files = {name: out / f"{name}.json" for name in ("cpu", platform)}
-    for name, path in files.items():
-        command = [sys.executable, __file__, "--worker", "--out", str(path)]
-        subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": name}, check=True)
-    ours, theirs = (json.loads(path.read_text()) for path in files.values())
-    table = Table(title=f"{theirs.pop('device')} against {ours.pop('device')}")
+    if platform == "cpu":
+        sys.exit("give the platform of an accelerator: it is compared with the CPU.")
+    with tempfile.TemporaryDirectory(prefix="pinnzoo-device-") as temporary:
+        folder = out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {name: folder / f"{name}.json" for name in ("cpu", platform)}
+        for name, path in files.items():
+            path.unlink(missing_ok=True)
+            command = [sys.executable, __file__, "--worker", "--out", str(path)]
+            command += ["--entries", entries]
+            subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": name}, check=False)
+        ours, theirs = map(_numbers, files.values())
+    sys.exit(0 if compare(ours, theirs) else 1)
+
+
+def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Print both side by side; whether all differences are within their bounds."""
+    devices = [numbers.pop("device", "no device") for numbers in (theirs, ours)]
+    table = Table(title=" against ".join(devices))
     for column in ("check", "difference", "allowed", ""):
         table.add_column(column)
-    good = True
+    good = bool(ours)
     for name, numbers in ours.items():
-        if name.startswith("seconds"):
-            pairs = zip(("first", "next"), theirs[name], numbers, strict=True)
-            cells = [f"{when}: {a:.3f} s, {b:.3f} s" for when, a, b in pairs]
-            table.add_row(name, *cells, "")
+        other = theirs.get(name, "not done")
+        failures = [given for given in (numbers, other) if isinstance(given, str)]
+        for failure in failures:
+            print(name, failure, sep="\n")
+        if name.startswith("seconds") and not failures:
+            pairs = zip(("first", "next"), other, numbers, strict=True)
+            table.add_row(name, *(f"{when}: {a:.3f} s, {b:.3f} s" for when, a, b in pairs), "")
             continue
-        gap, bound = difference(numbers, theirs[name]), BOUNDS.get(name.split()[0], BOUND)
+        gap, bound = difference(numbers, other), BOUNDS.get(name.split()[0], BOUND)
         good &= gap <= bound
         table.add_row(name, f"{gap:.1e}", f"{bound:.0e}", "" if gap <= bound else "DIFFERS")
-        for failure in (numbers, theirs[name]):
-            if isinstance(failure, str):
-                print(name, failure, sep="\n")
     Console(width=120).print(table)
-    sys.exit(0 if good else 1)
+    return good
 
 
 if __name__ == "__main__":

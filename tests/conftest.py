@@ -10,9 +10,10 @@ import tempfile
 import zipfile
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from jaxlib import version as jaxlib
 
 # Most of the time of the tests is compilation, of programs that then run for milliseconds. Before
 # JAX is imported, which reads this once; the commands that tests start inherit it.
@@ -22,11 +23,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
         # XLA ends the process at a flag that it dropped, as it did this one in jaxlib 0.11.1.
-        *(
-            ["--xla_cpu_use_fusion_emitters=false"]
-            if tuple(map(int, version("jaxlib").split(".")[:3])) < (0, 11, 1)
-            else []
-        ),
+        *(["--xla_cpu_use_fusion_emitters=false"] if jaxlib.__version_info__ < (0, 11, 1) else []),
         # Pieces of a program can be compiled side by side, but the processors are busy anyway.
         "--xla_cpu_parallel_codegen_split_count=1",
     ]

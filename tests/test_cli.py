@@ -16,6 +16,7 @@ from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.output import plain
 from pinnzoo.errors import TrainingError
 from pinnzoo.recipes import Phase
+from pinnzoo.storage.index import read_index
 from tests.tiny_entries import (
     STEPS,
     tiny_entry,
@@ -196,6 +197,18 @@ def test_damaged_entry_does_not_hide_the_others(checkpoints):
     (checkpoints / NAME / "metrics.json").write_text("{}")
     result = run("list", code=1)
     assert "heat-mlp-adam" in result.stdout
+    assert NAME not in result.stdout
+    assert "damaged" in result.stderr
+
+
+def test_damaged_entry_is_found_beside_an_index(checkpoints):
+    run("cards", "--root", checkpoints.parent, "--no-plots")
+    listed = run_json("list")
+    assert (checkpoints / "index.json").is_file()
+    read_index.cache_clear()
+    assert run_json("list") == listed
+    (checkpoints / NAME / "metrics.json").write_text("{}")
+    result = run("list", code=1)
     assert NAME not in result.stdout
     assert "damaged" in result.stderr
 

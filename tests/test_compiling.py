@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from pinnzoo._compiling import QUICKEST_COMPILE, quick
+from pinnzoo._compiling import QUICKEST_COMPILE, quick, quickest
 
 
 @pytest.mark.parametrize("options", [quick(""), QUICKEST_COMPILE], ids=["quick", "quickest"])
@@ -18,3 +18,11 @@ def test_the_compiler_takes_the_options(options):
 def test_a_level_that_the_user_states_holds_for_all_programs():
     assert quick("--xla_cpu_enable_fast_math=false --xla_backend_optimization_level=0") == {}
     assert quick("--xla_cpu_enable_fast_math=false") == quick("") != {}
+
+
+def test_an_option_that_xla_dropped_is_given_to_older_versions_alone():
+    dropped = "xla_cpu_use_fusion_emitters"
+    assert dropped in quickest((0, 10, 2))
+    assert dropped in quickest((0, 11, 0))
+    assert dropped not in quickest((0, 11, 1))
+    assert set(quickest((0, 12, 0))) == set(quickest((0, 10, 2))) - {dropped}

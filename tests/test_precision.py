@@ -89,7 +89,7 @@ def test_training_computes_products_in_all_digits():
 
     def product(objective, theta, state):
         del objective
-        found.append(jax.config.jax_default_matmul_precision)
+        found.append(jax.config.jax_default_matmul_precision)  # pyright: ignore
         return theta, state, Info(*[0.0] * 6)
 
     own = Optimizer(lambda *_: (), product, traceable=False)

@@ -74,10 +74,12 @@ class TangentMLP(nnx.Module):
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: The windows do not divide the domain, or divide a periodic coordinate, or a
-                size is not a positive whole number.
+            RecipeError: `tangent` is neither True nor False, the windows do not divide the domain,
+                or divide a periodic coordinate, or a size is not a positive whole number.
             UnknownNameError: No such activation or initialisation.
         """
+        if not isinstance(tangent, bool):
+            raise RecipeError(f"tangent={tangent!r} was given: it must be True or False.")
         times = _divide(windows, lower[0], upper[0])
         if 0 in periodic_axes and len(times) > 2:
             raise RecipeError(

@@ -173,6 +173,17 @@ FURTHER = (
         arguments=HARD,
         least_squares=GENTLE,
     ),
+    *(
+        _tangent(
+            problem,
+            _layers(20),
+            (2500, 200),
+            seconds=(100.0, 80.0),
+            arguments=HARD,
+            least_squares=GENTLE,
+        )
+        for problem in ("gray_scott", "ginzburg_landau")
+    ),
     _sines("wave_beta", {"width": 60, "omega": 62.0}, (2000, 100), (100, 60), seconds=(40.0, 30.0)),
     _sines("poisson_nd", {"width": 40, "omega": 6.0}, (1500, 600), (120, 30), equation=0.01),
     _sines(

@@ -134,8 +134,10 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "burgers",
         {"viscosity": 0.01, "constraints": "odd"},
         "tangent_mlp",
-        {"width": 24, "depth": 3},
-        *_with_tangent(4000, 100),
+        {"width": 28, "depth": 3},
+        *with_tangent(
+            (6000, 100), (90, 50, 6), seconds=(150.0, 130.0), tangent_points=(12_000, 100)
+        ),
         tag="nu0.01",
     ),
     _most_accurate(

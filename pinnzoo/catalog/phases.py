@@ -71,7 +71,8 @@ def with_tangent(
 def on_accelerator(recipe: Recipe) -> Recipe:
     """The same with Jacobian rows of so many points at once that an accelerator has enough to do.
 
-    On a processor it takes more memory, no more time, and ends at the same numbers up to rounding.
+    On a processor the steps are the same up to rounding, take more memory and many times as long,
+    so that limits of time end a phase after fewer of them.
     """
     phases = (replace(p, arguments={**p.arguments, "chunk": 8192}) for p in recipe.phases)
     return replace(recipe, phases=tuple(phases))

@@ -23,6 +23,7 @@ from pinnzoo.linalg import (
 from pinnzoo.objective import Objective, residual_and_loss
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
+from pinnzoo.precision import product
 from pinnzoo.sharding import AgreedSystem, mesh_of, reduced_rows
 
 RULES = ("search", "paper")
@@ -85,7 +86,7 @@ def _linear_model(
         if default_backend() == "host":
             rows = np.asarray(jacobian)
             return residual, jacobian, float(loss), lambda w: rows.T @ np.asarray(w)
-        return residual, jacobian, float(loss), lambda w: jacobian.T @ w
+        return residual, jacobian, float(loss), lambda w: product(jacobian.T, w)
     loss = 0.0
 
     def blocks() -> Iterator[tuple[Any, Any]]:

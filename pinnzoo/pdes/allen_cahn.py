@@ -45,8 +45,8 @@ def kink(t: Scalar, x: Scalar) -> Scalar:
     `u - K` has two more derivatives at the corners than without it.
     """
     spread = 4 * DIFFUSION * t
-    # At t = 0 the layers have no width, and their derivative in t does not exist. Of the smallest
-    # times nothing is left in this product; accelerators do not take them for zero before.
+    # At t = 0 the layers have no width, and their derivative in t does not exist. For the smallest
+    # t above zero, which a GPU does not round to zero, this product is zero too.
     late = spread > 0
     width = jnp.sqrt(jnp.where(late, spread, 1.0))
 

@@ -64,6 +64,9 @@ PROBE = 100
 ROWS_PER_PARAMETER, DENSE = 2.5, 4.0
 """Rows for each parameter, of the network and of its tangent."""
 
+ENOUGH = 0.7
+"""The share of a tangent's time from which on it is begun."""
+
 QUIET, QUIETER = 1e-2, 1e-4
 """Factors of the balanced weight of the observations, once the network has found them."""
 
@@ -330,7 +333,8 @@ def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> F
     """The tangent of a network, where there is time for it and it improves on the network."""
     if plan.observations is not None:
         return None
-    if allowance.left < tangent_time(base.setup, base.step):
+    # What was kept for it was reckoned from the steps before, some of which are quicker.
+    if allowance.left < ENOUGH * tangent_time(base.setup, base.step):
         return None
     parameters = base.theta.size
     dense = counts_for(problem, int(DENSE * parameters), plan.idle)

@@ -3,6 +3,7 @@
 Reading and checking three files of each of hundreds of entries takes longer than anything else that
 `pinnzoo list` does. The index holds a row for each, with the SHA-256 of the bytes that it was made
 of: where these are others by now, or there is no index, the files are read as for any entry.
+Weights are not looked at; `load` checks them.
 """
 
 import functools
@@ -80,8 +81,11 @@ def index_json(rows: Mapping[Path, Mapping[str, Any]]) -> str:
     Raises:
         EntryError: An entry cannot be read.
     """
+    indexed = {
+        folder.name: Indexed(sha256=digest(folder), row={**row}) for folder, row in rows.items()
+    }
     lines = [
-        f"{json.dumps(folder.name)}: {json.dumps({'sha256': digest(folder), 'row': row})}"
-        for folder, row in rows.items()
+        f"{json.dumps(name)}: {json.dumps(entry, allow_nan=False)}"
+        for name, entry in indexed.items()
     ]
     return "{\n" + ",\n".join(lines) + "\n}\n"

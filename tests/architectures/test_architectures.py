@@ -366,6 +366,11 @@ def test_without_tangents_part_k_is_the_network_of_window_k():
     np.testing.assert_array_equal(model.before(1)(z), model.up_to(0)(z))  # pyright: ignore
 
 
+def test_a_tangent_is_there_or_not():
+    with pytest.raises(RecipeError, match="tangent='no' was given"):
+        windowed(tangent="no")
+
+
 @pytest.mark.parametrize("windows", [[0.0], [2.0], [1.2, 0.5], [0.5, 0.5], 0, 1.5, "two"])
 def test_windows_that_do_not_divide_the_time_are_refused(windows):
     with pytest.raises(RecipeError, match="windows"):

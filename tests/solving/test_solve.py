@@ -371,26 +371,57 @@ def test_kinks_that_stay_are_told_from_those_that_are_worn_out(name, kept):
     assert [keeps_kink(problem, axis) for axis in axes] == [kept] * len(axes)
 
 
-@pytest.mark.parametrize(("dispersion", "kept"), [(0.0, False), (1.0, True)])
-def test_a_tent_is_kept_by_dispersion_and_not_by_diffusion(dispersion, kept):
+def cusped(equation, profile=lambda x: x**2):
+    """A problem that is periodic in x, by default from a parabola: a kink where periods meet."""
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
-
-    def equation(u, z):
-        u_t, u_xx, u_xxx = u(z, "u_t u_xx u_xxx")
-        return u_t - (1 - dispersion) * u_xx + dispersion * u_xxx
-
-    problem = Problem(
-        name="tent",
-        title="Tent",
+    return Problem(
+        name="cusp",
+        title="Cusp",
         domain=domain,
         components=("u",),
         equation=equation,
         conditions=(
-            initial(domain, "u", lambda x: x**2, name="initial"),
+            initial(domain, "u", profile, name="initial"),
             periodic(domain, "u", "x", "periodic"),
         ),
     )
-    assert keeps_kink(problem, 1) is kept
+
+
+@pytest.mark.parametrize(
+    ("names", "equation", "kept"),
+    [
+        ("u_t u_xx", lambda _, t, xx: t - xx, False),
+        ("u_t u_xxx", lambda _, t, xxx: t + xxx, True),
+        # Diffusion beside dispersion, with a coefficient that vanishes, and one that is infinite.
+        ("u_t u_xx u_xxx", lambda _, t, xx, xxx: t + xxx - 0.01 * xx, False),
+        ("u u_t u_xx", lambda _, u, t, xx: t - u * xx, False),
+        ("u_t u_xx", lambda z, t, xx: t - xx / z[1], False),
+        # Of second order in time, which is left as it was; nothing but a derivative in time.
+        ("u_tt u_xx", lambda _, tt, xx: tt - xx, False),
+        ("u_t u_xx", lambda _, t, xx: t + 0 * xx, False),
+    ],
+)
+def test_a_kink_is_kept_by_dispersion_alone(names, equation, kept):
+    assert keeps_kink(cusped(lambda u, z: equation(z, *u(z, names))), 1) is kept
+
+
+@pytest.mark.parametrize(
+    ("profile", "kink"),
+    [
+        (lambda x: jnp.cos(45 * jnp.pi * x), False),
+        (lambda x: jnp.sin(3 * x) ** 2 + jnp.cos(3 * x) ** 2, False),
+        (lambda x: jnp.zeros_like(x), False),
+        (lambda x: x, True),
+        (lambda x: jnp.abs(x), True),
+        (lambda x: 1 / jnp.cosh(5 * x), True),
+    ],
+)
+def test_kinks_are_seen_in_initial_values(profile, kink):
+    def equation(u, z):
+        u_t, u_xxx = u(z, "u_t u_xxx")
+        return u_t + u_xxx
+
+    assert keeps_kink(cusped(equation, profile), 1) is kink
 
 
 def test_a_network_on_a_kink_that_stays_is_not_periodic():
