@@ -134,10 +134,8 @@ def orders(problem: Problem) -> tuple[int, ...]:
         lambda _: jnp.zeros(problem.m), problem.components, problem.coords, _guesses(problem)
     )
     point = jax.ShapeDtypeStruct((problem.d,), jnp.zeros(0).dtype)
-    conditions = {condition.name for condition in problem.conditions}
-    for name, term in problem.terms.items():
-        if name not in conditions:
-            jax.eval_shape(lambda z, term=term: term.residual(zero, z), point)
+    for term in _equations(problem):
+        jax.eval_shape(lambda z, term=term: term.residual(zero, z), point)
     return tuple(max((path.count(c) for path in asked), default=0) for c in problem.coords)
 
 
@@ -177,10 +175,8 @@ def _has_kink(problem: Problem, axis: int) -> bool:
         for face in faces_of(condition.region):
             if face.lower[axis] == face.upper[axis] or face.upper[time] != domain.lower[time]:
                 continue
-            points = np.repeat(sample(face, LINES, "uniform", rng), len(at), axis=0)
-            points[:, axis] = np.tile(at, LINES)
-            values = _residuals(problem, condition, _zero(problem), points)
-            lines = values.reshape(LINES, len(at))
+            starts = sample(face, LINES, "uniform", rng)
+            lines = _data_along(problem, condition, starts, axis, at)
             a, b, c, d, e, f = lines.T[:6]
             jump = np.abs(a - f)
             bend = np.abs((4 * b - 3 * a - c) - (3 * f - 4 * e + d)) / 2
@@ -193,16 +189,13 @@ def _has_kink(problem: Problem, axis: int) -> bool:
 
 def _diffuses(problem: Problem, axis: int) -> bool:
     """Whether short waves along an axis die out; taken for true where that cannot be read off."""
-    if "t" not in problem.coords:
-        return True
     time, highest = problem.coords.index("t"), orders(problem)
     if highest[time] != 1:
         return True
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     # Where a coefficient vanishes or is infinite, it does so in the middle or at u = 0.
     centre = lower + ASIDE * (upper - lower)
-    conditions = {condition.name for condition in problem.conditions}
-    equations = [term for name, term in problem.terms.items() if name not in conditions]
+    equations = _equations(problem)
     if len(equations) != problem.m:
         return True
 
@@ -235,8 +228,20 @@ def _diffuses(problem: Problem, axis: int) -> bool:
     return largest == 0 or any(np.abs(g.real).max() > 1e-6 * largest for g in growth)
 
 
-def _zero(problem: Problem) -> Any:
-    return lambda z: jnp.zeros(problem.m, z.dtype)
+def _equations(problem: Problem) -> list[Any]:
+    """The terms that are no conditions."""
+    conditions = {condition.name for condition in problem.conditions}
+    return [term for name, term in problem.terms.items() if name not in conditions]
+
+
+def _data_along(
+    problem: Problem, term: Any, starts: np.ndarray, axis: int, at: np.ndarray
+) -> np.ndarray:
+    """What a term leaves over for u = 0, along a line through each start; one row for each."""
+    points = np.repeat(starts, len(at), axis=0)
+    points[:, axis] = np.tile(at, len(starts))
+    values = _residuals(problem, term, lambda z: jnp.zeros(problem.m, z.dtype), points)
+    return values.reshape(len(starts), len(at))
 
 
 def waves(problem: Problem) -> tuple[float, ...]:
@@ -260,10 +265,8 @@ def waves(problem: Problem) -> tuple[float, ...]:
             for axis in range(domain.d):
                 if face.lower[axis] == face.upper[axis]:
                     continue
-                points = np.repeat(starts, LINE, axis=0)
                 inside = np.linspace(face.lower[axis], face.upper[axis], LINE + 2)[1:-1]
-                points[:, axis] = np.tile(inside, LINES)
-                lines = _residuals(problem, term, _zero(problem), points).reshape(LINES, LINE)
+                lines = _data_along(problem, term, starts, axis, inside)
                 most[axis] = max(most[axis], float(np.median([_waves(line) for line in lines])))
     return tuple(most)
 
