@@ -15,6 +15,10 @@ from typing import Any
 
 from jaxlib import version as jaxlib
 
+# Each worker has a processor, and threads of theirs would wait for one another. Before NumPy is
+# imported, which reads this once.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Most of the time of the tests is compilation, of programs that then run for milliseconds. Before
 # JAX is imported, which reads this once; the commands that tests start inherit it.
 os.environ["XLA_FLAGS"] = " ".join(

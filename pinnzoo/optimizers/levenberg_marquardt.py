@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._compiling import QUICK_COMPILE, Compilation
+from pinnzoo._threads import threads_for
 from pinnzoo._typing import Theta
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.linalg import (
@@ -203,7 +204,7 @@ def levenberg_marquardt(
         # What goes wrong will go wrong in the first step again, and is reported there.
         return Compilation(_linearize.lower(objective, theta, chunk)).join
 
-    def step(
+    def take_step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState
     ) -> tuple[Theta, LevenbergMarquardtState, Info]:
         residual, jacobian, loss, pull_back = _linear_model(objective, theta, chunk, memory)
@@ -243,6 +244,13 @@ def levenberg_marquardt(
             np.asarray(proposal, np.float64), np.asarray(relative, np.float64)
         )
         return (theta if best is None else best.theta), state, info
+
+    def step(
+        objective: Objective, theta: Theta, state: LevenbergMarquardtState
+    ) -> tuple[Theta, LevenbergMarquardtState, Info]:
+        n, p = objective.n, theta.size
+        with threads_for(n * p * min(n, p)):
+            return take_step(objective, theta, state)
 
     return Optimizer(init, step, traceable=False, prepare=prepare)
 

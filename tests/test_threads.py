@@ -1,0 +1,78 @@
+import importlib
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_info
+
+from pinnzoo import _threads
+from pinnzoo._threads import WORTH_THREADS, one_thread, threads_for
+from pinnzoo.optimizers import levenberg_marquardt
+from tests.diagnostics.oracles import moved, small
+
+
+def counts():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    """The tests' own setting is one."""
+    _threads._controller()
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        assert counts() == {2}
+        yield
+        assert counts() == {2}
+
+
+def test_small_work_has_one_thread_and_large_work_all():
+    with threads_for(WORTH_THREADS):
+        assert counts() == {2}
+    with threads_for(WORTH_THREADS / 2):
+        assert counts() == {1}
+    assert counts() == {2}
+
+
+def test_two_python_threads_leave_the_setting_as_it_was():
+    """Restored by the first of two that overlap, it would stay at one for ever."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with one_thread():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with one_thread():
+        thread.start()
+        assert inside.wait(10)
+    leave.set()
+    thread.join()
+    assert counts() == {2}
+    with one_thread(), one_thread():
+        assert counts() == {1}
+
+
+def test_a_failure_gives_the_threads_back():
+    with pytest.raises(ValueError, match="broken"), one_thread():
+        raise ValueError("broken")
+    assert counts() == {2}
+
+
+def test_step_of_a_small_problem_has_one_thread(monkeypatch):
+    seen = []
+    home = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
+    original = home.damped_system
+
+    def watched(*arguments, **options):
+        seen.append(counts())
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(home, "damped_system", watched)
+    assembly = small(terms=1)
+    theta = moved(assembly.theta, 0.1)
+    optimizer = levenberg_marquardt()
+    state = optimizer.init(assembly.objective, theta)
+    new, _, _ = optimizer.step(assembly.objective, theta, state)
+    assert seen == [{1}]
+    assert not np.array_equal(new, theta)
