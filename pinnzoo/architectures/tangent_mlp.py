@@ -123,6 +123,9 @@ class TangentMLP(nnx.Module):
 
     def __call__(self, z: Point) -> Values:
         """The components at one point; between two windows, those of the later one."""
+        if len(self.times) == 2:
+            # Nothing to choose, and nothing to look up for every point.
+            return self.up_to(self.stride - 1)(z)  # pyright: ignore[reportCallIssue]
         window = jnp.searchsorted(jnp.array(self.times[1:-1]), z[0], side="right")
         # One network with the parameters of its window is traced once, not once per window.
         graph, _ = nnx.split(self.parts[0])
