@@ -3,17 +3,19 @@
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from pinnzoo._threads import one_thread
 from pinnzoo.analysis.alignment import Alignments, alignments
 from pinnzoo.analysis.hessians import (
-    WORTH_OPTIMISING,
     Hessian,
     begin_curvature_products,
     compile_curvature_products,
+    curvature_products_are_compiling,
     damped_gauss_newton,
     hessian_eigenpairs,
     hessian_map,
@@ -40,7 +42,7 @@ from pinnzoo.analysis.modes import (
     mode_spectrum,
 )
 from pinnzoo.analysis.spectra import BLOCK, Space, SpectralDensity, krylov, spectral_density
-from pinnzoo.analysis.tangent import Tangent, residuals, study, tangent
+from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Tangent, residuals, study, tangent
 from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
 from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
@@ -115,20 +117,47 @@ class Bench:
         """Begin to compile products with Hessians, in another thread, and return at once."""
         begin_curvature_products(self.study.objective, self.study.final)
 
+    def quietly(self) -> AbstractContextManager[Any]:
+        """One thread for linear algebra, while the compiler has another."""
+        made = self.study.objective, self.study.final
+        return one_thread() if curvature_products_are_compiling(*made) else nullcontext()
+
+    def _final(self, part: str) -> tuple[Hessian, Space]:
+        objective, theta = self.study.objective, self.study.final
+        compile_curvature_products(objective, theta, self.tick)
+        matrix, last = hessian_part(self.at(-1), part=part), self.at(-1)
+        # Singular vectors of J are close to eigenvectors of the loss Hessian, once it is small.
+        start = last.svd[2][:BLOCK] if part == "loss" else None
+        blocks = self.effort("final")[0]
+        return matrix, krylov(matrix.products, matrix.size, blocks=blocks, start=start)
+
     @functools.cached_property
     def final_hessian(self) -> tuple[Hessian, Space]:
         """The loss Hessian of the end, and the Krylov space that all who ask for it share."""
-        objective, theta = self.study.objective, self.study.final
-        compile_curvature_products(objective, theta, self.tick)
-        matrix = hessian_part(self.at(-1))
-        return matrix, krylov(matrix.products, matrix.size, blocks=self.effort("final")[0])
+        return self._final("loss")
+
+    @functools.cached_property
+    def remainder(self) -> tuple[Hessian, Space]:
+        """The same of its part `Σ r_i H_i`, which vanishes with the residual."""
+        return self._final("remainder")
+
+    @property
+    def changes(self) -> float:
+        """By how much the remainder can move an eigenvalue of `Jᵀ J`, which is its norm (Weyl)."""
+        values, _, missed, _ = self.remainder[1]
+        return float(np.abs(values[0]) + missed[0])
 
     @functools.cached_property
     def eigenpairs(self) -> tuple[np.ndarray, np.ndarray]:
         """The two eigenvalues of the last loss Hessian that are largest in magnitude, and vectors.
 
-        From the space of the density; by a larger one of their own where that has not found them.
+        Those of `Jᵀ J` where the remainder is known to change nothing. Otherwise from the space of
+        the density; by a larger one of their own where that has not found them.
         """
+        _, singular, right = self.at(-1).svd
+        known = "remainder" in self.__dict__ and len(singular) > 1
+        if known and self.changes <= CONVERGED * singular[1] ** 2:
+            return singular[:2] ** 2, right[:2]
         _, (values, vectors, missed, closed) = self.final_hessian
         if closed or (missed[:2] <= CONVERGED * np.abs(values[:2])).all():
             return values[:2], vectors[:2]
@@ -269,22 +298,34 @@ def _hessians(bench: Bench) -> FoundHessians:
         space = space or krylov(matrix.products, p, blocks=blocks, start=start)
         densities[name] = spectral_density(matrix.products, p, steps=steps, space=space)
 
+    def know(name: str, eigenvalues: np.ndarray, changes: float) -> bool:
+        """Whether the density is that of `Jᵀ J`, since the remainder changes too little."""
+        if changes > CONVERGED * eigenvalues[0]:
+            return False
+        densities[name] = replace(SpectralDensity.of(eigenvalues), resolution=changes)
+        return True
+
     last = bench.at(-1)
-    whole = bench.final_hessian
     look("initial", hessian_part(bench.at(0)))
-    look("final", *whole)
-    look("final, remainder", hessian_part(last, part="remainder"))
+    bench.tick("Hessian of the loss: remainder")
+    remainder = bench.remainder
+    squares = np.zeros(last.theta.size)
+    squares[: len(last.svd[1])] = last.svd[1] ** 2
+    if not know("final", squares, bench.changes):
+        look("final", *bench.final_hessian)
+    look("final, remainder", *remainder)
     damping, scaled = bench.damping
     if damping is None or scaled:
         damping = WITHOUT_DAMPING * float(last.svd[1][0] ** 2)
     name = "final, damped Gauss-Newton"
-    scale = damped_gauss_newton(last, damping=damping)
     # Its eigenvectors are known but for the remainder: a random space finds hundreds of
     # eigenvalues that are nearly one only slowly.
-    _, values, right = last.svd
-    modes = right[values**2 >= KNOWN * (values**2 + damping)]
-    room = BLOCK * (bench.effort(name)[0] - 2)
-    look(name, hessian_part(last, preconditioner=scale), start=modes[:room])
+    if not know(name, squares / (squares + damping), bench.changes / damping):
+        _, values, right = last.svd
+        modes = right[values**2 >= KNOWN * (values**2 + damping)]
+        room = BLOCK * (bench.effort(name)[0] - 2)
+        scale = damped_gauss_newton(last, damping=damping)
+        look(name, hessian_part(last, preconditioner=scale), start=modes[:room])
     pairs = lbfgs_pairs(last)
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)
@@ -537,7 +578,11 @@ def look_at(
     bench = Bench(entry, tick)
     if {"hessians", "landscape"}.intersection(chosen):
         bench.begin()
-    return {name: find_analysis(name).compute(bench) for name in chosen}
+    found = {}
+    for name in chosen:
+        with bench.quietly():
+            found[name] = find_analysis(name).compute(bench)
+    return found
 
 
 def analyze(

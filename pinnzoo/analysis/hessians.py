@@ -19,9 +19,15 @@ from jaxtyping import Array, Float
 from pinnzoo._compiling import QUICK_COMPILE, QUICKEST_COMPILE
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.analysis.spectra import BLOCK, Products, SpectralDensity, krylov, spectral_density
-from pinnzoo.analysis.tangent import Source, Tangent, resolve, tangent
+from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Source, Tangent, resolve, tangent
 from pinnzoo.diagnostics._inputs import find_term, unscaled
-from pinnzoo.diagnostics._programs import Tick, begin_compiling, compile_for, silent
+from pinnzoo.diagnostics._programs import (
+    Tick,
+    begin_compiling,
+    compile_for,
+    is_compiling,
+    silent,
+)
 from pinnzoo.diagnostics.hessian import _row_products, _together
 from pinnzoo.diagnostics.spectrum import lanczos_together
 from pinnzoo.entry import Entry
@@ -37,9 +43,10 @@ MAP_TOLERANCE = 1e-4
 Rows = Float[np.ndarray, "b p"]
 
 
-WORTH_OPTIMISING = 1_000_000
-"""Numbers of a Jacobian from which products with Hessians are compiled with more effort: that takes
-ten seconds more for a system of equations, and halves the time of each of a hundred calls."""
+FORMED = (2048, 1_500_000)
+"""Parameters, and numbers of a Jacobian, up to which a Hessian is formed for its density. All its
+columns are at most four times the products of an estimate, and a trace in which much cancels is
+known to the last digit."""
 
 
 def _curvature_products(
@@ -50,8 +57,10 @@ def _curvature_products(
     def weighted(at: Theta) -> Scalar:
         return dual @ objective.residual(at)
 
+    # One vector after the other: many at once are a third slower, since they leave the cache, and
+    # take longer to compile.
     _, product = jax.linearize(jax.grad(weighted), theta)
-    return jax.vmap(product)(vectors)
+    return jax.lax.map(product, vectors)
 
 
 _quick_products = jax.jit(_curvature_products, compiler_options=QUICK_COMPILE)
@@ -74,6 +83,11 @@ def begin_curvature_products(objective: Objective, theta: Float[np.ndarray, " p"
     Who begins waits with `compile_curvature_products` before the first call.
     """
     begin_compiling(*_curvature_call(objective, theta, np.zeros(objective.n), theta[None]))
+
+
+def curvature_products_are_compiling(objective: Objective, theta: Float[np.ndarray, " p"]) -> bool:
+    """Whether the other thread is still busy."""
+    return is_compiling(*_curvature_call(objective, theta, np.zeros(objective.n), theta[None]))
 
 
 def compile_curvature_products(
@@ -244,6 +258,13 @@ class Hessian:
     size: int
     eigenvalues: Float[np.ndarray, " p"] | None = None
 
+    def formed(self) -> Float[np.ndarray, "p p"]:
+        """The matrix itself, column by column, symmetric to the last bit."""
+        unit = np.eye(self.size)
+        starts = range(0, self.size, BLOCK)
+        columns = np.concatenate([self.products(unit[k : k + BLOCK]) for k in starts])
+        return (columns + columns.T) / 2
+
 
 def hessian_part(
     source: Source,
@@ -309,11 +330,12 @@ def hessian_density(
     steps: int = 40,
     blocks: int = 24,
     seed: int = 0,
+    exact: bool | None = None,
 ) -> SpectralDensity:
     """Spectral density of the loss Hessian, its Gauss-Newton part or the remainder.
 
-    By deflated stochastic Lanczos quadrature; exact for the Gauss-Newton part, and for networks of
-    up to 8 `blocks` parameters.
+    Exact for the Gauss-Newton part, and for networks so small that the matrix is formed; of others
+    by deflated stochastic Lanczos quadrature.
 
     Args:
         source: An entry, an objective, or a tangent of either.
@@ -325,6 +347,8 @@ def hessian_density(
         steps: See `spectral_density`.
         blocks: See `spectral_density`.
         seed: See `spectral_density`.
+        exact: Whether to form the matrix, by p products; by default up to 2048 parameters and 1.5
+            million numbers of the Jacobian, which takes 10 to 30 s.
 
     Raises:
         UnknownNameError: There is no such part or term.
@@ -337,9 +361,14 @@ def hessian_density(
         >>> found.negative_share
         0.0
     """
-    matrix = hessian_part(source, theta, part=part, term=term, preconditioner=preconditioner)
+    at = tangent(source, theta)
+    matrix = hessian_part(at, part=part, term=term, preconditioner=preconditioner)
     if matrix.eigenvalues is not None:
         return SpectralDensity.of(matrix.eigenvalues)
+    if exact is None:
+        exact = matrix.size <= FORMED[0] and at.rows.size <= FORMED[1]
+    if exact:
+        return SpectralDensity.of(np.linalg.eigvalsh(matrix.formed()))
     return spectral_density(
         matrix.products, matrix.size, probes=probes, steps=steps, blocks=blocks, seed=seed
     )

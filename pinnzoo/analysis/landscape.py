@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo.analysis.hessians import hessian_eigenpairs
-from pinnzoo.analysis.tangent import Source, Tangent, residuals, resolve, tangent
+from pinnzoo.analysis.tangent import Source, Tangent, left_svd, residuals, resolve, tangent
 from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
 from pinnzoo.objective import Objective
@@ -304,7 +304,7 @@ def singular_values(
     if scaled:
         lengths = np.linalg.norm(at.rows, axis=0)
         rows = at.rows / np.where(lengths > 0, lengths, 1.0)
-        left, values, _ = np.linalg.svd(rows, full_matrices=False)
+        left, values = left_svd(rows)
     else:
         left, values, _ = at.svd
-    return SingularValues(values, np.abs(left.T @ at.residual), damping)
+    return SingularValues(values, np.abs(left[:, : len(values)].T @ at.residual), damping)

@@ -17,7 +17,7 @@ import scipy.fft
 import scipy.linalg
 from jaxtyping import Float
 
-from pinnzoo.analysis.tangent import Source, Tangent, resolve, study, tangent
+from pinnzoo.analysis.tangent import Source, Tangent, left_svd, resolve, study, tangent
 from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics._inputs import find_term, unscaled
 from pinnzoo.diagnostics._rows import jacobian_blocks
@@ -204,9 +204,8 @@ def decompose(rows: Float[np.ndarray, "n p"]) -> tuple[np.ndarray, np.ndarray]:
     They come from singular values, which does not square the condition number. What is below their
     rounding is zero.
     """
-    n, p = rows.shape
-    left, singular, _ = scipy.linalg.svd(rows, full_matrices=n > p, check_finite=False)
-    return _eigenvalues(singular, n, p), left
+    left, singular = left_svd(rows)
+    return _eigenvalues(singular, *rows.shape), left
 
 
 def _eigenvalues(singular: Float[np.ndarray, " k"], n: int, p: int) -> Float[np.ndarray, " n"]:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo._compiling import QUICK_COMPILE, QUICKEST_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics._inputs import finite, in_float64
@@ -23,6 +23,10 @@ from pinnzoo.objective import Objective
 
 BATCH = 8
 """Parameter vectors whose residuals are computed in one call."""
+
+WORTH_OPTIMISING = 1_000_000
+"""Numbers of a Jacobian from which programs that run a hundred times are compiled with more effort:
+that takes seconds more, ten for products with the Hessian of a system, and halves their time."""
 
 _studies: "weakref.WeakKeyDictionary[Entry, Study]" = weakref.WeakKeyDictionary()
 
@@ -54,6 +58,19 @@ def study(entry: Entry) -> Study:
             history=entry.history,
         )
     return _studies[entry]
+
+
+def left_svd(rows: Float[np.ndarray, "n p"]) -> tuple[Any, Any]:
+    """All left singular vectors `U (n, n)` and `σ (k,)` descending, k = min(n, p).
+
+    Of a wide matrix they are those of its triangular factor, which is small.
+    """
+    n, p = rows.shape
+    if n < p:
+        (upper,) = scipy.linalg.qr(rows.T, mode="r", check_finite=False)
+        rows = upper[:n].T
+    left, values, _ = scipy.linalg.svd(rows, full_matrices=n > p, check_finite=False)
+    return left, values
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +181,12 @@ def resolve(
     return objective, checked
 
 
-@functools.partial(jax.jit, compiler_options=QUICKEST_COMPILE)
 def _residuals(objective: Objective, thetas: Float[Array, "b p"]) -> Float[Array, "b n"]:
     return jax.lax.map(objective.residual, thetas)
+
+
+_quick_residuals = jax.jit(_residuals, compiler_options=QUICK_COMPILE)
+_quickest_residuals = jax.jit(_residuals, compiler_options=QUICKEST_COMPILE)
 
 
 def residuals(objective: Objective, thetas: Any) -> Float[np.ndarray, "s n"]:
@@ -181,11 +201,13 @@ def residuals(objective: Objective, thetas: Any) -> Float[np.ndarray, "s n"]:
         True
     """
     stacked = np.asarray(thetas, np.float64)
+    large = objective.n * stacked.shape[1] >= WORTH_OPTIMISING
+    program = _quick_residuals if large else _quickest_residuals
     found = []
     for start in range(0, len(stacked), BATCH):
         # The last batch is filled up, so that all have one shape.
         chosen = np.minimum(np.arange(start, start + BATCH), len(stacked) - 1)
-        found.append(np.asarray(_residuals(objective, jnp.asarray(stacked[chosen]))))
+        found.append(np.asarray(program(objective, jnp.asarray(stacked[chosen]))))
     return np.concatenate(found)[: len(stacked)]
 
 

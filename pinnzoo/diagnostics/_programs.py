@@ -59,6 +59,12 @@ def begin_compiling(program: Any, *arguments: Any, tick: Tick = silent, text: st
         _begun[key] = Compilation(traced.lower())
 
 
+def is_compiling(program: Any, *arguments: Any) -> bool:
+    """Whether the compiler is still at what `begin_compiling` was given."""
+    begun = _begun.get(_key(program, arguments))
+    return begun is not None and begun.running
+
+
 def compile_for(program: Any, *arguments: Any, tick: Tick, text: str) -> None:
     """Compile a function of `jax.jit` for these arguments, unless that was done before.
 

@@ -104,6 +104,31 @@ def test_shared_eigenpairs_are_those_of_the_dense_hessian(entry, monkeypatch):
         np.testing.assert_allclose(vectors @ wanted, values[:, None] * vectors, atol=1e-8)
 
 
+def test_remainder_that_changes_nothing_leaves_gauss_newton(entry, monkeypatch):
+    looked_at = analysis.study(entry)
+    wanted = analysis.hessian_density(entry, part="gauss_newton")
+    before = bench.Bench(entry)
+    assert before.changes == pytest.approx(
+        np.abs(analysis.hessian_density(entry, part="remainder").nodes).max()
+    )
+    values = before.eigenpairs[0]
+    # The network is far from the solution: the remainder does change the largest eigenvalue.
+    assert abs(values[0] / wanted.largest - 1) > 1e-6
+    monkeypatch.setattr(bench.Bench, "changes", 1e-12 * wanted.largest)
+    after = bench.Bench(entry)
+    found = bench.ANALYSES["hessians"].compute(after)
+    final = found.densities["final"]
+    np.testing.assert_allclose(final.nodes, wanted.nodes, atol=1e-12 * wanted.largest)
+    assert final.exact == final.size == looked_at.thetas.shape[1]
+    damped = found.densities["final, damped Gauss-Newton"]
+    ratio = wanted.nodes / (wanted.nodes + found.block["damping"])
+    np.testing.assert_allclose(damped.nodes, np.sort(ratio), atol=1e-9)
+    squares, vectors = after.eigenpairs
+    rows = after.at(-1).rows
+    np.testing.assert_allclose(squares, wanted.nodes[::-1][:2], rtol=1e-9)
+    np.testing.assert_allclose(vectors @ rows.T @ rows, squares[:, None] * vectors, atol=1e-9)
+
+
 def test_an_entry_has_parameters_of_its_own(entry):
     wanted = analysis.tangent(entry, entry.theta)
     np.testing.assert_array_equal(analysis.tangent(entry).rows, wanted.rows)

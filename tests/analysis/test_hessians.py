@@ -53,6 +53,21 @@ def test_part_and_its_density_are_those_of_the_dense_matrix(at, dense, part):
     assert (len(negative) == 0) == (part == "gauss_newton")
 
 
+def test_small_hessian_is_formed_and_a_large_one_is_not(at, dense, monkeypatch):
+    """With one block of vectors an estimate finds few eigenvalues, and not the trace."""
+    few = {"blocks": 1, "steps": 2}
+    formed_one = analysis.hessian_density(at, **few)
+    assert formed_one.exact == formed_one.size
+    np.testing.assert_allclose(
+        formed_one.nodes, np.linalg.eigvalsh(dense["loss"]), rtol=1e-8, atol=1e-10
+    )
+    estimated = analysis.hessian_density(at, **few, exact=False)
+    assert estimated.exact < estimated.size
+    monkeypatch.setattr(hessians, "FORMED", (at.theta.size - 1, at.rows.size))
+    by_default = analysis.hessian_density(at, **few)
+    np.testing.assert_array_equal(by_default.nodes, estimated.nodes)
+
+
 def test_terms_have_hessians_that_add_up(at, dense):
     parts = [formed(analysis.hessian_part(at, term=name)) for name in at.objective.slices()]
     np.testing.assert_allclose(sum(parts), dense["loss"], rtol=1e-8, atol=1e-10)
