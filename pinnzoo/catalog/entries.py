@@ -204,7 +204,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"constraints": "hard"},
         "tangent_mlp",
         {"width": 24, "depth": 3, "windows": 4},
-        *_with_tangent(3000, 150, (60, 0, 4), 4),
+        *_with_tangent(4000, 150, (130, 0, 4), 4),
     ),
     _most_accurate(
         "kovasznay",
