@@ -1,6 +1,7 @@
 import importlib
 import threading
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info
@@ -70,7 +71,7 @@ def test_step_of_a_small_problem_has_one_thread(monkeypatch):
 
     monkeypatch.setattr(home, "damped_system", watched)
     assembly = small(terms=1)
-    theta = moved(assembly.theta, 0.1)
+    theta = jnp.asarray(moved(assembly.theta, 0.1))
     optimizer = levenberg_marquardt()
     state = optimizer.init(assembly.objective, theta)
     new, _, _ = optimizer.step(assembly.objective, theta, state)

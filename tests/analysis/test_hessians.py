@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -55,7 +57,7 @@ def test_part_and_its_density_are_those_of_the_dense_matrix(at, dense, part):
 
 def test_small_hessian_is_formed_and_a_large_one_is_not(at, dense, monkeypatch):
     """With one block of vectors an estimate finds few eigenvalues, and not the trace."""
-    few = {"blocks": 1, "steps": 2}
+    few: dict[str, Any] = {"blocks": 1, "steps": 2}
     formed_one = analysis.hessian_density(at, **few)
     assert formed_one.exact == formed_one.size
     np.testing.assert_allclose(
