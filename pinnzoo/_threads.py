@@ -1,6 +1,7 @@
 """How many threads the linear algebra of NumPy and SciPy may use."""
 
 import functools
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,22 +12,26 @@ WORTH_THREADS = 3e9
 they work wherever something else is busy, such as a compiler: OpenBLAS then takes up to ten times
 as long as by itself."""
 
+_lock = threading.Lock()
+
 
 @functools.cache
-def _controller() -> ThreadpoolController:
+def _controller() -> Any:
     # SciPy brings a library of its own, which is found once it is loaded.
     import scipy.linalg  # noqa: F401
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")
 
 
 def one_thread() -> AbstractContextManager[Any]:
     """Let linear algebra keep to the thread that calls it, until the context ends.
 
-    The number of threads belongs to the process. Where a second Python thread asks for the same
-    meanwhile, threadpoolctl leaves it to the first one.
+    The number of threads belongs to the process. Where another Python thread has set it to one
+    already, that one sets it back: a second one would take the one for what was there before.
     """
-    return _controller().limit(limits=1, user_api="blas")
+    with _lock:
+        limited = all(library.num_threads == 1 for library in _controller().lib_controllers)
+        return nullcontext() if limited else _controller().limit(limits=1)
 
 
 def threads_for(multiplications: float) -> AbstractContextManager[Any]:

@@ -4,7 +4,7 @@ import threading
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController, threadpool_info
+from threadpoolctl import threadpool_info
 
 from pinnzoo import _threads
 from pinnzoo._threads import WORTH_THREADS, one_thread, threads_for
@@ -19,11 +19,19 @@ def counts():
 @pytest.fixture(autouse=True)
 def two_threads():
     """The tests' own setting is one."""
-    _threads._controller()
-    with ThreadpoolController().limit(limits=2, user_api="blas"):
-        assert counts() == {2}
-        yield
-        assert counts() == {2}
+    libraries = _threads._controller().lib_controllers
+    before = [library.num_threads for library in libraries]
+
+    def put(numbers):
+        for library, number in zip(libraries, numbers, strict=True):
+            library.set_num_threads(number)
+            # Or nobody else may set it while this thread lives.
+            library.clear_controlling_thread(force=True)
+
+    put([2] * len(libraries))
+    yield
+    assert counts() == {2}
+    put(before)
 
 
 def test_small_work_has_one_thread_and_large_work_all():

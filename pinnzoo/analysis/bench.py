@@ -122,28 +122,34 @@ class Bench:
         made = self.study.objective, self.study.final
         return one_thread() if curvature_products_are_compiling(*made) else nullcontext()
 
-    def _final(self, part: str) -> tuple[Hessian, Space]:
-        objective, theta = self.study.objective, self.study.final
-        compile_curvature_products(objective, theta, self.tick)
-        matrix, last = hessian_part(self.at(-1), part=part), self.at(-1)
-        # Singular vectors of J are close to eigenvectors of the loss Hessian, once it is small.
-        start = last.svd[2][:BLOCK] if part == "loss" else None
-        blocks = self.effort("final")[0]
-        return matrix, krylov(matrix.products, matrix.size, blocks=blocks, start=start)
+    def compile(self) -> None:
+        """Wait for the program of products with Hessians, with signs of life."""
+        compile_curvature_products(self.study.objective, self.study.final, self.tick)
 
     @functools.cached_property
     def final_hessian(self) -> tuple[Hessian, Space]:
         """The loss Hessian of the end, and the Krylov space that all who ask for it share."""
-        return self._final("loss")
+        self.compile()
+        last = self.at(-1)
+        matrix, blocks = hessian_part(last), self.effort("final")[0]
+        # Singular vectors of J are close to eigenvectors, once the residual is small.
+        start = last.svd[2][:BLOCK]
+        return matrix, krylov(matrix.products, matrix.size, blocks=blocks, start=start)
 
     @functools.cached_property
     def remainder(self) -> tuple[Hessian, Space]:
-        """The same of its part `Σ r_i H_i`, which vanishes with the residual."""
-        return self._final("remainder")
+        """The part `Σ r_i H_i` of that Hessian, which vanishes with the residual, and its space."""
+        self.compile()
+        matrix = hessian_part(self.at(-1), part="remainder")
+        blocks = self.effort("final, remainder")[0]
+        return matrix, krylov(matrix.products, matrix.size, blocks=blocks)
 
     @property
-    def changes(self) -> float:
-        """By how much the remainder can move an eigenvalue of `Jᵀ J`, which is its norm (Weyl)."""
+    def remainder_norm(self) -> float:
+        """‖Σ r_i H_i‖, from above as far as its Krylov space has found the largest eigenvalue.
+
+        No eigenvalue of the loss Hessian is farther from that of `Jᵀ J` (Weyl).
+        """
         values, _, missed, _ = self.remainder[1]
         return float(np.abs(values[0]) + missed[0])
 
@@ -151,12 +157,11 @@ class Bench:
     def eigenpairs(self) -> tuple[np.ndarray, np.ndarray]:
         """The two eigenvalues of the last loss Hessian that are largest in magnitude, and vectors.
 
-        Those of `Jᵀ J` where the remainder is known to change nothing. Otherwise from the space of
-        the density; by a larger one of their own where that has not found them.
+        Those of `Jᵀ J` where the remainder changes nothing. Otherwise from the space of the
+        density; by a larger one of their own where that has not found them.
         """
         _, singular, right = self.at(-1).svd
-        known = "remainder" in self.__dict__ and len(singular) > 1
-        if known and self.changes <= CONVERGED * singular[1] ** 2:
+        if len(singular) > 1 and self.remainder_norm <= CONVERGED * singular[1] ** 2:
             return singular[:2] ** 2, right[:2]
         _, (values, vectors, missed, closed) = self.final_hessian
         if closed or (missed[:2] <= CONVERGED * np.abs(values[:2])).all():
@@ -298,33 +303,36 @@ def _hessians(bench: Bench) -> FoundHessians:
         space = space or krylov(matrix.products, p, blocks=blocks, start=start)
         densities[name] = spectral_density(matrix.products, p, steps=steps, space=space)
 
-    def know(name: str, eigenvalues: np.ndarray, changes: float) -> bool:
-        """Whether the density is that of `Jᵀ J`, since the remainder changes too little."""
-        if changes > CONVERGED * eigenvalues[0]:
+    def is_gauss_newton(name: str, eigenvalues: np.ndarray, shift: float) -> bool:
+        """Whether the density is that of `Jᵀ J`: no eigenvalue moves by more than `shift`."""
+        if len(eigenvalues) * shift > CONVERGED * eigenvalues.sum():
             return False
-        densities[name] = replace(SpectralDensity.of(eigenvalues), resolution=changes)
+        exact = int(np.count_nonzero(eigenvalues > shift))
+        known = SpectralDensity.of(eigenvalues)
+        densities[name] = replace(known, exact=exact, resolution=shift)
         return True
 
     last = bench.at(-1)
+    bench.compile()
     look("initial", hessian_part(bench.at(0)))
     bench.tick("Hessian of the loss: remainder")
-    remainder = bench.remainder
+    shift = bench.remainder_norm
     squares = np.zeros(last.theta.size)
     squares[: len(last.svd[1])] = last.svd[1] ** 2
-    if not know("final", squares, bench.changes):
+    if not is_gauss_newton("final", squares, shift):
         look("final", *bench.final_hessian)
-    look("final, remainder", *remainder)
+    look("final, remainder", *bench.remainder)
     damping, scaled = bench.damping
     if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(last.svd[1][0] ** 2)
+        damping = WITHOUT_DAMPING * float(squares[0])
     name = "final, damped Gauss-Newton"
+    scale = damped_gauss_newton(last, damping=damping)
     # Its eigenvectors are known but for the remainder: a random space finds hundreds of
     # eigenvalues that are nearly one only slowly.
-    if not know(name, squares / (squares + damping), bench.changes / damping):
+    if not is_gauss_newton(name, squares / (squares + damping), shift / damping):
         _, values, right = last.svd
         modes = right[values**2 >= KNOWN * (values**2 + damping)]
         room = BLOCK * (bench.effort(name)[0] - 2)
-        scale = damped_gauss_newton(last, damping=damping)
         look(name, hessian_part(last, preconditioner=scale), start=modes[:room])
     pairs = lbfgs_pairs(last)
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
@@ -576,11 +584,12 @@ def look_at(
     """
     chosen = check_names(names)
     bench = Bench(entry, tick)
-    if {"hessians", "landscape"}.intersection(chosen):
+    if needed := {"hessians", "landscape"}.intersection(chosen):
         bench.begin()
     found = {}
     for name in chosen:
-        with bench.quietly():
+        # Those that need the compiled program wait for it before anything else.
+        with nullcontext() if name in needed else bench.quietly():
             found[name] = find_analysis(name).compute(bench)
     return found
 

@@ -32,6 +32,7 @@ from pinnzoo.diagnostics.hessian import _row_products, _together
 from pinnzoo.diagnostics.spectrum import lanczos_together
 from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, UnknownNameError
+from pinnzoo.linalg import default_backend
 from pinnzoo.objective import EQUATION, Objective
 
 PARTS = ("loss", "gauss_newton", "remainder")
@@ -57,10 +58,11 @@ def _curvature_products(
     def weighted(at: Theta) -> Scalar:
         return dual @ objective.residual(at)
 
-    # One vector after the other: many at once are a third slower, since they leave the cache, and
-    # take longer to compile.
     _, product = jax.linearize(jax.grad(weighted), theta)
-    return jax.lax.map(product, vectors)
+    # On a processor one vector after the other: several at once are a third slower, since they
+    # leave the cache, and take longer to compile.
+    together = 1 if default_backend() == "host" else len(vectors)
+    return jax.lax.map(product, vectors, batch_size=together)
 
 
 _quick_products = jax.jit(_curvature_products, compiler_options=QUICK_COMPILE)
@@ -347,8 +349,9 @@ def hessian_density(
         steps: See `spectral_density`.
         blocks: See `spectral_density`.
         seed: See `spectral_density`.
-        exact: Whether to form the matrix, by p products; by default up to 2048 parameters and 1.5
-            million numbers of the Jacobian, which takes 10 to 30 s.
+        exact: Whether to form the matrix, by p products, without random vectors; by default up to
+            2048 parameters and 1.5 million numbers of the Jacobian. The Gauss-Newton part is exact
+            whatever is said here.
 
     Raises:
         UnknownNameError: There is no such part or term.

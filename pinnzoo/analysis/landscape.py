@@ -304,7 +304,7 @@ def singular_values(
     if scaled:
         lengths = np.linalg.norm(at.rows, axis=0)
         rows = at.rows / np.where(lengths > 0, lengths, 1.0)
-        left, values = left_svd(rows)
+        left, values = left_svd(rows, full=False)
     else:
         left, values, _ = at.svd
-    return SingularValues(values, np.abs(left[:, : len(values)].T @ at.residual), damping)
+    return SingularValues(values, np.abs(left.T @ at.residual), damping)

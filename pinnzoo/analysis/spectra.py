@@ -43,8 +43,8 @@ class SpectralDensity:
         size: How many eigenvalues there are.
         exact: How many nodes are eigenvalues; the others are approximations, or nodes of a
             quadrature.
-        resolution: Distance between those nodes: what lies nearer to zero has no known sign. 0
-            where all nodes are eigenvalues.
+        resolution: What lies nearer to zero has no known sign: distance between the nodes that are
+            no eigenvalues, or by how much eigenvalues may be off. 0 where all are known.
 
     Example:
         >>> found = hessian_density(objective, theta)
@@ -146,7 +146,8 @@ def krylov(
         blocks: Blocks of `BLOCK` vectors at most.
         seed: Seed of the first block.
         start: Orthonormal rows that are nearly eigenvectors, where some are known; the space goes
-            on from what their images add. They count as blocks.
+            on from what their images add and from as many random vectors, since they may all lie
+            in an invariant space. They count as blocks.
 
     Returns:
         Ritz values, falling in magnitude, `(k,)`; their vectors in rows, `(k, p)`; the norms of
@@ -162,8 +163,12 @@ def krylov(
         basis = start
         images = np.concatenate([np.asarray(products(part), np.float64) for part in parts])
         size = float(np.linalg.norm(images, axis=1).max())
-        block = _new_directions(images, basis, p * np.finfo(np.float64).eps * size)[:BLOCK]
-        blocks = blocks - len(parts) if len(block) else 0
+        floor = p * np.finfo(np.float64).eps * size
+        added = _new_directions(images, basis, floor)[: BLOCK // 2]
+        fresh = rng.standard_normal((min(BLOCK - len(added), p - len(basis) - len(added)), p))
+        block = np.concatenate([added, _new_directions(fresh, np.concatenate([basis, added]), 0.0)])
+        closed = len(basis) == p
+        blocks = 0 if closed else blocks - len(parts)
     for _ in range(blocks):
         image = np.asarray(products(block), np.float64)
         basis, images = np.concatenate([basis, block]), np.concatenate([images, image])

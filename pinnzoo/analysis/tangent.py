@@ -60,16 +60,20 @@ def study(entry: Entry) -> Study:
     return _studies[entry]
 
 
-def left_svd(rows: Float[np.ndarray, "n p"]) -> tuple[Any, Any]:
-    """All left singular vectors `U (n, n)` and `σ (k,)` descending, k = min(n, p).
+def left_svd(rows: Float[np.ndarray, "n p"], *, full: bool = True) -> tuple[Any, Any]:
+    """Left singular vectors and `σ (k,)` descending, k = min(n, p).
 
     Of a wide matrix they are those of its triangular factor, which is small.
+
+    Args:
+        rows: Any matrix.
+        full: All vectors, `(n, n)`, in the place of the k that belong to singular values.
     """
     n, p = rows.shape
     if n < p:
         (upper,) = scipy.linalg.qr(rows.T, mode="r", check_finite=False)
         rows = upper[:n].T
-    left, values, _ = scipy.linalg.svd(rows, full_matrices=n > p, check_finite=False)
+    left, values, _ = scipy.linalg.svd(rows, full_matrices=full and n > p, check_finite=False)
     return left, values
 
 

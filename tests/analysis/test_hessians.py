@@ -201,6 +201,23 @@ def test_known_eigenvectors_begin_the_space():
     assert errors[True] > 2e-2
 
 
+def test_known_eigenvectors_of_one_block_do_not_hide_the_other():
+    """Two windows of time share no parameters: the Hessian has a block of its own for each."""
+    first, second = np.full(40, 1e-3), np.full(40, 1e-3)
+    first[:8], second[:4] = 3.0, [2.0, -50.0, 1.0, -1.0]
+    matrix = np.diag(np.concatenate([first, second]))
+    values, _, missed, _ = analysis.krylov(lambda v: v @ matrix, 80, blocks=4, start=np.eye(80)[:8])
+    assert values[0] == pytest.approx(-50, rel=1e-6)
+    assert missed[0] < 1e-4
+
+
+def test_known_eigenvectors_may_be_all_of_them():
+    matrix = prescribed([3.0, 2.0, -1.0])
+    values, _, _, closed = analysis.krylov(lambda v: v @ matrix, 3, start=np.eye(3))
+    assert closed
+    np.testing.assert_allclose(values, [3, 2, -1], rtol=1e-12)
+
+
 def test_without_deflation_the_moments_would_be_noise():
     values = outliers_and_bulk()
     matrix = prescribed(values)
