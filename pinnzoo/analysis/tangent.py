@@ -71,7 +71,7 @@ def left_svd(rows: Float[np.ndarray, "n p"], *, full: bool = True) -> tuple[Any,
     """
     n, p = rows.shape
     if n < p:
-        (upper,) = scipy.linalg.qr(rows.T, mode="r", check_finite=False)
+        upper: Any = scipy.linalg.qr(rows.T, mode="r", check_finite=False)[0]
         rows = upper[:n].T
     left, values, _ = scipy.linalg.svd(rows, full_matrices=full and n > p, check_finite=False)
     return left, values
