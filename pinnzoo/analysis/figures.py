@@ -377,6 +377,8 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
             xycoords=("axes fraction", "data"),
             va="bottom",
             fontsize=7.5,
+            # The residuals of a converged network lie about the damping.
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
