@@ -259,6 +259,17 @@ def test_adaptive_points_may_be_more_in_a_further_equation_than_in_the_first():
 # --- entries of one's own loop, and what is asked of them
 
 
+def test_problem_of_ones_own_under_a_name_of_the_package_is_asked_for(tmp_path):
+    """Such as an edited copy: the name alone gives the other problem."""
+    own = problem(name="heat")
+    entry = train(own, recipe(problem="heat"))
+    entry.save(tmp_path / "own")
+    with pytest.raises(IntegrityError, match=r"called 'heat' too.*given as problem="):
+        pinnzoo.load(tmp_path / "own")
+    again = pinnzoo.load(tmp_path / "own", problem=own, verify="all")
+    np.testing.assert_array_equal(again.theta, entry.theta)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [

@@ -465,7 +465,9 @@ def _check_golden(folder: EntryFolder, plan: Blueprint, state: nnx.State) -> Non
             raise IntegrityError(
                 f"the {name} of the entry in {str(folder.path)!r} differs from its golden values "
                 f"by {change:.1e} (scale {scale:.1e}): its weights are not those that were "
-                "published, or this version of pinnzoo computes something else with them."
+                "published, this version of pinnzoo computes something else with them, or it "
+                f"solves a problem of one's own that is called {plan.problem.name!r} too, which "
+                "has to be given as problem=."
             )
 
 
