@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import jax
@@ -126,8 +127,19 @@ def main(
         gc.collect()
 
 
+def end(number: int, frame: FrameType | None) -> None:
+    """Leave at a signal.
+
+    To `train` it would mean to return what there is, before its time or without kernels, which
+    would be stored as if it were whole.
+    """
+    del frame
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
-    # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
-    # would be stored as if its time had been used.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            # `train` leaves alone what a program has set.
+            signal.signal(getattr(signal, name), end)
     typer.run(main)
