@@ -146,8 +146,8 @@ def krylov(
         blocks: Blocks of `BLOCK` vectors at most.
         seed: Seed of the first block.
         start: Orthonormal rows that are nearly eigenvectors, where some are known; the space goes
-            on from what their images add and from as many random vectors, since they may all lie
-            in an invariant space. They count as blocks.
+            on from what their images add, and from random vectors where that is less than a block,
+            since exact eigenvectors add nothing. They count as blocks.
 
     Returns:
         Ritz values, falling in magnitude, `(k,)`; their vectors in rows, `(k, p)`; the norms of
@@ -164,9 +164,11 @@ def krylov(
         images = np.concatenate([np.asarray(products(part), np.float64) for part in parts])
         size = float(np.linalg.norm(images, axis=1).max())
         floor = p * np.finfo(np.float64).eps * size
-        added = _new_directions(images, basis, floor)[: BLOCK // 2]
-        fresh = rng.standard_normal((min(BLOCK - len(added), p - len(basis) - len(added)), p))
-        block = np.concatenate([added, _new_directions(fresh, np.concatenate([basis, added]), 0.0)])
+        block = _new_directions(images, basis, floor)[:BLOCK]
+        if missing := min(BLOCK, p - len(basis)) - len(block):
+            spanned = np.concatenate([basis, block])
+            fresh = _new_directions(rng.standard_normal((missing, p)), spanned, 0.0)
+            block = np.concatenate([block, fresh])
         closed = len(basis) == p
         blocks = 0 if closed else blocks - len(parts)
     for _ in range(blocks):
