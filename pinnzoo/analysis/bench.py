@@ -126,22 +126,22 @@ class Bench:
         """Wait for the program of products with Hessians, with signs of life."""
         compile_curvature_products(self.study.objective, self.study.final, self.tick)
 
+    def _final(self, part: str, density: str) -> tuple[Hessian, Space]:
+        self.compile()
+        matrix = hessian_part(self.at(-1), part=part)
+        # From random vectors: where the remainder counts, singular vectors of J are far from
+        # eigenvectors, and a space that begins with them has moments that are off by 2 to 130 %.
+        return matrix, krylov(matrix.products, matrix.size, blocks=self.effort(density)[0])
+
     @functools.cached_property
     def final_hessian(self) -> tuple[Hessian, Space]:
         """The loss Hessian of the end, and the Krylov space that all who ask for it share."""
-        self.compile()
-        matrix = hessian_part(self.at(-1))
-        # From random vectors: where the remainder counts, singular vectors of J are far from
-        # eigenvectors, and a space that begins with them has moments that are off by 2 to 130 %.
-        return matrix, krylov(matrix.products, matrix.size, blocks=self.effort("final")[0])
+        return self._final("loss", "final")
 
     @functools.cached_property
     def remainder(self) -> tuple[Hessian, Space]:
         """The part `Σ r_i H_i` of that Hessian, which vanishes with the residual, and its space."""
-        self.compile()
-        matrix = hessian_part(self.at(-1), part="remainder")
-        blocks = self.effort("final, remainder")[0]
-        return matrix, krylov(matrix.products, matrix.size, blocks=blocks)
+        return self._final("remainder", "final, remainder")
 
     @property
     def remainder_norm(self) -> float:

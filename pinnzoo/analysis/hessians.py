@@ -79,24 +79,29 @@ def _curvature_call(objective: Objective, theta: Any, dual: Any, vectors: Any) -
     return _quick_products if large else _quickest_products, objective, *arguments
 
 
+def _to_compile(objective: Objective, theta: Float[np.ndarray, " p"]) -> tuple[Any, ...]:
+    """The call whose shapes all have: its numbers do not count."""
+    return _curvature_call(objective, theta, np.zeros(objective.n), theta[None])
+
+
 def begin_curvature_products(objective: Objective, theta: Float[np.ndarray, " p"]) -> None:
     """Begin to compile what `curvature_products` calls, in another thread, and return at once.
 
     Who begins waits with `compile_curvature_products` before the first call.
     """
-    begin_compiling(*_curvature_call(objective, theta, np.zeros(objective.n), theta[None]))
+    begin_compiling(*_to_compile(objective, theta))
 
 
 def curvature_products_are_compiling(objective: Objective, theta: Float[np.ndarray, " p"]) -> bool:
     """Whether the other thread is still busy."""
-    return is_compiling(*_curvature_call(objective, theta, np.zeros(objective.n), theta[None]))
+    return is_compiling(*_to_compile(objective, theta))
 
 
 def compile_curvature_products(
     objective: Objective, theta: Float[np.ndarray, " p"], tick: Tick = silent
 ) -> None:
     """Return when what `curvature_products` calls is compiled; `tick` is called meanwhile."""
-    made = _curvature_call(objective, theta, np.zeros(objective.n), theta[None])
+    made = _to_compile(objective, theta)
     compile_for(*made, tick=tick, text="Hessian of the loss")
 
 

@@ -122,7 +122,7 @@ def nearly_solved(entry, share):
 
 
 def test_small_remainder_leaves_the_spectrum_of_gauss_newton(entry, monkeypatch):
-    """At a hundred-thousandth of the residual, against dense eigenvalues of what is left."""
+    """At a thousand-millionth of the residual, against dense eigenvalues of what is left."""
     looked_at = analysis.study(entry)
     objective = nearly_solved(entry, 1e-9)
     study = dataclasses.replace(looked_at, objective=objective, shared={})
