@@ -2,17 +2,21 @@
 
 import functools
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-WORTH_THREADS = 3e9
+WORTH_THREADS = 1.5e9
 """Multiplications from which several threads pay off. Below, they wait for one another longer than
 they work wherever something else is busy, such as a compiler: OpenBLAS then takes up to ten times
 as long as by itself."""
 
 _lock = threading.Lock()
+
+_available: dict[str, int] = {}
+"""While there is one thread only: the numbers before, by the file of each library."""
 
 
 @functools.cache
@@ -23,28 +27,47 @@ def _controller() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-def one_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_thread() -> Iterator[None]:
     """Let linear algebra keep to the thread that calls it, until the context ends.
 
     The number of threads belongs to the process. Where another Python thread has set it to one
     already, that one sets it back: a second one would take the one for what was there before.
     """
     with _lock:
-        limited = all(library.num_threads == 1 for library in _controller().lib_controllers)
-        return nullcontext() if limited else _controller().limit(limits=1)
+        before = {lib.filepath: lib.num_threads for lib in _controller().lib_controllers}
+        limited = all(number == 1 for number in before.values())
+        if not limited:
+            _available.update(before)
+        context = nullcontext() if limited else _controller().limit(limits=1)
+    try:
+        with context:
+            yield
+    finally:
+        if not limited:
+            _available.clear()
 
 
-def threads_for(multiplications: float) -> AbstractContextManager[Any]:
-    """All threads where the work is worth them, and one otherwise.
+@contextmanager
+def threads_for(multiplications: float) -> Iterator[None]:
+    """All threads where one call is worth them, and one otherwise.
+
+    Inside of `one_thread` too: threads that have done their share of a call spin for a while, and
+    take the processor from whatever comes next. So all but the large calls keep to one.
 
     By the size alone and not by what else is running, so that a training that is repeated takes the
     same steps to the last bit.
 
     Args:
-        multiplications: How many floating-point multiplications one call makes, roughly.
+        multiplications: How many floating-point multiplications the call makes, roughly.
 
     Example:
         >>> with threads_for(400 * 400 * 1761):
         ...     kernel = rows @ rows.T
     """
-    return nullcontext() if multiplications >= WORTH_THREADS else one_thread()
+    if multiplications < WORTH_THREADS:
+        with one_thread():
+            yield
+        return
+    with _controller().limit(limits=dict(_available)) if _available else nullcontext():
+        yield

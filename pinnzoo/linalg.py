@@ -17,6 +17,7 @@ import scipy.linalg
 from jaxtyping import Array
 from scipy.linalg import blas, lapack
 
+from pinnzoo._threads import threads_for
 from pinnzoo.errors import UnknownNameError
 from pinnzoo.precision import product
 
@@ -67,7 +68,8 @@ def _factorize(matrix: np.ndarray, diagonal: np.ndarray, out: np.ndarray) -> Any
     """
     np.copyto(out, matrix)
     np.fill_diagonal(out, diagonal)
-    return scipy.linalg.cho_factor(out, lower=True, overwrite_a=True, check_finite=False)
+    with threads_for(len(out) ** 3 / 6):
+        return scipy.linalg.cho_factor(out, lower=True, overwrite_a=True, check_finite=False)
 
 
 class HostCholesky(AbstractDampedSystem):
@@ -83,7 +85,8 @@ class HostCholesky(AbstractDampedSystem):
         self.gradient = rows.T @ _host(residual)
         (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
         # rows.T is Fortran-contiguous, which spares the copy.
-        self.matrix = syrk(1.0, rows.T, lower=1)
+        with threads_for(rows.size * rows.shape[1] / 2):
+            self.matrix = syrk(1.0, rows.T, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
         self._damped = np.empty_like(self.matrix)
         self.norm = float(self.diagonal.sum())
@@ -120,7 +123,8 @@ class HostKernel(AbstractDampedSystem):
         self.inverse_scaling = 1 / scaling
         self.scaled = rows * self.inverse_scaling
         (syrk,) = blas.get_blas_funcs(("syrk",), (rows,))
-        self.matrix = syrk(1.0, self.scaled.T, trans=1, lower=1)
+        with threads_for(rows.size * len(rows) / 2):
+            self.matrix = syrk(1.0, self.scaled.T, trans=1, lower=1)
         self.diagonal = self.matrix.diagonal().copy()
         self._damped = np.empty_like(self.matrix)
         self.norm = float(np.sum(rows**2))
@@ -165,7 +169,8 @@ class HostQR(AbstractDampedSystem):
         self._tpqrt, self._tpmqrt, geqrf = lapack.get_lapack_funcs(
             ("tpqrt", "tpmqrt", "geqrf"), (augmented,)
         )
-        packed, *_ = geqrf(augmented, lwork=64 * (p + 1), overwrite_a=1)
+        with threads_for(n * p * p):
+            packed, *_ = geqrf(augmented, lwork=64 * (p + 1), overwrite_a=1)
         self.r_factor = np.asfortranarray(np.triu(packed[:p, :p]))
         self.c = np.asfortranarray(packed[:p, p : p + 1])
         self.scaling = scaling
@@ -203,10 +208,11 @@ class HostSVD(AbstractDampedSystem):
         self.gradient = rows.T @ r
         self.norm = float(np.einsum("ij,ij->", rows, rows))
         self.inverse_scaling = 1 / scaling
-        q, upper = np.linalg.qr(rows * self.inverse_scaling)
-        u, self.values, self.vt = scipy.linalg.svd(
-            upper, full_matrices=False, overwrite_a=True, check_finite=False
-        )
+        with threads_for(rows.size * rows.shape[1]):
+            q, upper = np.linalg.qr(rows * self.inverse_scaling)
+            u, self.values, self.vt = scipy.linalg.svd(
+                upper, full_matrices=False, overwrite_a=True, check_finite=False
+            )
         self.c = u.T @ (q.T @ r)
 
     def solve(self, damping: float) -> np.ndarray:
