@@ -1,6 +1,7 @@
 """How many collocation points each term gets, and drawing them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from pinnzoo.domains import Region, sample
 from pinnzoo.objective import EQUATION, regions
 from pinnzoo.pdes import Problem
+from pinnzoo.pdes.conditions import Share
 
 SNAPSHOTS = 10
 
@@ -47,6 +49,9 @@ def draw_points(
 ) -> dict[str, Float[np.ndarray, "n d"]]:
     """The `draw`-th set of collocation points of a seed, `(n, d)` per term.
 
+    Residuals that one function returns have the same points, as long as no number of points is
+    given for one of them alone.
+
     Args:
         problem: Whose terms.
         counts: See `term_counts`.
@@ -56,6 +61,12 @@ def draw_points(
     """
     rng = np.random.default_rng([seed, draw])
     boxes = regions(problem)
-    return {
-        name: sample(boxes[name], n, sampler, rng) for name, n in term_counts(boxes, counts).items()
-    }
+    drawn: dict[Any, np.ndarray] = {}
+    points = {}
+    for name, n in term_counts(boxes, counts).items():
+        residual = problem.terms[name].residual
+        key = (id(residual.function), n) if isinstance(residual, Share) else name
+        if key not in drawn:
+            drawn[key] = sample(boxes[name], n, sampler, rng)
+        points[name] = drawn[key]
+    return points

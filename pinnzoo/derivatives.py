@@ -76,6 +76,27 @@ class Field:
         return function(z)
 
 
+@dataclass(frozen=True)
+class Recorder(Field):
+    """A field that differentiates nothing and is zero, so that tracing an equation with it is fast.
+
+    Attributes:
+        asked: The names it was asked for.
+    """
+
+    asked: set[str] = field(default_factory=set, compare=False)
+
+    def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
+        """Zeros, as many as there are names.
+
+        Raises:
+            UnknownNameError: A component or a coordinate that the problem does not have.
+        """
+        check_names(names, self.components, self.coords)
+        self.asked.update(names.split())
+        return tuple(jnp.zeros((), jnp.asarray(z).dtype) for _ in names.split())
+
+
 class _Coefficients(dict[str, Any]):
     """Values by name, of which one that is not there is told from those that are."""
 

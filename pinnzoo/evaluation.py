@@ -325,7 +325,7 @@ def _derivatives(problem: Problem, names: str) -> Callable[[PointFunction, Point
 
 @functools.lru_cache(maxsize=256)
 def _residual(problem: Problem) -> Callable[[dict[str, Any], PointFunction, Point], Array]:
-    equations = (problem.equation, *(term.residual for term in problem.system))
+    equations = [term.residual for term in problem.equations]
 
     def at_point(values: dict[str, Any], function: PointFunction, z: Point) -> Array:
         field = problem.field(function, values)

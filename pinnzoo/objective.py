@@ -18,13 +18,14 @@ from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
-from pinnzoo.derivatives import Field, check_names
+from pinnzoo.derivatives import Recorder
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
+from pinnzoo.pdes.conditions import Share
 from pinnzoo.unknowns import values_of, with_unknowns
 
 CONDITIONS = "conditions"
@@ -88,7 +89,7 @@ class Term:
         return self.scale * values, jnp.broadcast_to(self.scale, (self.n,))[:, None] * slopes
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["terms"], meta_fields=["shapes"])
+@jax.tree_util.register_pytree_with_keys_class
 @dataclass(frozen=True)
 class Objective:
     """The residual vector r(θ) of a network on a problem, as a function of flat parameters.
@@ -98,7 +99,8 @@ class Objective:
     and the neural tangent kernel `J Jᵀ`.
 
     Points and scales are leaves of the pytree and functions are static: replacing points by
-    others of the same shape traces nothing again.
+    others of the same shape traces nothing again. Points that several terms have in common are one
+    leaf, so that a program knows that they are the same; see `sharing_points`.
 
     Attributes:
         terms: The equation first, then the conditions.
@@ -122,9 +124,49 @@ class Objective:
             for term, stop in zip(self.terms, stops, strict=True)
         }
 
+    def tree_flatten_with_keys(self) -> tuple[tuple[Any, ...], Any]:
+        """The different arrays of points, the scales, and what is static."""
+        points: list[Points] = []
+        which = []
+        for term in self.terms:
+            known = [k for k, other in enumerate(points) if other is term.points]
+            which.append(known[0] if known else len(points))
+            points += [] if known else [term.points]
+        static = tuple((term.name, term.residual) for term in self.terms)
+        scales = tuple(term.scale for term in self.terms)
+        keys = jax.tree_util.GetAttrKey("points"), jax.tree_util.GetAttrKey("scales")
+        children = tuple(zip(keys, (tuple(points), scales), strict=True))
+        return children, (tuple(which), static, self.shapes)
+
+    @classmethod
+    def tree_unflatten(cls, static: Any, children: Any) -> "Objective":
+        """The objective of these arrays."""
+        (which, named, shapes), (points, scales) = static, children
+        terms = (
+            Term(points[k], scale, *names)
+            for k, scale, names in zip(which, scales, named, strict=True)
+        )
+        return cls(tuple(terms), shapes)
+
+    def together(self) -> list[list[int]]:
+        """Which terms are evaluated together, by their positions in `terms`.
+
+        Those are the shares of one function that have the same points; others are alone.
+        """
+        found: dict[Any, list[int]] = {}
+        for k, term in enumerate(self.terms):
+            joint = term.residual
+            key = (joint.function, id(term.points)) if isinstance(joint, Share) else k
+            found.setdefault(key, []).append(k)
+        return list(found.values())
+
     def residual(self, theta: Theta) -> Residuals:
         """r(θ)."""
-        return jnp.concatenate([term.rows(theta) for term in self.terms])
+        rows: dict[int, Residuals] = {}
+        for group in self.together():
+            terms = [self.terms[k] for k in group]
+            rows |= zip(group, _rows_together(terms, theta), strict=True)
+        return jnp.concatenate([rows[k] for k in range(len(self.terms))])
 
     def jacobian(self, theta: Theta, chunk: int | None = None) -> Jacobian:
         """dr/dθ, `(n, p)`, at most `chunk` points of a term at once; see `Term.jacobian`."""
@@ -141,10 +183,10 @@ class Objective:
             rows, slopes = zip(*(term.linearize(theta) for term in self.terms), strict=True)
             return jnp.concatenate(rows), jnp.concatenate(slopes)
         found = jnp.zeros(self.n, theta.dtype), jnp.zeros((self.n, theta.size), theta.dtype)
-        start = 0
-        for term in self.terms:
-            found = _write_chunks(term, theta, chunk, start, found)
-            start += term.n
+        starts = np.cumsum([0, *(term.n for term in self.terms)])
+        for group in self.together():
+            terms = [(self.terms[k], int(starts[k])) for k in group]
+            found = _write_chunks(terms, theta, chunk, found)
         return found
 
     def loss(self, theta: Theta) -> Scalar:
@@ -203,7 +245,7 @@ class Objective:
                     scale = scale * math.sqrt(term.n / len(new))
                 term = dataclasses.replace(term, points=new, scale=scale)
             terms.append(term)
-        return dataclasses.replace(self, terms=tuple(terms))
+        return dataclasses.replace(self, terms=sharing_points(terms))
 
     def with_scales(
         self, scales: Mapping[str, Float[Array | np.ndarray, " *n"] | float]
@@ -218,26 +260,78 @@ class Objective:
         return dataclasses.replace(self, terms=tuple(terms))
 
 
+def sharing_points(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """The same terms, of which shares of one function have one array where their points are equal.
+
+    Only then does a program know that it can evaluate them together: it sees arrays, not numbers.
+    """
+    found: list[Term] = []
+    for term in terms:
+        for other in found:
+            joint = _joint(term)
+            if joint is not None and joint is _joint(other) and _are_equal(other, term):
+                term = dataclasses.replace(term, points=other.points)
+                break
+        found.append(term)
+    return tuple(found)
+
+
+def _joint(term: Term) -> Any:
+    return term.residual.function if isinstance(term.residual, Share) else None
+
+
+def _are_equal(term: Term, other: Term) -> bool:
+    """Whether the points of two terms are one array, or the same numbers as far as is known."""
+    points, others = term.points, other.points
+    if points is others or points.shape != others.shape:
+        return points is others
+    known = not any(isinstance(array, jax.core.Tracer) for array in (points, others))
+    return known and np.array_equal(np.asarray(points), np.asarray(others))
+
+
+def _rows_together(terms: list[Term], theta: Theta) -> list[Residuals]:
+    """The rows of terms that are evaluated together."""
+    if len(terms) == 1:
+        return [terms[0].rows(theta)]
+    shares: list[Any] = [term.residual for term in terms]
+    values = jax.vmap(lambda z: tuple(shares[0].all(theta, z)))(terms[0].points)
+    return [term.scale * values[share.index] for term, share in zip(terms, shares, strict=True)]
+
+
 def _write_chunks(
-    term: Term, theta: Theta, chunk: int, start: int, found: tuple[Residuals, Jacobian]
+    terms: list[tuple[Term, int]], theta: Theta, chunk: int, found: tuple[Residuals, Jacobian]
 ) -> tuple[Residuals, Jacobian]:
-    """Write rows and Jacobian of a term into those of the objective, from row `start` on."""
+    """Write rows and Jacobians of terms on the same points into those of the objective.
+
+    Where a chunk of points has several residuals, the compiler finds what they have in common: one
+    reverse pass for each is left. A joint one for all of them would cost more, since none of them
+    needs all derivatives.
+
+    Args:
+        terms: Each with its first row in the objective.
+        theta: Flat parameters.
+        chunk: Points at once.
+        found: Rows and Jacobian of the objective.
+    """
+    n, drawn = terms[0][0].n, terms[0][0].points
 
     def write(at: Any, count: int, found: tuple[Residuals, Jacobian]) -> Any:
-        points = jax.lax.dynamic_slice_in_dim(term.points, at, count)
-        scale = term.scale
-        if scale.ndim:
-            scale = jax.lax.dynamic_slice_in_dim(scale, at, count)
-        part = dataclasses.replace(term, points=points, scale=scale)
-        return tuple(
-            jax.lax.dynamic_update_slice_in_dim(whole, new, start + at, 0)
-            for whole, new in zip(found, part.linearize(theta), strict=True)
-        )
+        points = jax.lax.dynamic_slice_in_dim(drawn, at, count)
+        for term, start in terms:
+            scale = term.scale
+            if scale.ndim:
+                scale = jax.lax.dynamic_slice_in_dim(scale, at, count)
+            part = dataclasses.replace(term, points=points, scale=scale)
+            found = tuple(
+                jax.lax.dynamic_update_slice_in_dim(whole, new, start + at, 0)
+                for whole, new in zip(found, part.linearize(theta), strict=True)
+            )
+        return found
 
-    full = term.n // chunk
+    full = n // chunk
     if full:
         found = jax.lax.fori_loop(0, full, lambda k, f: write(k * chunk, chunk, f), found)
-    return write(full * chunk, term.n % chunk, found) if term.n % chunk else found
+    return write(full * chunk, n % chunk, found) if n % chunk else found
 
 
 @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
@@ -374,13 +468,23 @@ def assemble(
             f"points for {', '.join(map(repr, residuals))}."
         )
 
-    def term(name: str) -> Term:
-        residual = residuals[name]
+    made_of: dict[int, Any] = {}
 
-        def at_point(vector: Theta, z: Point) -> Scalar:
+    def of_parameters(residual: Any) -> Any:
+        """The residual as a function of the parameters; the same for the same residual."""
+
+        def at_point(vector: Theta, z: Point) -> Any:
             values = values_of(to_model(vector), problem.unknowns) if problem.unknowns else {}
             return residual(problem.field(functools.partial(field, vector), values), z)
 
+        return made_of.setdefault(id(residual), at_point)
+
+    def term(name: str) -> Term:
+        residual = residuals[name]
+        if isinstance(residual, Share):
+            at_point = dataclasses.replace(residual, function=of_parameters(residual.function))
+        else:
+            at_point = of_parameters(residual)
         drawn = problem.check_points(points[name])
         if len(drawn) == 0:
             raise PointsError(f"term {name!r} was given no points: give at least one.")
@@ -399,7 +503,7 @@ def assemble(
     if observations is not None:
         misfit = functools.partial(_misfit, field, problem.d, problem.m)
         terms.append(made(OBSERVATIONS, observations.rows(problem), misfit))
-    return Assembly(theta, Objective(tuple(terms), shapes), field, to_model, observations)
+    return Assembly(theta, Objective(sharing_points(terms), shapes), field, to_model, observations)
 
 
 def _misfit(
@@ -504,7 +608,7 @@ def check_terms(problem: Problem) -> None:
         def at_point(z: Point, residual: Any = term.residual) -> Any:
             stand_in = lambda z: jnp.broadcast_to(z.sum(), (problem.m,))  # noqa: E731
             guesses = {name: jnp.asarray(u.initial) for name, u in problem.unknowns.items()}
-            return residual(_Names(stand_in, problem.components, problem.coords, guesses), z)
+            return residual(Recorder(stand_in, problem.components, problem.coords, guesses), z)
 
         try:
             value = _at_one_point(problem, f"residual of {name!r}", at_point, float)
@@ -513,18 +617,16 @@ def check_terms(problem: Problem) -> None:
         shape = getattr(value, "shape", None)
         if shape != ():
             given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
+            several = (
+                "; an equation that returns several has their names, but for the first one, in "
+                "Problem(system=('continuity', ...))"
+                if name == EQUATION
+                else ""
+            )
             raise RecipeError(
                 f"the residual of {name!r} of {problem.name} returns {given}: return one number, "
-                f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`."
+                f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`{several}."
             )
-
-
-class _Names(Field):
-    """A field that looks the names up and differentiates nothing: tracing it is fast."""
-
-    def __call__(self, z: Point, names: str) -> tuple[Scalar, ...]:
-        check_names(names, self.components, self.coords)
-        return tuple(jnp.zeros((), z.dtype) for _ in names.split())
 
 
 def check_network(problem: Problem, model: nnx.Module) -> None:
@@ -560,8 +662,8 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
         raise
     except TraceContextError as error:
         raise RecipeError(
-            f"the network {kind} changes its own state when it is called, as dropout and batch "
-            "normalization do: call its eval() first, or leave these layers out."
+            f"the network {kind} changes its own state when it is called, as batch normalization "
+            "does: call its eval() first, or leave these layers out."
         ) from error
     except Exception as error:
         if _maps_a_batch(shape_for, (problem.d, problem.m)):
@@ -579,6 +681,16 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     _check_field(problem, model, dtype)
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise RecipeError(f"the network {kind} returns {value.dtype}: {wanted} of real numbers.")
+    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in _state_leaves(model)):
+        raise RecipeError(
+            f"the network {kind} keeps random keys, as nnx.Dropout(rngs=...) does, which no entry "
+            "can hold: leave these layers out, or make them without rngs."
+        )
+
+
+def _state_leaves(model: nnx.Module) -> list[Any]:
+    """All arrays of a module, of which some may be random keys."""
+    return [leaf for leaf in jax.tree.leaves(nnx.state(model)) if hasattr(leaf, "dtype")]
 
 
 def _check_field(problem: Problem, model: Any, dtype: Any) -> None:

@@ -45,12 +45,17 @@ def shard(objective: Objective, mesh: Mesh) -> Objective:
     def place(array: np.ndarray) -> jax.Array:
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
+    placed: dict[int, jax.Array] = {}
+
     def spread(term: Term) -> Term:
         padding = -term.n % mesh.size
-        # A copy of a point, for a residual that may not be finite elsewhere: 0 · inf is not 0.
-        points = np.pad(np.asarray(term.points), ((0, padding), (0, 0)), mode="edge")
+        # Points that terms have in common stay one array.
+        if id(term.points) not in placed:
+            # A copy of a point, for a residual that may not be finite elsewhere: 0 · inf is not 0.
+            points = np.pad(np.asarray(term.points), ((0, padding), (0, 0)), mode="edge")
+            placed[id(term.points)] = place(points)
         scale = np.pad(np.broadcast_to(term.scale, (term.n,)), (0, padding))
-        return dataclasses.replace(term, points=place(points), scale=place(scale))
+        return dataclasses.replace(term, points=placed[id(term.points)], scale=place(scale))
 
     return dataclasses.replace(objective, terms=tuple(map(spread, objective.terms)))
 

@@ -112,7 +112,7 @@ def nonlinearity(problem: Problem) -> float:
 
     box = problem.domain
     points = jnp.asarray(rng.uniform(box.lower, box.upper, (8, problem.d)))
-    terms = [problem.terms["equation"].residual, *(each.residual for each in problem.system)]
+    terms = [each.residual for each in problem.equations]
 
     def values(a: float, b: float) -> np.ndarray:
         field = problem.field(smooth(a, b))

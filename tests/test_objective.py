@@ -336,9 +336,13 @@ def test_networks_that_do_not_fit_are_refused_in_a_sentence(call, words):
 
 def test_networks_of_a_user_that_fit_are_taken():
     problem = make_problem("heat", {})
-    network = Network(lambda self, z: self.linear(self.dropout(z)))
-    network.eval()
+    network = Network(lambda self, z: self.linear(z))
+    network.dropout = nnx.Dropout(0.5, deterministic=True)
     assert assemble(problem, network, small_points(problem)).theta.size == 3
+    network.dropout = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+    network.eval()
+    with pytest.raises(RecipeError, match="random keys"):
+        check_network(problem, network)
     with pytest.raises(RecipeError, match=r"no nnx\.Param"):
         check_network(problem, Network(lambda _, z: z[:1], params=False))
     with pytest.raises(RecipeError, match=r"nnx\.Module"):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._typing import Theta
 from pinnzoo.errors import PointsError, PrecisionError, TrainingError, UnknownNameError
-from pinnzoo.objective import Objective, Term
+from pinnzoo.objective import Objective, Term, sharing_points
 from pinnzoo.precision import require_x64
 
 Vector: TypeAlias = Float[Array | np.ndarray, " p"]
@@ -89,4 +89,4 @@ def unscaled_objective(
             f"points for the terms {sorted(points)} were given: the objective has the terms "
             f"{sorted(names)}, so give points for each."
         )
-    return Objective(tuple(unscaled(term, points[term.name]) for term in objective.terms))
+    return Objective(sharing_points(unscaled(term, points[term.name]) for term in objective.terms))

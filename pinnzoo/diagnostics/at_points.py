@@ -47,7 +47,7 @@ def kernels_at(
         raise UnknownNameError.of("term", unknown, problem.terms)
     else:
         inside = problem.check_points(points, inside=True)
-        equations = (EQUATION, *(term.name for term in problem.system))
+        equations = tuple(term.name for term in problem.equations)
         wanted = dict.fromkeys(equations, inside)
     drawn = draw_points(problem, {EQUATION: 1}, "uniform", 0, 0)
     whole = assemble(problem, in_float64(model), drawn).objective

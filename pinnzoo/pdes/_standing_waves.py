@@ -82,5 +82,4 @@ def standing_waves(
         evaluation_shape=(201, 201),
         arguments=arguments,
         citation=citation,
-        time_order=2,
     )

@@ -6,9 +6,9 @@ one. Examples are "initial_u", "dirichlet_u_x_left", "neumann_v_hole" and "perio
 name can be given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +18,50 @@ from pinnzoo._typing import Point, Scalar
 from pinnzoo.derivatives import Field, check_letters
 from pinnzoo.domains import SIDES as SIDES
 from pinnzoo.domains import Domain, Part, Product, Region
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import RecipeError, UnknownNameError
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
 """Left minus right side at one point. Equations and conditions are all of this one type."""
+
+JointResidual: TypeAlias = Callable[..., Sequence[Scalar]]
+"""Several residuals at one point, from one evaluation of the field and its derivatives."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of several residuals that a function computes together.
+
+    Terms whose residuals are shares of one function, and whose points are the same, are evaluated
+    together by `Objective`.
+
+    Attributes:
+        function: Gives all of them at one point.
+        index: Which of them this is.
+        count: How many there are.
+    """
+
+    function: JointResidual
+    index: int
+    count: int
+
+    def __call__(self, *arguments: Any) -> Scalar:
+        """This residual."""
+        return self.all(*arguments)[self.index]
+
+    def all(self, *arguments: Any) -> Sequence[Scalar]:
+        """All residuals of the function.
+
+        Raises:
+            RecipeError: It returns one number, or more or fewer than was said.
+        """
+        values = self.function(*arguments)
+        given = len(values) if isinstance(values, tuple | list) or np.ndim(values) else 1
+        if given != self.count:
+            raise RecipeError(
+                f"the equation returns {given} residual{'s' * (given != 1)}, and `system` names "
+                f"{self.count - 1} beside the first one: give one name for each further residual."
+            )
+        return values
 
 
 @dataclass(frozen=True)

@@ -40,16 +40,23 @@ def check_constraints(constraints: str, *more: str) -> bool:
 
 
 def constrained(
-    constraints: str, ansatz: Ansatz, *, met: Sequence[Condition], kept: Sequence[Condition] = ()
+    constraints: str,
+    ansatz: Ansatz,
+    *,
+    met: Sequence[Condition],
+    kept: Sequence[Condition] = (),
+    corners: PointFunction | None = None,
 ) -> dict[str, Any]:
     """The arguments "conditions" and "ansatz" of a `Problem` with soft or hard constraints.
 
     Args:
-        constraints: "soft" makes all conditions residuals; any other word, checked with
+        constraints: "soft" makes all conditions residuals, and so does "corners", which adds to the
+            network what the solution's derivatives become infinite by; any other word, checked with
             `check_constraints` before, leaves those to the ansatz that it meets.
         ansatz: Meets the conditions `met` whatever the network says.
         met: Conditions that the ansatz meets.
         kept: Conditions that stay residuals with the ansatz too; they come after `met`.
+        corners: What "corners" adds to the network, as a function of the point.
 
     Example:
         >>> start = initial(domain, "u", 0.0)
@@ -59,6 +66,8 @@ def constrained(
     """
     if constraints == "soft":
         return {"conditions": (*met, *kept)}
+    if constraints == "corners" and corners is not None:
+        return {"conditions": (*met, *kept), "ansatz": lambda z, network: corners(z) + network}
     return {"conditions": tuple(kept), "ansatz": ansatz}
 
 

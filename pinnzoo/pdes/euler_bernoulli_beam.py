@@ -79,5 +79,4 @@ def euler_bernoulli_beam(constraints: str = "soft") -> Problem:
         evaluation_shape=(201, 101),
         arguments={"constraints": constraints},
         citation="arXiv:2303.01055",
-        time_order=2,
     )

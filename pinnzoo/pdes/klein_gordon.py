@@ -79,5 +79,4 @@ def klein_gordon(constraints: str = "soft") -> Problem:
         evaluation_shape=(401, 201),
         arguments={"constraints": constraints},
         citation="arXiv:2001.04536",
-        time_order=2,
     )

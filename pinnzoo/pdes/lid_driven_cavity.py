@@ -45,16 +45,16 @@ def lid_driven_cavity(
             parabolic lid and for Re = 1000 under the regularised one; for others there is none,
             and no errors.
         lid: "parabolic" or "regularised".
-        constraints: "soft" for conditions as residuals, or "hard" for the ansatz
-            `u = u₀ + x (1 - x) y (1 - y) N₁`, `v = v₀ + x (1 - x) y (1 - y) N₂`,
-            `p = p₀ + (x + y) N₃`, where u₀, v₀ and p₀ meet the lid, and hold the singular part of
-            the corners under the parabolic one.
+        constraints: "soft" for conditions as residuals; "corners" for the same with u₀, v₀ and p₀
+            beside the network, which meet the lid, and hold the singular part of the corners under
+            the parabolic one; or "hard" for the ansatz `u = u₀ + x (1 - x) y (1 - y) N₁`,
+            `v = v₀ + x (1 - x) y (1 - y) N₂`, `p = p₀ + (x + y) N₃`.
 
     Raises:
         RecipeError: An argument is out of range.
     """
     check_positive(reynolds=reynolds)
-    check_constraints(constraints)
+    check_constraints(constraints, "corners")
     if lid not in cavity.LIDS:
         raise RecipeError(
             f"lid={lid!r} was given: allowed are {' and '.join(map(repr, cavity.LIDS))}."
@@ -92,6 +92,7 @@ def lid_driven_cavity(
                 *at_rest,
                 prescribe(domain.face("x", 0.0).face("y", 0.0), "p", 0.0, "pressure"),
             ],
+            corners=driven.flow,
         ),
         reference=Reference(
             cavity.solution(lid, float(reynolds)),

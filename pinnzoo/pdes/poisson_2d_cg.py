@@ -9,6 +9,11 @@ layers of width 1/8 around discs of several sizes, and corners in which the seco
 infinite, as logarithms, since 0.2 does not meet the equation there. The reference is the solution
 in the square without discs, in closed form but for one integral, and a sum of multipoles, which is
 certified by the maximum principle.
+
+In a corner, with ξ and η the distances from its two walls and ζ = ξ + iη, the solution is
+`0.2 + 12.8 (η² / 2 + Im(ζ² log ζ) / π)` up to terms with bounded second derivatives, since
+`Δu = 64 · 0.2` there and both second derivatives along the walls are zero. `constraints="corners"`
+adds the part with the logarithm to the network.
 """
 
 import math
@@ -69,17 +74,38 @@ def _along(x: Scalar, w: float, m2: float, constant: float) -> Scalar:
     return driven - linear * homogeneous
 
 
+def in_corners(z: Point) -> Values:
+    """What makes the second derivatives infinite in the corners of the square, `(1,)`.
+
+    It is `12.8 Im(ζ² log ζ) / π` in each corner, and decreases away from it.
+    """
+    x, y = z
+    corners = [(1 - a * x, 1 - b * y) for a in (-1, 1) for b in (-1, 1)]
+    return K**2 * WALL / jnp.pi * sum(map(_in_corner, *zip(*corners, strict=True)))[None]
+
+
+def _in_corner(xi: Scalar, eta: Scalar) -> Scalar:
+    """`Im(ζ² log ζ) exp(-|K ζ|² / 8)` for ζ = ξ + iη, with finite derivatives at ζ = 0."""
+    square = xi**2 + eta**2
+    inside = square > 0
+    angle = jnp.arctan2(jnp.where(inside, eta, 0.0), jnp.where(inside, xi, 1.0))
+    logarithm = 0.5 * jnp.log(jnp.where(inside, square, 1.0))
+    value = 2 * xi * eta * logarithm + (xi**2 - eta**2) * angle
+    return value * jnp.exp(-(K**2) * square / 8)
+
+
 def poisson_2d_cg(constraints: str = "soft") -> Problem:
     """The screened Poisson equation in a square less four discs.
 
     Args:
-        constraints: "soft" for conditions as residuals, or "hard" for an ansatz with the distances
-            from the square and from the discs, `u = g + φ N`.
+        constraints: "soft" for conditions as residuals; "corners" for the same with the singular
+            part of the four corners beside the network, `u = N + s`; or "hard" for an ansatz with
+            the distances from the square and from the discs, `u = g + φ N`.
 
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_constraints(constraints)
+    check_constraints(constraints, "corners")
     domain = Box("xy", (-1.0, -1.0), (1.0, 1.0))
     for x, y, radius in DISCS:
         domain = domain - Ball("xy", (x, y), radius, name="discs")
@@ -120,6 +146,7 @@ def poisson_2d_cg(constraints: str = "soft") -> Problem:
                 dirichlet(domain, "u", "box", value=WALL, name="square"),
                 dirichlet(domain, "u", "discs", value=RODS, name="discs"),
             ],
+            corners=in_corners,
         ),
         reference=Reference(
             solution(refined=False),

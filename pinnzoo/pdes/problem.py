@@ -1,18 +1,21 @@
 """What a problem is: a domain, an equation, conditions and, where there is one, a reference."""
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
-from pinnzoo.derivatives import Field, check_names
+from pinnzoo.derivatives import Field, Recorder, check_names
 from pinnzoo.domains import Domain, sample
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
-from pinnzoo.pdes.conditions import Condition, Residual, meets
+from pinnzoo.pdes.conditions import Condition, JointResidual, Residual, Share, meets
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
@@ -27,6 +30,10 @@ OBSERVATIONS = "observations"
 POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
 """Of the default evaluation grid, by number of coordinates."""
 
+SCATTERED = 100_000
+"""About so many points has the grid with more coordinates than these; where three per axis would be
+twice as many, they are those of a Sobol sequence."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
@@ -39,7 +46,8 @@ class Problem:
         domain: A box, a shape, or the product of one with time or parameters; its letters name the
             coordinates.
         components: Names of the unknowns.
-        equation: Residual of the equation inside of the domain; of a system, the first one.
+        equation: Residual of the equation inside of the domain; of a system, the first one, or all
+            of them as a tuple whose further ones are named in `system`.
         conditions: Residuals on the boundary. Empty where `ansatz` meets all of them.
         reference: The solution, or None where it is not known: there are no errors then.
         title: One line for tables and cards; by default the name in words.
@@ -51,10 +59,14 @@ class Problem:
         arguments: What the factory was called with; `make_problem` fills it in by default.
         citation: Source of the setting.
         ansatz: Hard constraints, or None.
-        system: Residuals of the other equations of a system, each over the whole domain.
+        system: Residuals of the other equations of a system, each over the whole domain: conditions
+            of their own, or names of those that `equation` returns after its first. The latter are
+            taken at the points of the first one, so that the network and its derivatives are
+            evaluated once for all of them.
         symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
             before the ansatz.
-        time_order: Order of the equation in time, 2 where velocities are prescribed too.
+        time_order: Order of the equations in time, up to which derivatives are carried from one
+            window of time to the next; 0 reads it off the equations, for each component.
         unknowns: Coefficients that are found with the solution, by name. Equations and conditions
             read their values from the field, as `u.unknowns["viscosity"]`. An unknown that varies
             in space or time is one more component instead, without an equation of its own.
@@ -85,7 +97,7 @@ class Problem:
     name: str
     domain: Domain
     components: tuple[str, ...]
-    equation: Residual
+    equation: Residual | JointResidual
     conditions: tuple[Condition, ...] = ()
     reference: Reference | None = None
     title: str = ""
@@ -94,9 +106,9 @@ class Problem:
     arguments: Mapping[str, float | str] = field(default_factory=dict)
     citation: str = ""
     ansatz: Ansatz | None = None
-    system: tuple[Condition, ...] = ()
+    system: tuple[Condition | str, ...] = ()
     symmetry: Symmetry | None = None
-    time_order: int = 1
+    time_order: int = 0
     unknowns: Mapping[str, Unknown] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
 
@@ -107,17 +119,20 @@ class Problem:
             for key, value in self.arguments.items()
         }
         conditions, system = (
-            (given,) if isinstance(given, Condition) else given
+            (given,) if isinstance(given, Condition | str) else tuple(given)
             for given in (self.conditions, self.system)
         )
+        equation, system = _expanded(self.equation, system, self.domain)
         shape = self.evaluation_shape
-        axis = POINTS_PER_AXIS.get(self.d, max(3, int(1e5 ** (1 / self.d))))
+        axis = POINTS_PER_AXIS.get(self.d, max(3, int(SCATTERED ** (1 / self.d))))
+        grid = (axis,) * self.d if axis**self.d <= 2 * SCATTERED else (SCATTERED,)
         for key, value in {
             "components": tuple(components),
-            "conditions": tuple(conditions),
-            "system": tuple(system),
+            "equation": equation,
+            "conditions": conditions,
+            "system": system,
             "title": self.title or self.name.replace("_", " ").capitalize(),
-            "evaluation_shape": tuple(map(int, np.atleast_1d(shape))) or (axis,) * self.d,
+            "evaluation_shape": tuple(map(int, np.atleast_1d(shape))) or grid,
             "arguments": arguments,
             "unknowns": dict(self.unknowns),
             "truth": {name: float(value) for name, value in self.truth.items()},
@@ -169,7 +184,7 @@ class Problem:
                 )
 
     def _check_terms(self) -> None:
-        terms = (*self.system, *self.conditions)
+        terms = (*self.equations[1:], *self.conditions)
         counts = Counter([EQUATION, *(term.name for term in terms)])
         doubled = [name for name, count in counts.items() if count > 1]
         if doubled:
@@ -215,8 +230,21 @@ class Problem:
     @property
     def terms(self) -> dict[str, Condition]:
         """All residuals by name: the equations first, then the conditions."""
-        first = Condition(EQUATION, self.equation, self.domain)
-        return {term.name: term for term in (first, *self.system, *self.conditions)}
+        return {term.name: term for term in (*self.equations, *self.conditions)}
+
+    @property
+    def equations(self) -> tuple[Condition, ...]:
+        """The residuals that hold over the whole domain: `equation`, then those of `system`."""
+        return Condition(EQUATION, self.equation, self.domain), *self.system  # pyright: ignore
+
+    def asked(self) -> frozenset[str]:
+        """Values and derivatives that the equations ask the field for, such as "u" and "u_xx"."""
+        guesses = {name: unknown.initial for name, unknown in self.unknowns.items()}
+        zero = Recorder(lambda _: jnp.zeros(self.m), self.components, self.coords, guesses)
+        point = jax.ShapeDtypeStruct((self.d,), jnp.zeros(0).dtype)
+        for term in self.equations:
+            jax.eval_shape(functools.partial(term.residual, zero), point)
+        return frozenset(zero.asked)
 
     @property
     def coords(self) -> str:
@@ -252,8 +280,8 @@ class Problem:
         """The same problem on a window of time, the first coordinate.
 
         Conditions that hold at other times are left out. Where the window begins, every component
-        has to meet the solution before it, and so has its velocity where the equation is of second
-        order in time, in conditions called "join_" and the component, such as "join_u_t".
+        has to meet the solution before it, and so has its velocity where an equation is of second
+        order in it, in conditions called "join_" and the component, such as "join_u_t".
 
         Args:
             first: When the window begins.
@@ -277,16 +305,28 @@ class Problem:
             )
         joins: tuple[Condition, ...] = ()
         if before is not None:
-            slopes = ("", "_t")[: self.time_order]
-            met = [component + slope for slope in slopes for component in self.components]
+            met = self._joined()
             start, earlier = window.face(time, first), self.field(before)
             joins = tuple(meets(earlier, c, start, f"join_{c}") for c in met)
         return replace(
             self,
             domain=window,
-            system=clip(self.system),
+            system=clip(self.equations[1:]),
             conditions=(*clip(self.conditions), *joins),
         )
+
+    def _joined(self) -> list[str]:
+        """What is carried from one window of time to the next: values, then velocities."""
+        highest = dict.fromkeys(self.components, self.time_order)
+        if self.time_order == 0:
+            for component, _, letters in (name.partition("_") for name in self.asked()):
+                highest[component] = max(highest[component], letters.count("t"))
+        return [
+            component + ("_" + "t" * k if k else "")
+            for k in range(max(1, *highest.values()))
+            for component in self.components
+            if k < max(1, highest[component])
+        ]
 
     def constrain(self, network: PointFunction) -> PointFunction:
         """The network inside of the problem's symmetry and ansatz, if it has them."""
@@ -341,3 +381,26 @@ class Problem:
             >>> problem.check_points({"x": [0.5, 0.7], "t": [0.0, 0.1]})
         """
         return check_points(points, self.name, self.domain, inside=inside)
+
+
+def _expanded(equation: Any, system: tuple[Any, ...], domain: Domain) -> tuple[Any, Any]:
+    """The equation and the system, with the residuals that one function returns as terms each.
+
+    Of a problem whose domain or equation was replaced, the terms that were made here before are
+    made anew.
+    """
+
+    def named(term: Any) -> str | None:
+        shared = isinstance(term, Condition) and isinstance(term.residual, Share)
+        return term.name if shared else term if isinstance(term, str) else None
+
+    function = equation.function if isinstance(equation, Share) else equation
+    names = [name for name in map(named, system) if name is not None]
+    if not names:
+        return function, system
+    count = 1 + len(names)
+    shares = {
+        name: Condition(name, Share(function, k, count), domain) for k, name in enumerate(names, 1)
+    }
+    terms = tuple(term if named(term) is None else shares[named(term)] for term in system)  # pyright: ignore
+    return Share(function, 0, count), terms

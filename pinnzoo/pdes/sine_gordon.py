@@ -93,5 +93,4 @@ def sine_gordon(frequency: float = 0.5, constraints: str = "soft") -> Problem:
         evaluation_shape=(401, 401),
         arguments={"frequency": frequency, "constraints": constraints},
         citation="doi:10.1103/PhysRevLett.30.1262",
-        time_order=2,
     )

@@ -92,5 +92,4 @@ def wave_2d_ms(horizon: float = 2.0, constraints: str = "soft") -> Problem:
         evaluation_shape=(61, 41, 41),
         arguments={"horizon": horizon, "constraints": constraints},
         citation="arXiv:2306.08827",
-        time_order=2,
     )

@@ -12,7 +12,6 @@ from flax import nnx
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import make_architecture
-from pinnzoo.derivatives import Field
 from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
@@ -122,21 +121,8 @@ def orders(problem: Problem) -> tuple[int, ...]:
         >>> orders(make_problem("convection", {})), orders(make_problem("kdv", {}))
         ((1, 1), (1, 3))
     """
-    asked: set[str] = set()
-
-    class Recording(Field):
-        def _parse(self, name: str) -> tuple[int, str]:
-            component, path = super()._parse(name)
-            asked.add(path)
-            return component, path
-
-    zero = Recording(
-        lambda _: jnp.zeros(problem.m), problem.components, problem.coords, _guesses(problem)
-    )
-    point = jax.ShapeDtypeStruct((problem.d,), jnp.zeros(0).dtype)
-    for term in _equations(problem):
-        jax.eval_shape(lambda z, term=term: term.residual(zero, z), point)
-    return tuple(max((path.count(c) for path in asked), default=0) for c in problem.coords)
+    paths = [name.partition("_")[2] for name in problem.asked()]
+    return tuple(max((path.count(c) for path in paths), default=0) for c in problem.coords)
 
 
 def keeps_kink(problem: Problem, axis: int) -> bool:
@@ -195,7 +181,7 @@ def _diffuses(problem: Problem, axis: int) -> bool:
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     # Where a coefficient vanishes or is infinite, it does so in the middle or at u = 0.
     centre = lower + ASIDE * (upper - lower)
-    equations = _equations(problem)
+    equations = problem.equations
     if len(equations) != problem.m:
         return True
 
@@ -228,10 +214,53 @@ def _diffuses(problem: Problem, axis: int) -> bool:
     return largest == 0 or any(np.abs(g.real).max() > 1e-6 * largest for g in growth)
 
 
-def _equations(problem: Problem) -> list[Any]:
-    """The terms that are no conditions."""
-    conditions = {condition.name for condition in problem.conditions}
-    return [term for name, term in problem.terms.items() if name not in conditions]
+def marches(problem: Problem) -> bool:
+    """Whether windows of time can be solved one after the other, each from what was before it.
+
+    They cannot where a condition holds at a later time, ties two times together, or where nothing
+    is known at the first time: a window without such a condition is easy to fit, by any function.
+
+    Example:
+        >>> marches(make_problem("heat", {})), marches(make_problem("poisson", {}))
+        (True, False)
+    """
+    if problem.coords[0] != "t":
+        return False
+    begin, end = problem.domain.bounds("t")
+    points = sample(problem.domain, PROBES, "uniform", np.random.default_rng(0))
+
+    def plain(z: Any) -> Any:
+        return jnp.full(problem.m, ASIDE, z.dtype)
+
+    def later(z: Any) -> Any:
+        return plain(z) + (z[0] > 0.5 * (begin + end))
+
+    def built_in(time: float) -> bool:
+        """Whether the ansatz decides something at a time."""
+        points[:, 0] = time
+        with jax.enable_x64(True):
+            at = jnp.asarray(points)
+            some, others = (
+                np.asarray(jax.vmap(problem.constrain(f))(at))
+                for f in (plain, lambda z: plain(z) + 1.0)
+            )
+        return bool(np.all(np.abs(others - some) < VANISHES, axis=0).any())
+
+    known = built_in(begin)
+    if built_in(end):
+        return False
+    for condition in problem.conditions:
+        first, last = condition.region.lower[0], condition.region.upper[0]
+        if (first, last) == (begin, end):
+            continue
+        if last != begin:
+            return False
+        known = True
+        at = sample(condition.region, PROBES, "uniform", np.random.default_rng(0))
+        some, others = (_residuals(problem, condition, f, at) for f in (plain, later))
+        if np.abs(others - some).max() > VANISHES:
+            return False
+    return known
 
 
 def _data_along(

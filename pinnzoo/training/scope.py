@@ -2,6 +2,7 @@
 
 import dataclasses
 import fnmatch
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from pinnzoo.domains import residual_adaptive, sample
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Assembly, Objective, Term, assemble, part_slice
 from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.pdes.conditions import Share
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.blueprint import flat_names
 
@@ -141,11 +143,16 @@ def restrict(scope: Scope, theta: Theta, free: np.ndarray) -> Scope:
     moving = np.flatnonzero(free[inside])
     whole = theta[scope.part]
 
+    @functools.cache
+    def of_moving(residual: Any) -> Any:
+        return lambda values, z: residual(whole.at[moving].set(values), z)
+
     def narrowed(term: Term) -> Term:
         residual = term.residual
-        return dataclasses.replace(
-            term, residual=lambda values, z: residual(whole.at[moving].set(values), z)
-        )
+        if isinstance(residual, Share):
+            joint = of_moving(residual.function)
+            return dataclasses.replace(term, residual=dataclasses.replace(residual, function=joint))
+        return dataclasses.replace(term, residual=of_moving(residual))
 
     terms = tuple(map(narrowed, scope.objective.terms))
     return Scope(scope.problem, Objective(terms), inside[moving])
@@ -179,6 +186,13 @@ def resample(
         candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
         at = jnp.asarray(candidates, theta.dtype)
         values = _residuals_at(scope.equations, theta[scope.part], at)
-        for name, value in values.items():
-            points[name] = residual_adaptive(candidates, np.asarray(value), len(points[name]), rng)
+        together: dict[int, list[str]] = {}
+        for name in values:
+            together.setdefault(id(points[name]), []).append(name)
+        for names in together.values():
+            size = np.asarray(values[names[0]])
+            if len(names) > 1:
+                size = np.sqrt(sum(np.asarray(values[name]) ** 2 for name in names))
+            chosen = residual_adaptive(candidates, size, len(points[names[0]]), rng)
+            points |= dict.fromkeys(names, chosen)
     return points

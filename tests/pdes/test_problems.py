@@ -17,6 +17,7 @@ from pinnzoo.domains import Box, Part, Product, Surface, sample
 from pinnzoo.errors import PinnzooError, PointsError, PrecisionError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.pdes.poisson_2d_cg import in_corners
 from pinnzoo.references import cole_hopf
 from tests.oracles import burgers_bessel, burgers_integral, small_network
 
@@ -286,10 +287,14 @@ def test_a_window_outside_of_the_times_is_refused():
         make_problem("heat", {}).between(1.0, 2.0, None)
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_order_in_time_is_that_of_the_initial_conditions(name):
-    prescribed = {term.name for term in make_problem(name, {}).conditions}
-    assert make_problem(name, {}).time_order == (2 if "velocity" in prescribed else 1)
+@pytest.mark.parametrize("name", [n for n in PROBLEMS if make_problem(n, {}).coords[0] == "t"])
+def test_windows_carry_what_the_initial_conditions_prescribe(name):
+    problem = make_problem(name, {})
+    first, last = problem.domain.bounds("t")
+    window = problem.between((first + last) / 2, last, lambda _: jnp.zeros(problem.m))
+    joined = {term for term in window.terms if term.startswith("join_")}
+    velocities = {"join_u_t"} if "velocity" in problem.terms else set()
+    assert joined == {f"join_{c}" for c in problem.components} | velocities
 
 
 @pytest.mark.parametrize("constraints", ["soft", "hard"])
@@ -361,6 +366,50 @@ class TestHardConstraints:
         for wrong in ("Hard", "", None, 1):
             with pytest.raises(RecipeError, match=rf"'soft'.*'{constraints}'"):
                 make_problem(name, {"constraints": wrong})  # pyright: ignore
+
+
+CORNERS = ("lid_driven_cavity", "poisson_2d_cg")
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_with_corners_all_conditions_stay_and_something_is_added_to_the_network(name):
+    soft, problem = make_problem(name, {}), make_problem(name, {"constraints": "corners"})
+    assert list(problem.terms) == list(soft.terms)
+    network = small_network(soft)
+    points = interior(soft)
+    own, bare = (evaluate_function(p.constrain(network), points) for p in (problem, soft))  # pyright: ignore
+    added = evaluate_function(problem.constrain(lambda _: jnp.zeros(soft.m)), points)
+    np.testing.assert_allclose(own, bare + added, atol=1e-13)
+    assert np.abs(added).max() > 1e-2
+    for refused in ("Corners", "corner"):
+        with pytest.raises(RecipeError, match="'soft', 'hard', 'corners'"):
+            make_problem(name, {"constraints": refused})
+
+
+@pytest.mark.parametrize("corner", [(1, 1), (-1, 1), (-1, -1), (1, -1)])
+def test_what_the_corners_add_takes_the_logarithm_out_of_the_second_derivatives(corner):
+    """Along a diagonal, u_xy of the certified reference grows by 25.6 / π · log 10 in a decade."""
+    reference = require_reference(make_problem("poisson_2d_cg", {})).function
+
+    def mixed(function, r):
+        h = 0.2 * r
+        steps = [(a, b) for a in (-1, 1) for b in (-1, 1)]
+        points = np.array(corner) * (1 - r - h * np.array(steps))
+        values = evaluate_function(function, points)[:, 0]
+        return float(values @ np.prod(steps, axis=1)) / (4 * h**2)
+
+    def rest(z):
+        return reference(z) - in_corners(z)
+
+    growth = mixed(reference, 1e-3) - mixed(reference, 1e-2)
+    np.testing.assert_allclose(growth, -25.6 / np.pi * np.log(10), rtol=0.02)
+    assert abs(mixed(rest, 1e-3) - mixed(rest, 3e-4)) < 0.05
+    # Harmonic in the corner: the Laplacian of what is added vanishes where the cut is one.
+    z = jnp.array(corner, float) * (1 - jnp.array([2e-4, 1e-4]))
+    hessian = jax.hessian(lambda z: in_corners(z)[0])(z)
+    assert abs(float(jnp.trace(hessian))) < 1e-3 < abs(float(hessian[0, 1]))
+    # At the corner itself nothing is NaN but what is infinite.
+    assert np.isfinite(jax.jacobian(in_corners)(jnp.array(corner, float))).all()
 
 
 def test_unknown_problems_and_arguments_are_refused_with_what_exists():
