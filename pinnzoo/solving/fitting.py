@@ -339,7 +339,16 @@ def fit(
     kept, others = [assembly.theta, *ends.values()], refreshable(objective)
     losses = [_loss(others, vector) for vector in kept]
     return Fit(
-        assembly, theta, phases, run.history, kept, objective, losses, watch.step, watch.setup
+        assembly,
+        theta,
+        phases,
+        run.history,
+        kept,
+        objective,
+        losses,
+        watch.step,
+        watch.setup,
+        watch.abandoned,
     )
 
 

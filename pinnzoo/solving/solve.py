@@ -13,6 +13,7 @@ from pinnzoo.observations import Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
+from pinnzoo.solving.analysis import marches
 from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import result
 from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
@@ -179,7 +180,7 @@ def _search(
         # A first network that is far from the solution leaves its time to windows, if that is
         # enough for all of them. An unknown is the same at all times, so that windows cannot find
         # it one by one.
-        divisible = plan.problem.coords[0] == "t" and plan.observations is None
+        divisible = plan.observations is None and marches(plan.problem)
         hopeless = _hopeless(allowance) if divisible and not tried else None
         try:
             last = refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless)

@@ -13,7 +13,7 @@ from flax import nnx
 from typer.testing import CliRunner
 
 import pinnzoo
-from pinnzoo import Box, Problem, initial, periodic
+from pinnzoo import Box, Problem, dirichlet, initial, periodic, prescribe
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
@@ -24,6 +24,7 @@ from pinnzoo.solving import clock, entry_name, solve
 from pinnzoo.solving.analysis import (
     balanced_weights,
     keeps_kink,
+    marches,
     orders,
     periodic_axes,
     waves,
@@ -31,7 +32,7 @@ from pinnzoo.solving.analysis import (
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import Allowance, _Watch, counts_for, moving
 from pinnzoo.solving.growth import widen
-from pinnzoo.solving.rounds import plan_for
+from pinnzoo.solving.rounds import plan_for, refine
 from tests.solving.rod import rod
 
 HERE = Path(__file__).parent
@@ -314,6 +315,57 @@ def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypat
     assert judge(1.0, 1.0, 0.1)
     assert not judge(module.HARD / 2, 1.0, 0.1)
     assert not judge(1.0, 100.0, 0.1)
+
+
+def test_a_network_that_is_given_up_has_no_tangent_and_says_so():
+    problem = make_problem("heat", {})
+    plan = plan_for(problem, 0, None)
+    allowance = Allowance(0.0, 1e9)
+    last = refine(plan, problem, 4, allowance, hopeless=lambda *_: True)
+    assert last.abandoned
+    assert last.tangent is None
+    assert sum(phase.steps for phase in last.base.phases) < 20
+
+
+def timed(*conditions, ansatz=None):
+    """An equation in time and space with other conditions than an initial value."""
+    return Problem(
+        name="timed",
+        domain=TIMED,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
+        conditions=conditions,
+        ansatz=ansatz,
+    )
+
+
+TIMED = Box("tx", (0.0, 0.0), (1.0, 1.0))
+START = initial(TIMED, "u", jnp.sin)
+SIDE = dirichlet(TIMED, "u", "x", "left")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ansatz", "forward"),
+    [
+        ((START, SIDE), None, True),
+        ((START, periodic(TIMED, "u", "x")), None, True),
+        ((SIDE,), lambda z, n: z[0] * n, True),
+        # What is known only at the end, at both, in between or from one time for another.
+        ((SIDE, prescribe(TIMED.face("t", 1.0), "u", 0.0, "terminal")), None, False),
+        ((START, SIDE, prescribe(TIMED.face("t", 1.0), "u", 0.0, "terminal")), None, False),
+        ((START, prescribe(TIMED.face("t", 0.5), "u", 0.0, "halfway")), None, False),
+        ((periodic(TIMED, "u", "t"), SIDE), None, False),
+        ((SIDE,), lambda z, n: (1 - z[0]) * n, False),
+        ((SIDE,), None, False),
+    ],
+)
+def test_only_what_is_decided_by_its_beginning_is_divided_into_windows(conditions, ansatz, forward):
+    assert marches(timed(*conditions, ansatz=ansatz)) == forward
+
+
+@pytest.mark.parametrize("name", ["kdv", "beltrami", "wave", "cylinder_wake", "sine_gordon"])
+def test_problems_of_the_zoo_march(name):
+    assert marches(make_problem(name, {}))
 
 
 def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
