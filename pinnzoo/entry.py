@@ -442,7 +442,8 @@ class Entry:
             (1, 2)
         """
         checked = self._checked(points, extrapolate=extrapolate)
-        return derivatives(self.problem, self.field, checked, names)
+        # They are checked, and as float32 they may lie outside by rounding.
+        return derivatives(self.problem, self.field, checked, names, extrapolate=True)
 
     def residual(self, points: object) -> Float[np.ndarray, "n equations"]:
         """How far the solution is from meeting each equation: left minus right side.
@@ -462,7 +463,8 @@ class Entry:
             True
         """
         values = values_of(self.model, self.problem.unknowns)
-        return residual(self.problem, self.field, self._checked(points), unknowns=values)
+        checked = self._checked(points)
+        return residual(self.problem, self.field, checked, unknowns=values, extrapolate=True)
 
     def ntk_at(self, points: object, thetas: Any = None) -> "NTKSnapshots":
         """The neural tangent kernel at points of your own, from the stored parameters.

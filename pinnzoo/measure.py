@@ -172,7 +172,8 @@ def _unknowns_block(
     if set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _weights(problem, recipe, observations)
-    found, noise = estimate_unknowns(problem, model, observations, own, weights)
+    with jax.enable_x64(True):
+        found, noise = estimate_unknowns(problem, model, observations, own, weights)
     errors = {n: each.standard_error for n, each in found.items()}
     block: dict[str, Any] = {
         "version": 1,

@@ -159,6 +159,29 @@ def with_unknowns(model: Any, unknowns: Mapping[str, Unknown]) -> Any:
     return WithUnknowns(network, raw)
 
 
+def rebased(model: Any, before: Mapping[str, Unknown], now: Mapping[str, Unknown]) -> Any:
+    """The network with unknowns at the values that they had, where their bounds are others now.
+
+    A raw value means another value under another transformation. One that lies outside of the new
+    bounds begins at its first guess.
+
+    Args:
+        model: A network, with unknowns or without.
+        before: The unknowns by which its raw values are to be read.
+        now: Those of the problem that is trained next.
+    """
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    if not changed or not isinstance(model, WithUnknowns):
+        return model
+    raw = {name: param[...] for name, param in dict(model.unknowns).items()}
+    for name in changed:
+        low, high = now[name].bounds
+        value = float(before[name].value(raw[name][0]))
+        value = value if low < value < high else now[name].initial
+        raw[name] = jnp.full((1,), now[name].raw(value), raw[name].dtype)
+    return WithUnknowns(model.network, raw)
+
+
 def values_of(model: Any, unknowns: Mapping[str, Unknown]) -> dict[str, Scalar]:
     """The values of a model's unknowns; nothing where the problem has none."""
     if not unknowns:

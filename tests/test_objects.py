@@ -169,6 +169,16 @@ def test_derivatives_and_residual_are_those_of_the_field(trained):
         trained.derivatives(points, "u_z")
 
 
+def test_derivatives_are_taken_outside_of_the_domain_where_that_is_asked_for(trained):
+    outside = [[1.5, 0.5], [0.5, -0.25]]
+    with pytest.raises(PointsError, match="outside of the domain"):
+        trained.derivatives(outside, "u_x")
+    found = trained.derivatives(outside, "u u_x", extrapolate=True)
+    np.testing.assert_allclose(found[:, 0], trained.predict(outside, extrapolate=True)[:, 0])
+    slopes = jax.vmap(jax.jacfwd(trained.field))(jnp.array(outside))[:, 0, 1]
+    np.testing.assert_allclose(found[:, 1], slopes, rtol=1e-12)
+
+
 def test_points_outside_of_the_domain_or_in_another_order_are_noticed():
     entry = pinnzoo.load("burgers-mlp-lm")
     with pytest.raises(PointsError, match="outside"):
@@ -299,6 +309,74 @@ def test_finetuning_begins_with_points_and_weights_of_the_last_phase_and_enough_
     assert tuned.weights == {"initial": 7.0}
     (few,) = pinnzoo.finetune(trained, steps=1, diagnostics=False).recipe.phases
     assert few.points["equation"] == 3 * trained.theta.size
+
+
+def test_every_equation_and_every_part_get_enough_points(trained):
+    """Counts that a recipe gives to each term, as that of a solved entry does, are raised alike."""
+    problem = make_problem("kovasznay", {})
+    counts = dict.fromkeys(problem.terms, 5) | {"pressure": 1}
+    recipe = Recipe(
+        "kovasznay",
+        "tangent_mlp",
+        (Phase("lm", 1, points=counts, part=0), Phase("lm", 1, points=counts, part=1)),
+        architecture_arguments={"width": 4, "depth": 1},
+        points={"equation": 5},
+    )
+    entry = pinnzoo.train(recipe, diagnostics=False)
+    for part in (None, 0, "all"):
+        tuned = pinnzoo.finetune(entry, steps=1, part=part, diagnostics=False)
+        (phase,) = tuned.recipe.phases
+        equations = {phase.points[name] for name in ("equation", "momentum_y", "continuity")}
+        assert equations == {3 * entry.theta.size}
+        assert phase.points["boundary_u"] == 5
+
+
+def test_finetuning_to_other_conditions_forgets_what_was_said_of_those_that_are_gone():
+    points = {"equation": 20, "initial": 6, "left": 4, "right": 4}
+    phase = Phase("lm", 2, points=points, weights={"left": 3.0, "equation": 2.0})
+    recipe = dataclasses.replace(SMALL, phases=(phase,), points=points, weights={"right": 2.0})
+    entry = pinnzoo.train(recipe, diagnostics=False)
+    hard = {"constraints": "hard"}
+    tuned = pinnzoo.finetune(entry, steps=1, problem_arguments=hard, diagnostics=False)
+    assert set(tuned.recipe.phases[0].points) == {"equation"}
+    assert tuned.recipe.phases[0].weights == {"equation": 2.0}
+    assert tuned.recipe.weights == {}
+    insulated = changed(entry.problem, name="insulated", conditions=entry.problem.conditions[:1])
+    other = pinnzoo.finetune(entry, steps=1, problem=insulated, diagnostics=False)
+    assert set(other.recipe.phases[0].points) == {"equation", "initial"}
+
+
+def test_unknowns_with_other_bounds_begin_at_the_values_that_were_found():
+    from tests.solving.rod import rod_inverse
+
+    def bounded(**bounds):
+        return changed(rod_inverse(), unknowns={"k": pinnzoo.Unknown(1.0, **bounds)})
+
+    points = np.linspace(0.05, 0.95, 9)[:, None]
+    observations = pinnzoo.Observations(points, np.sin(np.pi * points) / 2)
+    recipe = dataclasses.replace(SMALL, problem="rod_inverse", phases=(Phase("lm", 30),))
+    found = pinnzoo.train(
+        recipe, problem=bounded(positive=True), observations=observations, diagnostics=False
+    )
+    value = found.unknowns["k"].value
+    assert abs(value - 2) < 0.1
+    for bounds, expected in (({}, value), ({"upper": 1.5}, 1.0), ({"lower": 0.5}, value)):
+        still = pinnzoo.finetune(found, steps=0, problem=bounded(**bounds), diagnostics=False)
+        assert still.unknowns["k"].value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_own_optimizers_may_count_their_steps_as_they_like(dtype):
+    def step(objective, theta, state):
+        loss, slope = jax.value_and_grad(objective.loss)(theta)
+        info = pinnzoo.optimizers.Info(loss=loss, accepted=loss > 0, damping=1, step_norm=0.5)
+        return theta - 1e-3 * slope, state + 1, info
+
+    own = pinnzoo.optimizers.Optimizer(lambda *_: jnp.zeros((), int), step)
+    recipe = dataclasses.replace(SMALL, phases=(Phase("custom", 6),), dtype=dtype)
+    entry = pinnzoo.train(recipe, optimizers={"custom": own}, diagnostics=False)
+    assert entry.history["loss"][-1] < entry.history["loss"][0]
+    assert entry.history["accepted"][-1] == 1
 
 
 def test_names_do_not_grow_with_every_fine_tuning(trained):

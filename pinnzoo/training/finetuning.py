@@ -1,9 +1,10 @@
 """`finetune`: go on training an entry, also towards other coefficients."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from flax import nnx
@@ -11,11 +12,12 @@ from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError
-from pinnzoo.objective import EQUATION
+from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS
 from pinnzoo.observations import Observations
 from pinnzoo.optimizers import Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
+from pinnzoo.storage.blueprint import pose
 from pinnzoo.training.progress import Report
 from pinnzoo.training.training import train
 from pinnzoo.zoo import reference_of
@@ -27,6 +29,8 @@ ROWS_PER_PARAMETER = 3
 optimizer would otherwise fit its points more closely than the solution between them."""
 
 ALL = "all"
+
+T = TypeVar("T")
 
 
 def finetune(
@@ -134,14 +138,14 @@ def finetune(
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     trained = last.part if part is None else None if part == ALL else part
-    # Numbers of points and weights are kept for the same part only: each has its own conditions.
-    same = trained == last.part
+    posed = problem or pose(replace(recipe, problem_arguments=physical), None)
+    kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
     phase = Phase(
         name,
         steps,
         arguments,
-        points=dict(points or (_enough(entry, name) if same else {})),
-        weights=dict(weights or (last.weights if same else {})),
+        points=dict(points or _enough(entry, posed, kept({**recipe.points, **last.points}), name)),
+        weights=dict(weights or kept(last.weights)),
         resample_every=resample_every,
         adaptive=adaptive,
         part=trained,
@@ -152,6 +156,8 @@ def finetune(
         problem=recipe.problem if problem is None else problem.name,
         problem_arguments=physical,
         phases=(phase,),
+        points=_kept(entry.problem, posed, recipe.points, same=True),
+        weights=_kept(entry.problem, posed, recipe.weights, same=True),
         seed=recipe.seed if seed is None else seed,
         dtype=dtype or recipe.dtype,
         base=reference_of(entry),
@@ -173,10 +179,28 @@ def finetune(
     )
 
 
-def _enough(entry: Entry, optimizer: str) -> dict[str, int]:
-    """The points of an entry's last phase; for Levenberg-Marquardt, enough for its parameters."""
-    counts = {**entry.recipe.points, **entry.recipe.phases[-1].points}
+def _kept(old: Problem, new: Problem, values: Mapping[str, T], *, same: bool) -> dict[str, T]:
+    """What was said about terms, as far as it can be said of the new problem.
+
+    Args:
+        old: What the entry solves.
+        new: What is solved next.
+        values: Numbers of points or weights, by the names of terms and by "conditions".
+        same: Whether the same part of the network is trained: its window of time has conditions
+            that the problem does not have. Another part has others.
+    """
+    gone = old.terms.keys() - new.terms.keys()
+    known = {*new.terms, CONDITIONS, OBSERVATIONS}
+    return {name: v for name, v in values.items() if name not in gone and (same or name in known)}
+
+
+def _enough(
+    entry: Entry, problem: Problem, counts: dict[str, int], optimizer: str
+) -> dict[str, int]:
+    """Numbers of points; for Levenberg-Marquardt, enough on the equations for all parameters."""
     if optimizer == LEVENBERG_MARQUARDT:
         parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(entry.model, nnx.Param)))
-        counts[EQUATION] = max(counts[EQUATION], ROWS_PER_PARAMETER * parameters)
+        for name in (term.name for term in problem.equations):
+            if name == EQUATION or name in counts:
+                counts[name] = max(counts.get(name, 0), ROWS_PER_PARAMETER * parameters)
     return counts

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from pinnzoo.entry import Entry, Snapshots
+from pinnzoo.precision import every_digit
 from pinnzoo.recipes import Recipe
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
@@ -52,7 +53,8 @@ def beside(work: Callable[[], T], tick: Callable[[], None]) -> T:
     in_double = bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
 
     def in_precision() -> T:
-        with jax.enable_x64(in_double):
+        # Settings of JAX belong to a thread.
+        with jax.enable_x64(in_double), every_digit():
             return work()
 
     with ThreadPoolExecutor(1, "pinnzoo-finish") as pool:

@@ -66,12 +66,13 @@ def advance_by(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], t
     @jax.jit
     def looped(objective: Objective, theta: Theta, state: Any, k: Any) -> tuple:
         empty = Info(*[jnp.full((), jnp.nan, theta.dtype)] * len(Info._fields))
-        return jax.lax.fori_loop(
-            0,
-            k,
-            lambda _, carry: optimizer.step(objective, carry[0], carry[1]),
-            (theta, state, empty),
-        )
+
+        def stepped(_: Any, carry: tuple) -> tuple:
+            moved, state, info = optimizer.step(objective, carry[0], carry[1])
+            # An optimizer may count its step as 1 or True; a loop keeps to one type.
+            return moved, state, Info(*(jnp.asarray(x).astype(theta.dtype) for x in info))
+
+        return jax.lax.fori_loop(0, k, stepped, (theta, state, empty))
 
     return looped
 
@@ -523,6 +524,8 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
 
     def error(theta: Theta) -> float:
         grid, exact = solution()
-        return error_figures(np.asarray(values(theta, grid)), exact)["relative_l2_error"]
+        figures = error_figures(np.asarray(values(theta, grid)), exact)
+        # There is none where the reference is zero on every point of this grid.
+        return figures.get("relative_l2_error", math.nan)
 
     return error

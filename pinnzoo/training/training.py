@@ -28,6 +28,7 @@ from pinnzoo.objective import (
     assemble,
     check_counts,
     check_network,
+    check_terms,
     check_weights,
     describe_nonfinite,
     part_slice,
@@ -49,7 +50,7 @@ from pinnzoo.training.progress import Progress, Report, progress_bar, progress_o
 from pinnzoo.training.run import Run
 from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
-from pinnzoo.unknowns import with_unknowns
+from pinnzoo.unknowns import rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
 
 
@@ -225,8 +226,9 @@ def _prepare(
 
         base = load(recipe.base, problem=problem)
     problem = pose(recipe, problem)
+    check_terms(problem)
     if model is None and base is not None:
-        model = base.model
+        model = rebased(base.model, base.problem.unknowns, problem.unknowns)
         if base.recipe.dtype != recipe.dtype:
             model = cast(model, recipe.dtype)
     if model is None:
