@@ -262,7 +262,7 @@ def finetune(
     name: Name,
     out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
     optimizer: OptimizerName = "levenberg_marquardt",
-    steps: Steps = 50,
+    steps: Steps = 200,
     settings: Settings = None,
     physical: Physical = None,
     points: Points = None,
