@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
@@ -285,7 +286,7 @@ def _are_equal(term: Term, other: Term) -> bool:
     points, others = term.points, other.points
     if points is others or points.shape != others.shape:
         return points is others
-    known = not any(isinstance(array, jax.core.Tracer) for array in (points, others))
+    known = not any(isinstance(array, Tracer) for array in (points, others))
     return known and np.array_equal(np.asarray(points), np.asarray(others))
 
 
@@ -322,10 +323,9 @@ def _write_chunks(
             if scale.ndim:
                 scale = jax.lax.dynamic_slice_in_dim(scale, at, count)
             part = dataclasses.replace(term, points=points, scale=scale)
-            found = tuple(
-                jax.lax.dynamic_update_slice_in_dim(whole, new, start + at, 0)
-                for whole, new in zip(found, part.linearize(theta), strict=True)
-            )
+            (rows, slopes), (values, jacobian) = found, part.linearize(theta)
+            put = functools.partial(jax.lax.dynamic_update_slice_in_dim, axis=0)
+            found = put(rows, values, start + at), put(slopes, jacobian, start + at)
         return found
 
     full = n // chunk

@@ -80,8 +80,8 @@ def in_corners(z: Point) -> Values:
     It is `12.8 Im(ζ² log ζ) / π` in each corner, and decreases away from it.
     """
     x, y = z
-    corners = [(1 - a * x, 1 - b * y) for a in (-1, 1) for b in (-1, 1)]
-    return K**2 * WALL / jnp.pi * sum(map(_in_corner, *zip(*corners, strict=True)))[None]
+    corners = [_in_corner(1 - a * x, 1 - b * y) for a in (-1, 1) for b in (-1, 1)]
+    return K**2 * WALL / jnp.pi * jnp.stack(corners).sum(keepdims=True)
 
 
 def _in_corner(xi: Scalar, eta: Scalar) -> Scalar:

@@ -100,7 +100,8 @@ def _replay(
     problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
 ) -> tuple[Array, Array]:
     u = problem.field_of(nnx.merge(graph, state))
-    return jax.vmap(lambda z: (u.function(z), problem.equation(u, z)))(points)
+    equation: Any = problem.equation
+    return jax.vmap(lambda z: (u.function(z), equation(u, z)))(points)
 
 
 def _function(problem: Problem, graph: nnx.GraphDef, state: nnx.State) -> Callable[[Any], Array]:

@@ -228,9 +228,8 @@ def _prepare(
     problem = pose(recipe, problem)
     check_terms(problem)
     if model is None and base is not None:
-        model = rebased(base.model, base.problem.unknowns, problem.unknowns)
-        if base.recipe.dtype != recipe.dtype:
-            model = cast(model, recipe.dtype)
+        own = rebased(base.model, base.problem.unknowns, problem.unknowns)
+        model = own if base.recipe.dtype == recipe.dtype else cast(own, recipe.dtype)
     if model is None:
         model = build(recipe, problem)[1]
     elif is_known(recipe.architecture):

@@ -107,7 +107,7 @@ class TestProblem:
         points = interior(problem)
         solution = require_reference(problem).function
         both = [solution, perturbed(solution)]
-        for equation in (problem.equation, *(term.residual for term in problem.system)):
+        for equation in (term.residual for term in problem.equations):
             (value, terms), (wrong, _) = magnitudes_of_each(problem, both, equation, points)
             assert terms > 0.1
             assert value < tolerances(name)[0] * terms
@@ -125,10 +125,10 @@ class TestProblem:
 
     def test_conditions_lie_on_faces_of_the_domain(self, name):
         problem = make_problem(name, {})
-        names = ["equation", *(term.name for term in (*problem.system, *problem.conditions))]
+        names = [term.name for term in (*problem.equations, *problem.conditions)]
         assert len(set(names)) == len(names)
         assert list(problem.terms) == names
-        assert all(equation.region == problem.domain for equation in problem.system)
+        assert all(equation.region == problem.domain for equation in problem.equations)
         regions = [condition.region for condition in problem.conditions]
         for shaped in (r for r in regions if not isinstance(r, Box | Surface)):
             points = sample(shaped, 100, "sobol", np.random.default_rng(0))
@@ -321,8 +321,8 @@ def test_windows_of_an_equation_of_second_order_in_time_join_velocities_too(cons
 def test_equations_of_a_system_follow_into_the_window():
     problem = make_problem("taylor_green", {})
     window = problem.between(0.2, 0.5, require_reference(problem).function)
-    assert [term.name for term in window.system] == [term.name for term in problem.system]
-    assert all(term.region == window.domain for term in window.system)
+    assert [term.name for term in window.equations] == [term.name for term in problem.equations]
+    assert all(term.region == window.domain for term in window.equations)
     assert {"join_u", "join_v", "join_p"} <= set(window.terms)
 
 
