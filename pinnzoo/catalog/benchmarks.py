@@ -88,6 +88,8 @@ def _layers(width: int, depth: int = 3, **arguments: Any) -> dict[str, Any]:
 
 HARD = {"constraints": "hard"}
 
+CORNERS = {"constraints": "corners"}
+
 SHAPES = (
     _tangent(
         "poisson_2d_c",
@@ -97,16 +99,15 @@ SHAPES = (
         None,
         weights={"equation": 0.01},
     ),
-    on_accelerator(
-        _tangent(
-            "poisson_2d_cg",
-            _layers(32),
-            (8000, 800),
-            (60, 400, 5),
-            (None, 100.0),
-            weights={"equation": 0.01},
-            least_squares=GENTLE,
-        )
+    _tangent(
+        "poisson_2d_cg",
+        _layers(32),
+        (5000, 500),
+        (150, 100, 4),
+        None,
+        arguments=CORNERS,
+        weights={"equation": 0.01},
+        least_squares=GENTLE,
     ),
     _tangent("annulus", _layers(16), (1000, 200)),
 )
@@ -151,9 +152,12 @@ FURTHER = (
         "lid_driven_cavity",
         _layers(28),
         (3000, 300),
-        seconds=(150.0, 120.0),
+        (120, 80, 4),
+        None,
+        arguments=CORNERS,
         least_squares=GENTLE,
     ),
+    _tangent("beltrami", _layers(28), (2500, 150), (120, 60, 4), None, least_squares=GENTLE),
     on_accelerator(
         _tangent(
             "schrodinger_breather",
