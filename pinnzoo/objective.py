@@ -618,7 +618,7 @@ def check_terms(problem: Problem) -> None:
         if shape != ():
             given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
             several = (
-                "; an equation that returns several has their names, but for the first one, in "
+                ", or several, and name those after the first one in "
                 "Problem(system=('continuity', ...))"
                 if name == EQUATION
                 else ""
