@@ -180,8 +180,8 @@ def _search(
         # A first network that is far from the solution leaves its time to windows, if that is
         # enough for all of them. An unknown is the same at all times, so that windows cannot find
         # it one by one.
-        divisible = plan.observations is None and marches(plan.problem)
-        hopeless = _hopeless(allowance) if divisible and not tried else None
+        divisible = not tried and plan.observations is None and marches(plan.problem)
+        hopeless = _hopeless(allowance) if divisible else None
         try:
             last = refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless)
         except TrainingError:

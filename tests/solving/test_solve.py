@@ -356,6 +356,10 @@ SIDE = dirichlet(TIMED, "u", "x", "left")
         ((START, prescribe(TIMED.face("t", 0.5), "u", 0.0, "halfway")), None, False),
         ((periodic(TIMED, "u", "t"), SIDE), None, False),
         ((SIDE,), lambda z, n: (1 - z[0]) * n, False),
+        # Several faces in one condition, with and without that of the last time.
+        ((prescribe(TIMED.boundary("tx", ("left",)), "u", 0.0, "inflow"),), None, True),
+        ((START, prescribe(TIMED.boundary("tx"), "u", 0.0, "all_around")), None, False),
+        ((START, periodic(TIMED, "u", "tx")), None, False),
         ((SIDE,), None, False),
     ],
 )
@@ -366,6 +370,10 @@ def test_only_what_is_decided_by_its_beginning_is_divided_into_windows(condition
 @pytest.mark.parametrize("name", ["kdv", "beltrami", "wave", "cylinder_wake", "sine_gordon"])
 def test_problems_of_the_zoo_march(name):
     assert marches(make_problem(name, {}))
+
+
+def test_a_symmetry_that_removes_constants_decides_nothing_at_the_end():
+    assert marches(make_problem("burgers", {"constraints": "odd"}))
 
 
 def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
