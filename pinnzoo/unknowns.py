@@ -170,7 +170,7 @@ def rebased(model: Any, before: Mapping[str, Unknown], now: Mapping[str, Unknown
         before: The unknowns by which its raw values are to be read.
         now: Those of the problem that is trained next.
     """
-    changed = [name for name in now if name in before and before[name] != now[name]]
+    changed = [name for name in now if name in before and before[name].bounds != now[name].bounds]
     if not changed or not isinstance(model, WithUnknowns):
         return model
     raw = {name: param[...] for name, param in dict(model.unknowns).items()}
