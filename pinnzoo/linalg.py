@@ -180,6 +180,7 @@ class HostQR(AbstractDampedSystem):
         if self._last is None or self._last[0] != damping:
             p = len(self.c)
             bottom = np.asfortranarray(np.diag(np.sqrt(damping) * self.scaling))
+            # In one thread: of many small products, threads gain a tenth, or wait for one another.
             r_damped, v, t, _ = self._tpqrt(p, min(BLOCK, p), self.r_factor, bottom)
             c_damped, _, _ = self._tpmqrt(
                 p, v, t, self.c, np.zeros_like(self.c), side="L", trans="T"

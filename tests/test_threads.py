@@ -62,6 +62,38 @@ def test_two_python_threads_leave_the_setting_as_it_was():
         assert counts() == {1}
 
 
+def test_large_calls_have_all_threads_inside_of_one_thread():
+    with one_thread():
+        with threads_for(WORTH_THREADS), threads_for(WORTH_THREADS):
+            assert counts() == {2}
+        assert counts() == {1}
+
+
+def test_a_large_call_that_outlives_the_first_python_thread_leaves_the_setting_as_it_was():
+    """What it found when it began, one thread, is not what is to be set back."""
+    inside, leave = threading.Event(), threading.Event()
+    seen = []
+
+    def other():
+        with one_thread():
+            with threads_for(WORTH_THREADS):
+                seen.append(counts())
+                inside.set()
+                leave.wait(10)
+            seen.append(counts())
+
+    thread = threading.Thread(target=other)
+    with one_thread():
+        thread.start()
+        assert inside.wait(10)
+    leave.set()
+    thread.join()
+    assert seen == [{2}, {1}]
+    assert counts() == {2}
+    with one_thread():
+        assert counts() == {1}
+
+
 def test_a_failure_gives_the_threads_back():
     with pytest.raises(ValueError, match="broken"), one_thread():
         raise ValueError("broken")

@@ -85,6 +85,7 @@ def entry_card(
         point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
         built_in=problem.ansatz is not None or problem.symmetry is not None,
+        in_corners=problem.arguments.get("constraints") == "corners",
         accuracy=_accuracy(metrics, problem.d),
         phase_table=_phases(recipe),
         setting_table=_settings(recipe, metrics),

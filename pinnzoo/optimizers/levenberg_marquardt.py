@@ -248,7 +248,7 @@ def levenberg_marquardt(
     def step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState
     ) -> tuple[Theta, LevenbergMarquardtState, Info]:
-        # The large calls in it ask for more.
+        # Where a large call gains by more of them, it asks for them itself.
         with one_thread():
             return take_step(objective, theta, state)
 

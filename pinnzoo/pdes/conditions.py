@@ -21,7 +21,8 @@ from pinnzoo.domains import Domain, Part, Product, Region
 from pinnzoo.errors import RecipeError, UnknownNameError
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
-"""Left minus right side at one point. Equations and conditions are all of this one type."""
+"""Left minus right side at one point. Conditions are of this type, and equations but for those that
+return several residuals."""
 
 JointResidual: TypeAlias = Callable[..., Sequence[Scalar]]
 """Several residuals at one point, from one evaluation of the field and its derivatives."""

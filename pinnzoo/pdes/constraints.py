@@ -19,7 +19,7 @@ CONSTRAINTS = ("soft", "hard")
 
 
 def check_constraints(constraints: str, *more: str) -> bool:
-    """Check the argument `constraints`: True if conditions are met by the ansatz, False if "soft".
+    """Check the argument `constraints`: False if it is "soft", True for any other word.
 
     Args:
         constraints: What was given.
@@ -66,7 +66,8 @@ def constrained(
     """
     if constraints == "soft":
         return {"conditions": (*met, *kept)}
-    if constraints == "corners" and corners is not None:
+    if constraints == "corners":
+        assert corners is not None, "a problem that offers them says what they are"
         return {"conditions": (*met, *kept), "ansatz": lambda z, network: corners(z) + network}
     return {"conditions": tuple(kept), "ansatz": ansatz}
 
