@@ -60,11 +60,11 @@ def draw_points(
         draw: 0 for the first points of a training, 1 for those drawn next, and so on.
     """
     rng = np.random.default_rng([seed, draw])
-    boxes = regions(problem)
+    boxes, terms = regions(problem), problem.terms
     drawn: dict[Any, np.ndarray] = {}
     points = {}
     for name, n in term_counts(boxes, counts).items():
-        residual = problem.terms[name].residual
+        residual = terms[name].residual
         key = (id(residual.function), n) if isinstance(residual, Share) else name
         if key not in drawn:
             drawn[key] = sample(boxes[name], n, sampler, rng)

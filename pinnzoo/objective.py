@@ -19,14 +19,13 @@ from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
-from pinnzoo.derivatives import Recorder
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes.conditions import Share
+from pinnzoo.pdes.conditions import Share, wrapped
 from pinnzoo.unknowns import values_of, with_unknowns
 
 CONDITIONS = "conditions"
@@ -127,17 +126,14 @@ class Objective:
 
     def tree_flatten_with_keys(self) -> tuple[tuple[Any, ...], Any]:
         """The different arrays of points, the scales, and what is static."""
-        points: list[Points] = []
-        which = []
-        for term in self.terms:
-            known = [k for k, other in enumerate(points) if other is term.points]
-            which.append(known[0] if known else len(points))
-            points += [] if known else [term.points]
+        points = {id(term.points): term.points for term in self.terms}
+        places = list(points)
+        which = tuple(places.index(id(term.points)) for term in self.terms)
         static = tuple((term.name, term.residual) for term in self.terms)
         scales = tuple(term.scale for term in self.terms)
         keys = jax.tree_util.GetAttrKey("points"), jax.tree_util.GetAttrKey("scales")
-        children = tuple(zip(keys, (tuple(points), scales), strict=True))
-        return children, (tuple(which), static, self.shapes)
+        children = tuple(zip(keys, (tuple(points.values()), scales), strict=True))
+        return children, (which, static, self.shapes)
 
     @classmethod
     def tree_unflatten(cls, static: Any, children: Any) -> "Objective":
@@ -156,8 +152,8 @@ class Objective:
         """
         found: dict[Any, list[int]] = {}
         for k, term in enumerate(self.terms):
-            joint = term.residual
-            key = (joint.function, id(term.points)) if isinstance(joint, Share) else k
+            joint = _joint(term)
+            key = k if joint is None else (joint, id(term.points))
             found.setdefault(key, []).append(k)
         return list(found.values())
 
@@ -268,8 +264,8 @@ def sharing_points(terms: Iterable[Term]) -> tuple[Term, ...]:
     """
     found: list[Term] = []
     for term in terms:
+        joint = _joint(term)
         for other in found:
-            joint = _joint(term)
             if joint is not None and joint is _joint(other) and _are_equal(other, term):
                 term = dataclasses.replace(term, points=other.points)
                 break
@@ -278,6 +274,7 @@ def sharing_points(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 def _joint(term: Term) -> Any:
+    """The function that computes the term's residual with others, or None."""
     return term.residual.function if isinstance(term.residual, Share) else None
 
 
@@ -480,15 +477,10 @@ def assemble(
         return made_of.setdefault(id(residual), at_point)
 
     def term(name: str) -> Term:
-        residual = residuals[name]
-        if isinstance(residual, Share):
-            at_point = dataclasses.replace(residual, function=of_parameters(residual.function))
-        else:
-            at_point = of_parameters(residual)
         drawn = problem.check_points(points[name])
         if len(drawn) == 0:
             raise PointsError(f"term {name!r} was given no points: give at least one.")
-        return made(name, drawn, at_point)
+        return made(name, drawn, wrapped(residuals[name], of_parameters))
 
     def made(name: str, drawn: np.ndarray, at_point: TermResidual) -> Term:
         weight = _weight(name, (weights or {}).get(name, 1.0))
@@ -604,12 +596,7 @@ def check_terms(problem: Problem) -> None:
         RecipeError: A term's residual is not one number, or fails with an error of its own.
     """
     for name, term in problem.terms.items():
-
-        def at_point(z: Point, residual: Any = term.residual) -> Any:
-            stand_in = lambda z: jnp.broadcast_to(z.sum(), (problem.m,))  # noqa: E731
-            guesses = {name: jnp.asarray(u.initial) for name, u in problem.unknowns.items()}
-            return residual(Recorder(stand_in, problem.components, problem.coords, guesses), z)
-
+        at_point = functools.partial(term.residual, problem.recorder())
         try:
             value = _at_one_point(problem, f"residual of {name!r}", at_point, float)
         except UnknownNameError as error:

@@ -42,21 +42,30 @@ def test_small_work_has_one_thread_and_large_work_all():
     assert counts() == {2}
 
 
-def test_two_python_threads_leave_the_setting_as_it_was():
-    """Restored by the first of two that overlap, it would stay at one for ever."""
+def overlap(work):
+    """Call `work(pause)` in another Python thread: `one_thread` here ends while it pauses."""
     inside, leave = threading.Event(), threading.Event()
 
-    def other():
-        with one_thread():
-            inside.set()
-            leave.wait(10)
+    def pause():
+        inside.set()
+        leave.wait(10)
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=work, args=(pause,))
     with one_thread():
         thread.start()
         assert inside.wait(10)
     leave.set()
     thread.join()
+
+
+def test_two_python_threads_leave_the_setting_as_it_was():
+    """Restored by the first of two that overlap, it would stay at one for ever."""
+
+    def other(pause):
+        with one_thread():
+            pause()
+
+    overlap(other)
     assert counts() == {2}
     with one_thread(), one_thread():
         assert counts() == {1}
@@ -71,23 +80,16 @@ def test_large_calls_have_all_threads_inside_of_one_thread():
 
 def test_a_large_call_that_outlives_the_first_python_thread_leaves_the_setting_as_it_was():
     """What it found when it began, one thread, is not what is to be set back."""
-    inside, leave = threading.Event(), threading.Event()
     seen = []
 
-    def other():
+    def other(pause):
         with one_thread():
             with threads_for(WORTH_THREADS):
                 seen.append(counts())
-                inside.set()
-                leave.wait(10)
+                pause()
             seen.append(counts())
 
-    thread = threading.Thread(target=other)
-    with one_thread():
-        thread.start()
-        assert inside.wait(10)
-    leave.set()
-    thread.join()
+    overlap(other)
     assert seen == [{2}, {1}]
     assert counts() == {2}
     with one_thread():

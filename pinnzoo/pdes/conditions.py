@@ -7,7 +7,7 @@ name can be given.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
@@ -63,6 +63,21 @@ class Share:
                 f"{self.count - 1} beside the first one: give one name for each further residual."
             )
         return values
+
+
+def whole(residual: Any) -> Any:
+    """The function that computes a residual; of a share, the one that computes all of them."""
+    return residual.function if isinstance(residual, Share) else residual
+
+
+def wrapped(residual: Any, wrap: Callable[[Any], Any]) -> Any:
+    """A residual inside of another function.
+
+    Shares of one function stay shares of one, as long as `wrap` returns the same for the same.
+    """
+    if isinstance(residual, Share):
+        return replace(residual, function=wrap(residual.function))
+    return wrap(residual)
 
 
 @dataclass(frozen=True)

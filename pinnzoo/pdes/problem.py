@@ -15,7 +15,7 @@ from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names
 from pinnzoo.domains import Domain, sample
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
-from pinnzoo.pdes.conditions import Condition, JointResidual, Residual, Share, meets
+from pinnzoo.pdes.conditions import Condition, JointResidual, Residual, Share, meets, whole
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
@@ -237,14 +237,24 @@ class Problem:
         """The residuals that hold over the whole domain: `equation`, then those of `system`."""
         return Condition(EQUATION, self.equation, self.domain), *self.system  # pyright: ignore
 
+    @property
+    def guesses(self) -> dict[str, float]:
+        """First guesses of the unknowns: the true values are not for who has to find them."""
+        return {name: unknown.initial for name, unknown in self.unknowns.items()}
+
+    def recorder(self) -> Recorder:
+        """A field that notes what it is asked for, with the first guesses of the unknowns."""
+        guesses = {name: jnp.asarray(value) for name, value in self.guesses.items()}
+        stand_in = lambda z: jnp.broadcast_to(z.sum(), (self.m,))  # noqa: E731
+        return Recorder(stand_in, self.components, self.coords, guesses)
+
     def asked(self) -> frozenset[str]:
         """Values and derivatives that the equations ask the field for, such as "u" and "u_xx"."""
-        guesses = {name: unknown.initial for name, unknown in self.unknowns.items()}
-        zero = Recorder(lambda _: jnp.zeros(self.m), self.components, self.coords, guesses)
+        field = self.recorder()
         point = jax.ShapeDtypeStruct((self.d,), jnp.zeros(0).dtype)
         for term in self.equations:
-            jax.eval_shape(functools.partial(term.residual, zero), point)
-        return frozenset(zero.asked)
+            jax.eval_shape(functools.partial(term.residual, field), point)
+        return frozenset(field.asked)
 
     @property
     def coords(self) -> str:
@@ -394,7 +404,7 @@ def _expanded(equation: Any, system: tuple[Any, ...], domain: Domain) -> tuple[A
         shared = isinstance(term, Condition) and isinstance(term.residual, Share)
         return term.name if shared else term if isinstance(term, str) else None
 
-    function = equation.function if isinstance(equation, Share) else equation
+    function = whole(equation)
     names = [name for name in map(named, system) if name is not None]
     if not names:
         return function, system

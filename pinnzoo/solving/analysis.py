@@ -53,13 +53,8 @@ def _fixed(face: Box, domain: Domain) -> list[int]:
     ]
 
 
-def _guesses(problem: Problem) -> dict[str, float]:
-    """First guesses of the unknowns: the true values are not for who has to find them."""
-    return {name: unknown.initial for name, unknown in problem.unknowns.items()}
-
-
 def _residuals(problem: Problem, term: Condition, function: PointFunction, points: Any) -> Any:
-    field = problem.field(problem.constrain(function), _guesses(problem))
+    field = problem.field(problem.constrain(function), problem.guesses)
     with jax.enable_x64(True):
         at = jnp.asarray(points, jnp.float64)
         return np.asarray(jax.jit(jax.vmap(lambda z: term.residual(field, z)))(at))

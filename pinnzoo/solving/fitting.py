@@ -345,10 +345,10 @@ def fit(
         run.history,
         kept,
         objective,
-        losses,
-        watch.step,
-        watch.setup,
-        watch.abandoned,
+        fresh=losses,
+        step=watch.step,
+        setup=watch.setup,
+        abandoned=watch.abandoned,
     )
 
 

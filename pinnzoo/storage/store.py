@@ -34,7 +34,7 @@ from pinnzoo.domains import sample
 from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, PointsError, UnknownNameError
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
-from pinnzoo.pdes.conditions import Share
+from pinnzoo.pdes.conditions import whole
 from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import provider
@@ -780,10 +780,8 @@ def _providers(parts: Parts, plan: Blueprint) -> dict[str, str]:
     """Who provides problem and architecture, where that is not the package itself."""
     recipe = parts.recipe
     factory = ARCHITECTURES.get(recipe.architecture)
-    equation = plan.problem.equation
-    written = equation.function if isinstance(equation, Share) else equation
     found = {
-        "problem": _maker(PROBLEMS.get(recipe.problem), written),
+        "problem": _maker(PROBLEMS.get(recipe.problem), whole(plan.problem.equation)),
         "architecture": _maker(factory, nnx.merge(plan.graph, plan.state).__class__),
     }
     stated = {kind: maker or parts.providers.get(kind, "") for kind, maker in found.items()}

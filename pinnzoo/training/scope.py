@@ -18,7 +18,7 @@ from pinnzoo.domains import residual_adaptive, sample
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Assembly, Objective, Term, assemble, part_slice
 from pinnzoo.pdes import Problem, make_problem
-from pinnzoo.pdes.conditions import Share
+from pinnzoo.pdes.conditions import wrapped
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.blueprint import flat_names
 
@@ -148,11 +148,7 @@ def restrict(scope: Scope, theta: Theta, free: np.ndarray) -> Scope:
         return lambda values, z: residual(whole.at[moving].set(values), z)
 
     def narrowed(term: Term) -> Term:
-        residual = term.residual
-        if isinstance(residual, Share):
-            joint = of_moving(residual.function)
-            return dataclasses.replace(term, residual=dataclasses.replace(residual, function=joint))
-        return dataclasses.replace(term, residual=of_moving(residual))
+        return dataclasses.replace(term, residual=wrapped(term.residual, of_moving))
 
     terms = tuple(map(narrowed, scope.objective.terms))
     return Scope(scope.problem, Objective(terms), inside[moving])
