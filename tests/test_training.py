@@ -10,6 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,12 +18,13 @@ import pinnzoo
 from pinnzoo import Phase, Recipe, collocation
 from pinnzoo.collocation import draw_points, log_spaced_steps
 from pinnzoo.domains import sample
-from pinnzoo.errors import IntegrityError, RecipeError, TrainingError
+from pinnzoo.errors import IntegrityError, PointsError, RecipeError, TrainingError
 from pinnzoo.objective import part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
 from pinnzoo.training import loop
 from pinnzoo.training import run as state
+from pinnzoo.training.scope import joined
 from tests.conftest import patch_diagnostics
 
 TINY = Recipe(
@@ -350,8 +352,9 @@ def watched(recipe, look=lambda _: None):
         ends[run.phase] = (np.asarray(run.theta), {k: v.copy() for k, v in run.points.items()})
 
     problem, model = build(recipe)
-    drawn = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
-    assembly = pinnzoo.assemble(problem, model, drawn)
+    whole = joined(problem, model)
+    drawn = draw_points(whole, recipe.points, recipe.sampler, recipe.seed, 0)
+    assembly = pinnzoo.assemble(whole, model, drawn)
     trainer = loop.Trainer(recipe, problem, assembly, observe=report)
     run = trainer.start()
     ends[-1] = (np.asarray(run.theta), run.points)
@@ -385,7 +388,7 @@ def test_a_phase_of_a_part_moves_that_part_alone_on_its_own_times():
     conditions = {"equation", "left", "right"}
     assert set(ends[0][1]) == conditions | {"initial"}
     assert set(ends[1][1]) == conditions | {"join_u"}
-    assert set(ends[2][1]) == conditions | {"initial"}
+    assert set(ends[2][1]) == conditions | {"initial", "join_u_1"}
     assert (ends[2][0] != ends[1][0]).mean() > 0.9
 
 
@@ -394,6 +397,54 @@ def test_windows_trained_one_by_one_solve_the_problem():
     start, end = trainer.assembly.theta, ends[1][0]
     before, after = (trainer.error(theta) for theta in (start, end))
     assert after < 0.2 * before
+
+
+def test_windows_trained_together_meet():
+    recipe = Recipe(
+        "heat",
+        "tangent_mlp",
+        (Phase("levenberg_marquardt", 30),),
+        architecture_arguments={"windows": 3, "tangent": False, "width": 10, "depth": 2},
+        points={"equation": 300, "conditions": 40},
+    )
+    entry = train(recipe)
+    assert entry.metrics["relative_l2_error"] < 1e-4
+    tuned = finetune(entry, steps=3, part="all")
+    assert tuned.metrics["relative_l2_error"] < 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_jump_of_windows_that_are_trained_together_is_seen(dtype):
+    architecture = {"windows": 3, "tangent": False, "width": 6, "depth": 1}
+    recipe = Recipe("wave", "tangent_mlp", (Phase("lm", 1),), dtype=dtype)
+    problem, model = build(dataclasses.replace(recipe, architecture_arguments=architecture))
+    whole = joined(problem, model)
+    names = [f"join_{c}_{k}" for k in (1, 2) for c in ("u", "u_t")]
+    assert list(whole.terms)[len(problem.terms) :] == names
+    rng = np.random.default_rng(0)
+    points = {name: sample(term.region, 5, "uniform", rng) for name, term in whole.terms.items()}
+    theta, objective, _ = pinnzoo.assemble(whole, model, points)
+    for name, rows in objective.slices().items():
+        if name not in names:
+            continue
+        letters, window = name.removeprefix("join_")[:-2], int(name[-1])
+        sides = [problem.field(problem.constrain(model.parts[window - k])) for k in (0, 1)]
+        after, before = (
+            np.array([side(jnp.asarray(z, dtype), letters)[0] for z in points[name]])
+            for side in sides
+        )
+        jump = np.asarray(objective.residual(theta)[rows]) * np.sqrt(5)
+        tolerance = 1e-12 if dtype == "float64" else 1e-4
+        np.testing.assert_allclose(jump, after - before, atol=tolerance)
+        assert np.abs(jump).max() > 100 * tolerance
+
+
+def test_windows_of_a_problem_without_time_are_refused():
+    recipe = Recipe(
+        "poisson", "tangent_mlp", (Phase("lm", 1),), architecture_arguments={"windows": 2}
+    )
+    with pytest.raises(PointsError, match="first coordinate is t"):
+        train(recipe)
 
 
 @pytest.mark.skipif(not MAPS.exists(), reason="counts the memory maps that Linux reports")

@@ -309,6 +309,17 @@ def meets(before: Field, component: str, region: Region, name: str) -> Condition
     return Condition(name, residual, region, component)
 
 
+def continuous(component: str, region: Region, name: str) -> Condition:
+    """`component` is the same right before and right after a time, the first coordinate."""
+
+    def residual(u: Field, z: Point) -> Scalar:
+        # Networks that change at this time are different ones there, one rounding apart.
+        before, after = (z.at[0].set(jnp.nextafter(z[0], way)) for way in (-jnp.inf, jnp.inf))
+        return u(after, component)[0] - u(before, component)[0]
+
+    return Condition(name, residual, region, component)
+
+
 def _at(value: float | Callable[[Point], Array], z: Point) -> float | Array:
     """A number, or what a function says at the point."""
     return value(z) if callable(value) else value

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,15 @@ from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names
 from pinnzoo.domains import Domain, sample
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
-from pinnzoo.pdes.conditions import Condition, JointResidual, Residual, Share, meets, whole
+from pinnzoo.pdes.conditions import (
+    Condition,
+    JointResidual,
+    Residual,
+    Share,
+    continuous,
+    meets,
+    whole,
+)
 from pinnzoo.pdes.constraints import Ansatz, Symmetry
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
@@ -308,11 +316,13 @@ class Problem:
             return tuple(replace(term, region=part) for term, part in clipped if part is not None)
 
         window = self.domain.within(time, first, last)
-        if window is None or (before is not None and time != "t"):
+        if window is None:
             raise PointsError(
                 f"a window from {first} to {last} was given: {self.name} has times from "
                 f"{self.domain.lower[0]} to {self.domain.upper[0]}."
             )
+        if before is not None:
+            self._check_time()
         joins: tuple[Condition, ...] = ()
         if before is not None:
             met = self._joined()
@@ -324,6 +334,36 @@ class Problem:
             system=clip(self.equations[1:]),
             conditions=(*clip(self.conditions), *joins),
         )
+
+    def joined_at(self, times: Sequence[float]) -> "Problem":
+        """The same problem for networks that change at some times, where they have to meet.
+
+        It has further conditions, called "join_", the component and the number of the window that
+        begins there, such as "join_u_t_1"; see `between`.
+
+        Args:
+            times: Where one window ends and the next one begins.
+
+        Raises:
+            PointsError: The problem has no time.
+        """
+        if not times:
+            return self
+        self._check_time()
+        joins = (
+            continuous(c, self.domain.face("t", time), f"join_{c}_{k}")
+            for k, time in enumerate(times, 1)
+            for c in self._joined()
+        )
+        return replace(self, conditions=(*self.conditions, *joins))
+
+    def _check_time(self) -> None:
+        """Raise unless the first coordinate is time, along which windows follow one another."""
+        if self.coords[0] != "t":
+            raise PointsError(
+                f"windows of time were given for {self.name}, whose coordinates are "
+                f"{', '.join(self.coords)}: windows are for problems whose first coordinate is t."
+            )
 
     def _joined(self) -> list[str]:
         """What is carried from one window of time to the next: values, then velocities."""

@@ -57,15 +57,14 @@ def phase_scope(
         RecipeError: The network has no such part, the problem no such arguments, or a pattern of
             frozen parameters matches none.
     """
-    whole = phase.part is None and not (phase.freeze or phase.problem_arguments)
-    model: Any = None if whole else assembly.to_model(theta)
+    model: Any = assembly.to_model(theta)
     if phase.problem_arguments:
         problem = make_problem(
             recipe.problem, {**recipe.problem_arguments, **phase.problem_arguments}
         )
     counts = {**recipe.points, **phase.points}
     if phase.part is None:
-        objective = assembly.objective
+        objective, problem = assembly.objective, joined(problem, model)
         if phase.problem_arguments:
             points = draw_points(problem, counts, recipe.sampler, recipe.seed, 0)
             measured = assembly.observations
@@ -98,6 +97,22 @@ def window_of(problem: Problem, model: Any, part: int) -> Problem:
     before = model.before(part)
     first, last = model.part_times(part)
     return problem.between(first, last, None if before is None else problem.constrain(before))
+
+
+def joined(problem: Problem, model: Any) -> Problem:
+    """The problem with conditions where windows of a network meet, if it has several.
+
+    Parts that are trained one after another meet the one before, see `window_of`. Trained together,
+    they would otherwise each solve the equation by itself, with a loss of zero and a wrong field.
+
+    Args:
+        problem: What the whole network solves.
+        model: The network.
+    """
+    if not hasattr(model, "part_times"):
+        return problem
+    ends = sorted({model.part_times(part)[1] for part in range(len(model.parts))})
+    return problem.joined_at(ends[:-1])
 
 
 def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:

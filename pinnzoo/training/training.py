@@ -48,7 +48,7 @@ from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run
-from pinnzoo.training.scope import frozen_parameters, window_of
+from pinnzoo.training.scope import frozen_parameters, joined, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.unknowns import rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
@@ -135,7 +135,9 @@ def train(
     # Phases state full names, also where an alias was written.
     own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
     _check_phases(recipe, problem, network, own, observations)
-    assembly = _assembly(recipe, problem, network, observations)
+    together = any(phase.part is None for phase in recipe.phases)
+    stated = joined(problem, network) if together else problem
+    assembly = _assembly(recipe, stated, network, observations)
     trainer = Trainer(
         recipe,
         problem,
@@ -145,7 +147,7 @@ def train(
         save_every,
         mesh=mesh,
         budget=budget,
-        draw=functools.partial(_first_points, recipe, problem),
+        draw=functools.partial(_first_points, recipe, stated),
     )
     run = trainer.restore() if resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
@@ -356,7 +358,7 @@ def _check_terms(
     A window of time has conditions of its own, which begin with "join_", and lacks those that hold
     at other times. Points for these are of no use there and do no harm.
     """
-    trained = problem
+    trained = joined(problem, model)
     if phase.part is not None:
         part_slice(model, phase.part)
         trained = window_of(problem, model, phase.part)
