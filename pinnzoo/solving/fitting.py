@@ -309,8 +309,9 @@ def fit(
     points = draw_points(problem, {**recipe.points, **first.points}, recipe.sampler, recipe.seed, 0)
     assembly = assemble(problem, model, points, first.weights, observations)
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
-    run = trainer.start()
+    # It counts the seconds until the first step, and the start waits for the compiler already.
     watch = _Watch(trainer, stages, allowance, tell, hopeless)
+    run = trainer.start()
     ends: dict[int, Any] = {}
 
     def observe(run: Run) -> None:

@@ -15,7 +15,7 @@ from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches
 from pinnzoo.solving.fitting import Allowance, Hopeless
-from pinnzoo.solving.result import result
+from pinnzoo.solving.result import joined_estimate, result
 from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
@@ -199,7 +199,10 @@ def _search(
                 windows = _windows(plan, allowance)
             except TrainingError:
                 break
-            return [[r] for r in windows], [*tried, *windows]
+            # A short time is sometimes too short for all of them.
+            if joined_estimate(windows) < last.estimate:
+                return [[r] for r in windows], [*tried, *windows]
+            return [[last]], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
     return [tried[: tried.index(best) + 1]], tried
 

@@ -1,6 +1,7 @@
 import importlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,6 +34,7 @@ from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import Allowance, _Watch, counts_for, moving
 from pinnzoo.solving.growth import widen
 from pinnzoo.solving.rounds import plan_for, refine
+from pinnzoo.training.loop import Trainer
 from tests.solving.rod import rod
 
 HERE = Path(__file__).parent
@@ -315,6 +317,40 @@ def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypat
     assert judge(1.0, 1.0, 0.1)
     assert not judge(module.HARD / 2, 1.0, 0.1)
     assert not judge(1.0, 100.0, 0.1)
+
+
+@pytest.mark.parametrize(("estimate", "finals"), [(1e-25, [0]), (1e9, [1, 2])])
+def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimate, finals):
+    module, _ = hasty
+    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+        monkeypatch.setattr(module, name, value)
+    refined = module.refine
+
+    def judged(plan, problem, *rest, **options):
+        made = refined(plan, problem, *rest, **options)
+        return replace(made, estimate=estimate) if problem is plan.problem else made
+
+    monkeypatch.setattr(module, "refine", judged)
+    entry = solve(decay(), tolerance=1e-30, diagnostics=False)
+    rounds = entry.metrics["solve"]["rounds"]
+    assert [k for k, r in enumerate(rounds) if r["final"]] == finals
+    assert len(entry.recipe.architecture_arguments.get("windows", ())) == len(finals) - 1
+
+
+def test_the_seconds_until_the_first_step_are_those_of_the_compiler_too(monkeypatch):
+    ticking = Ticking()
+    monkeypatch.setattr(clock, "now", ticking)
+    start = Trainer.start
+
+    def slow(trainer):
+        ticking.read += round(7.0 / TICK)
+        return start(trainer)
+
+    monkeypatch.setattr(Trainer, "start", slow)
+    problem = make_problem("heat", {})
+    plan = plan_for(problem, 0, None)
+    last = refine(plan, problem, 4, Allowance(0.0, 1e9), hopeless=lambda *_: True)
+    assert last.base.setup > 7.0
 
 
 def test_a_network_that_is_given_up_has_no_tangent_and_says_so():
