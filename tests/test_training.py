@@ -439,6 +439,30 @@ def test_the_jump_of_windows_that_are_trained_together_is_seen(dtype):
         assert np.abs(jump).max() > 100 * tolerance
 
 
+def test_windows_that_read_one_another_are_trained_together():
+    def delayed(u, z):
+        return u(z, "u_t")[0] + u(jnp.maximum(z - 0.25, 0.0), "u")[0]
+
+    time = pinnzoo.Box("t", (0.0,), (1.0,))
+    problem = pinnzoo.Problem(
+        name="delayed",
+        domain=time,
+        components=("u",),
+        equation=delayed,
+        conditions=[pinnzoo.initial(time, "u", lambda: 1.0)],
+    )
+    architecture = {"windows": 2, "width": 6, "depth": 1}
+    recipe = Recipe(
+        "delayed", "tangent_mlp", (Phase("lm", 2),), architecture_arguments=architecture
+    )
+    assert train(recipe, problem=problem).metrics["steps"] == 2
+    parts = dataclasses.replace(recipe, phases=(Phase("lm", 2, part=0),))
+    with pytest.raises(RecipeError, match="read the field at other times"):
+        train(parts, problem=problem)
+    one = dataclasses.replace(parts, architecture_arguments={**architecture, "windows": 1})
+    assert train(one, problem=problem).metrics["steps"] == 2
+
+
 def test_windows_of_a_problem_without_time_are_refused():
     recipe = Recipe(
         "poisson", "tangent_mlp", (Phase("lm", 1),), architecture_arguments={"windows": 2}

@@ -19,6 +19,7 @@ from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Assembly, Objective, Term, assemble, part_slice
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.pdes.conditions import wrapped
+from pinnzoo.pdes.times import across_time
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.blueprint import flat_names
 
@@ -93,7 +94,16 @@ def window_of(problem: Problem, model: Any, part: int) -> Problem:
         problem: What the whole network solves.
         model: The composed network, with `before` and `part_times`.
         part: Which part; `part_slice` checks that there is one.
+
+    Raises:
+        RecipeError: A residual reads the field at times of other windows.
     """
+    if len(_windows(model)) > 1 and (ties := across_time(problem)):
+        raise RecipeError(
+            f"part {part} of a network was to be trained alone on {problem.name}, whose residuals "
+            f"of {', '.join(map(repr, ties))} read the field at other times than their own: train "
+            "all windows together, in phases without `part`."
+        )
     before = model.before(part)
     first, last = model.part_times(part)
     return problem.between(first, last, None if before is None else problem.constrain(before))
@@ -109,10 +119,14 @@ def joined(problem: Problem, model: Any) -> Problem:
         problem: What the whole network solves.
         model: The network.
     """
+    return problem.joined_at([last for _, last in _windows(model)[:-1]])
+
+
+def _windows(model: Any) -> list[tuple[float, float]]:
+    """First and last time of each window of a network; nothing where it has no parts."""
     if not hasattr(model, "part_times"):
-        return problem
-    ends = sorted({model.part_times(part)[1] for part in range(len(model.parts))})
-    return problem.joined_at(ends[:-1])
+        return []
+    return sorted({model.part_times(part) for part in range(len(model.parts))})
 
 
 def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:

@@ -14,13 +14,14 @@ from flax import nnx
 from typer.testing import CliRunner
 
 import pinnzoo
-from pinnzoo import Box, Problem, dirichlet, initial, periodic, prescribe
+from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, prescribe
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import make_problem
+from pinnzoo.pdes.times import across_time
 from pinnzoo.solving import clock, entry_name, solve
 from pinnzoo.solving.analysis import (
     balanced_weights,
@@ -401,6 +402,50 @@ SIDE = dirichlet(TIMED, "u", "x", "left")
 )
 def test_only_what_is_decided_by_its_beginning_is_divided_into_windows(conditions, ansatz, forward):
     assert marches(timed(*conditions, ansatz=ansatz)) == forward
+
+
+def test_what_reads_other_times_is_not_divided_into_windows():
+    """Delays and integrals over the past, of which no condition tells."""
+
+    def delayed(u, z):
+        return u(z, "u_t")[0] + u(z.at[0].set(jnp.maximum(z[0] - 0.3, 0.0)), "u")[0]
+
+    def remembering(u, z):
+        past = jax.vmap(lambda s: u(z.at[0].set(s * z[0]), "u")[0])(jnp.linspace(0.0, 1.0, 5))
+        return u(z, "u_t")[0] + past.mean()
+
+    def elsewhere(u, z):
+        return u(z, "u_t")[0] + u(z.at[1].set(0.5), "u")[0]
+
+    for equation, names in (
+        (delayed, ("equation",)),
+        (remembering, ("equation",)),
+        (elsewhere, ()),
+    ):
+        problem = replace(timed(START, SIDE), equation=equation)
+        assert across_time(problem) == names
+        assert marches(problem) == (names == ())
+
+
+def test_values_that_agree_are_no_period_where_something_else_decides():
+    """u'' = 2 with u(0) = u(1) and a mean of zero is x² - x + 1/6, whose slope has a jump there."""
+    line = Box("x", (0.0,), (1.0,))
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+
+    def mean(u, z):
+        values = jax.vmap(lambda s: u(s[None], "u")[0])(jnp.asarray((nodes + 1) / 2, z.dtype))
+        return values @ jnp.asarray(weights / 2, z.dtype)
+
+    tied = [periodic(line, "u", "x")]
+    for more, axes in (([], (0,)), ([Condition("mean", mean, line)], ())):
+        problem = Problem(
+            name="parabola",
+            domain=line,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_xx")[0] - 2.0,
+            conditions=[*tied, *more],
+        )
+        assert periodic_axes(problem)[0] == axes
 
 
 @pytest.mark.parametrize("name", ["kdv", "beltrami", "wave", "cylinder_wake", "sine_gordon"])

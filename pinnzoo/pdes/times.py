@@ -1,0 +1,67 @@
+"""Which residuals at one time depend on the field at others; windows of time do not know those."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo.domains import sample
+from pinnzoo.pdes.conditions import Condition
+from pinnzoo.pdes.problem import Problem
+
+PLACES = 5
+"""Points at which a residual is looked at."""
+
+CHANGED = 1e-6
+"""Difference of two residuals that is more than rounding; what is read elsewhere is twice as large
+there."""
+
+NEAR = 1e-9
+"""Difference in time below which it is the same one, in relation to how long there is time."""
+
+
+@functools.lru_cache(maxsize=64)
+def across_time(problem: Problem) -> tuple[str, ...]:
+    """Names of the terms that read the field at other times than that of their point.
+
+    Delays, integrals over the past and conditions that tie two times do. Each residual is computed
+    for a field that is changed at all other times; derivatives at its own time stay as they are.
+
+    Args:
+        problem: What is solved; its first coordinate is time.
+
+    Example:
+        >>> across_time(make_problem("heat", {}))
+        ()
+    """
+    return tuple(name for name, term in problem.terms.items() if _reads_others(problem, term))
+
+
+def _reads_others(problem: Problem, term: Condition) -> bool:
+    begin, end = problem.domain.bounds(problem.coords[0])
+    rng = np.random.default_rng(0)
+    points = sample(term.region, PLACES, "uniform", rng)
+
+    def plain(z: Any) -> Any:
+        # Not constant: a symmetry may remove constants.
+        phases = jnp.arange(1.0, problem.m + 1).astype(z.dtype)
+        return 0.3 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
+
+    def residuals(z: Any) -> Any:
+        def changed(y: Any) -> Any:
+            return plain(y) * (1 + (jnp.abs(y[0] - z[0]) > NEAR * (end - begin)))
+
+        return tuple(
+            term.residual(problem.field(problem.constrain(f), problem.guesses), z)
+            for f in (plain, changed)
+        )
+
+    with jax.enable_x64(True):
+        compiled = jax.jit(jax.vmap(residuals), compiler_options=QUICKEST_COMPILE)
+        one, other = map(np.asarray, compiled(jnp.asarray(points)))
+    # NaN at the same places is no difference.
+    size = max(np.abs(one[np.isfinite(one)]).max(initial=0.0), 1.0)
+    return not np.allclose(one, other, rtol=0.0, atol=CHANGED * size, equal_nan=True)
