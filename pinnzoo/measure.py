@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study
 from pinnzoo.diagnostics import points as counts
-from pinnzoo.diagnostics.covariance import estimate_unknowns
+from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of
@@ -174,13 +175,20 @@ def _unknowns_block(
     weights = _weights(problem, recipe, observations)
     with jax.enable_x64(True):
         found, noise = estimate_unknowns(problem, model, observations, own, weights)
-    errors = {n: each.standard_error for n, each in found.items()}
+    told = told_of(problem, found)
+    if told:
+        each = ", and ".join(f"{name!r} {words}" for name, words in told.items())
+        warnings.warn(f"the unknown {each}: there is no standard error of that.", stacklevel=2)
+    # Of a value that something else than the observations decides, there is no standard error.
+    errors = {n: each.standard_error for n, each in found.items() if n not in told}
     block: dict[str, Any] = {
         "version": 1,
         "values": {name: each.value for name, each in found.items()},
     }
-    if all(map(math.isfinite, errors.values())):
+    if errors and all(map(math.isfinite, errors.values())):
         block["standard_errors"] = errors
+    if told:
+        block["remarks"] = told
     if problem.truth:
         block["truth"] = dict(problem.truth)
     return block if noise is None else block | {"noise": noise}

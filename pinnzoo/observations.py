@@ -1,7 +1,8 @@
 """What was measured: values of some components at some points, and how noisy they are."""
 
-import io
 import os
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from pinnzoo.domains import Box, sample
 from pinnzoo.errors import PointsError, UnknownNameError
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import Problem
+from pinnzoo.tabular import read_columns, real_numbers
 
 SIGMA = "sigma"
 """Column of a file that holds standard deviations."""
 
-KINDS = (".csv", ".npz", ".mat")
+LIKE_SIGMA = re.compile(r"(sigma|std|stdev|stddev|uncertainty|error)(_|$)", re.IGNORECASE)
+"""Names of columns that look as if they held standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ class Observations:
                 "observations were given points with named columns, whose names would be lost: "
                 "give Observations(problem.check_points(table), ...), which puts them in order."
             )
-        points, values = _numbers(self.points, "points"), _numbers(self.values, "values")
+        points, values = real_numbers(self.points, "points"), real_numbers(self.values, "values")
         values = values[:, None] if values.ndim == 1 else values
         if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
             raise PointsError(
@@ -151,8 +154,8 @@ class Observations:
         """Observations from a file with named columns.
 
         Args:
-            path: A text file of comma-separated values whose first line has the names, an ".npz"
-                file, or a ".mat" file of MATLAB up to version 7.
+            path: A text file whose first line has the names, with commas, semicolons or tabs
+                between the columns, an ".npz" file, or a ".mat" file of MATLAB up to version 7.
             problem: Its coordinates are columns of the file, and at least one of its components.
                 A column "sigma" holds the standard deviation at each point.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
@@ -171,7 +174,7 @@ class Observations:
         for name in columns or {}:
             if name not in known:
                 raise UnknownNameError.of("column", name, known)
-        found = _columns(Path(path).expanduser())
+        found = read_columns(Path(path).expanduser())
         names = {name: (columns or {}).get(name, name) for name in known}
         measured = [name for name in problem.components if names[name] in found]
         lacking = [names[c] for c in problem.coords if names[c] not in found]
@@ -181,19 +184,27 @@ class Observations:
         if lacking or not measured:
             wanted = lacking or [f"one of {', '.join(problem.components)}"]
             raise PointsError(
-                f"the file {str(path)!r} has the columns {', '.join(map(repr, found))}: "
+                f"the file {str(path)!r} has the columns {', '.join(map(repr, found)) or 'none'}: "
                 f"observations of {problem.name} also need {', '.join(map(str, wanted))}, so name "
                 "the columns so, or say what they are called with columns={...}."
             )
-        sizes = {own: found[own].size for own in names.values() if own in found}
-        if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise PointsError(
-                f"the file {str(path)!r} has columns of different length ({told}): give one "
-                "number in each for every point."
+        if names[SIGMA] not in found and (near := [n for n in found if LIKE_SIGMA.match(n)]):
+            warnings.warn(
+                f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
+                f"the name {SIGMA!r}, or the one that columns={{{SIGMA!r}: ...}} says.",
+                stacklevel=2,
             )
-        stack = lambda which: np.stack([found[names[c]].ravel() for c in which], axis=1)  # noqa: E731
-        sigma: Any = found[names[SIGMA]].ravel() if names[SIGMA] in found else None
+        own = {name: found[name]() for name in names.values() if name in found}
+        shapes = {name: tuple(n for n in array.shape if n > 1) for name, array in own.items()}
+        if len(set(shapes.values())) > 1:
+            told = ", ".join(f"{name} {own[name].shape}" for name in own)
+            raise PointsError(
+                f"the file {str(path)!r} has columns of different shapes ({told}): give one number "
+                "in each for every value, as numpy.meshgrid(..., indexing='ij') makes of the axes "
+                "of a grid."
+            )
+        stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
+        sigma: Any = own[names[SIGMA]].ravel() if names[SIGMA] in own else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
@@ -266,28 +277,10 @@ def observe(
     return Observations(points, values, names)
 
 
-def _numbers(given: Any, what: str) -> np.ndarray:
-    try:
-        array = np.asarray(given)
-        if np.iscomplexobj(array) or np.ma.is_masked(given):
-            raise TypeError
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise PointsError(
-            f"observations were given whose {what} are not all real numbers: give these alone."
-        ) from None
-    if not np.isfinite(array).all():
-        raise PointsError(
-            f"{int((~np.isfinite(array)).sum())} of {array.size} {what} of the observations are "
-            "NaN or infinite: leave these measurements out."
-        )
-    return array
-
-
 def _deviations(given: Any, shape: tuple[int, int]) -> Any:
     if given is None:
         return None
-    array = _numbers(given, "standard deviations")
+    array = real_numbers(given, "standard deviations")
     wide = array[:, None] if array.ndim == 1 else array
     if wide.ndim not in (0, 2) or (wide.ndim == 2 and wide.shape not in ((shape[0], 1), shape)):
         raise PointsError(
@@ -306,41 +299,3 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     array = array.copy()
     array.flags.writeable = False
     return array
-
-
-def _columns(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of numbers by name."""
-    if path.suffix.lower() not in KINDS:
-        raise PointsError(
-            f"the file {str(path)!r} was given: observations are read from {', '.join(KINDS)}."
-        )
-    try:
-        content = path.read_bytes()
-        if path.suffix.lower() == ".npz":
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                return {name: _numbers(file[name], name) for name in file.files}
-        if path.suffix.lower() == ".mat":
-            from scipy.io import loadmat
-
-            found = loadmat(io.BytesIO(content))
-            return {
-                name: _numbers(value, name)
-                for name, value in found.items()
-                if not name.startswith("__") and np.asarray(value).dtype.kind in "iuf"
-            }
-        lines = content.decode("utf-8-sig").splitlines()
-        names = [name.strip().strip('"') for name in lines[0].split(",")]
-        if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            raise ValueError(f"the name {doubled[0]!r} stands above more than one column")
-        table = np.loadtxt(lines[1:], delimiter=",", ndmin=2)
-        if table.shape[1] != len(names):
-            raise ValueError(f"{len(names)} names stand above {table.shape[1]} columns")
-        return dict(zip(names, _numbers(table, "numbers").T, strict=True))
-    except PointsError:
-        raise
-    except Exception as error:
-        told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise PointsError(
-            f"observations cannot be read from {str(path)!r} ({told}): give a table of numbers "
-            "whose first line has their names, an .npz file, or a .mat file up to version 7."
-        ) from error

@@ -217,6 +217,70 @@ class TestObservations:
         with pytest.raises(PointsError, match=r"\.csv, \.npz, \.mat"):
             Observations.read(tmp_path / "a.xlsx", DECAY)
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "t;u\n0.1;1\n0.7;0.5\n",
+            "t\tu\n0.1\t1\n\n0.7\t0.5",
+            '"t", "u"\n0.1, 1\n0.7, 0.5\n',
+            "# t,u\n1e-1,1.0\n0.7,.5\n",
+            'sensor,u,t\nA,1,0.1\n"B, old",0.5,0.7\n',
+        ],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_text_of_many_programs_is_read(self, text, encoding, tmp_path):
+        (tmp_path / "a.csv").write_text(text, encoding=encoding)
+        read = Observations.read(tmp_path / "a.csv", DECAY)
+        np.testing.assert_array_equal(read.points[:, 0], [0.1, 0.7])
+        np.testing.assert_array_equal(read.values[:, 0], [1.0, 0.5])
+
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            (b"", "it is empty"),
+            (b"\n  \n", "it is empty"),
+            (b"t,u\n", "no numbers"),
+            (b"t,u\n0.1,1\n\n0.2\n", "line 4 has 1 columns, and the first line 2"),
+            (b"t,u\n0.1,1\n0.2,NA\n", "line 3 of the file has 'NA' in the column 'u'"),
+            (b"t,u\n0.1,\n", "line 2 of the file has nothing in the column 'u'"),
+            (b"t;u\n0,1;1\n", "a point for decimals"),
+            (b"t u\n0.1 1\n", "separate them by commas"),
+            (b"t,u\n0.1,nan\n", "leave these measurements out"),
+            ("t,°C\n0.1,1\n".encode("latin-1"), "save it as text in UTF-8"),
+        ],
+    )
+    def test_text_that_cannot_be_read_is_told_its_line(self, content, says, tmp_path):
+        (tmp_path / "a.csv").write_bytes(content)
+        with pytest.raises(PointsError, match=says):
+            Observations.read(tmp_path / "a.csv", DECAY)
+
+    def test_arrays_of_different_shapes_are_not_paired(self, tmp_path):
+        times = np.linspace(0.1, 0.9, 6).reshape(2, 3)
+        for values in (times.T, times.ravel(), times[0]):
+            np.savez(tmp_path / "a.npz", t=times, u=values)
+            with pytest.raises(PointsError, match=r"different shapes .*meshgrid"):
+                Observations.read(tmp_path / "a.npz", DECAY)
+        np.savez(tmp_path / "a.npz", t=times, u=2 * times)
+        read = Observations.read(tmp_path / "a.npz", DECAY)
+        np.testing.assert_array_equal(read.values, 2 * read.points)
+
+    def test_struct_of_matlab_is_told_and_others_do_not_matter(self, tmp_path):
+        from scipy.io import savemat
+
+        t = np.array([0.1, 0.7])
+        savemat(tmp_path / "a.mat", {"t": t, "u": {"values": t}})
+        with pytest.raises(PointsError, match=r"'u' of a .mat file is a struct"):
+            Observations.read(tmp_path / "a.mat", DECAY)
+        savemat(tmp_path / "a.mat", {"t": t, "u": t, "about": {"lab": "A"}})
+        assert Observations.read(tmp_path / "a.mat", DECAY).values.shape == (2, 1)
+
+    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std"])
+    def test_column_that_looks_like_standard_deviations_is_told(self, name, tmp_path):
+        (tmp_path / "a.csv").write_text(f"t,u,{name}\n0.1,1,0.2\n")
+        with pytest.warns(UserWarning, match=f"column '{name}' .* is not read"):
+            assert Observations.read(tmp_path / "a.csv", DECAY).sigma is None
+        assert Observations.read(tmp_path / "a.csv", DECAY, {"sigma": name}).sigma is not None
+
     def test_noise_has_the_size_that_was_asked_for_and_clean_points_stay(self):
         noisy, clean = (observe(DECAY, 4000, noise=noise) for noise in (0.1, 0.0))
         np.testing.assert_array_equal(noisy.points, clean.points)
@@ -244,6 +308,20 @@ class TestSensitivity:
         np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-9)
         assert found.freedom == pytest.approx(expected.freedom)
 
+    def test_what_no_row_fixes_has_an_infinite_variance(self):
+        rng = np.random.default_rng(1)
+        jacobian, noisy = rng.normal(size=(40, 6)), slice(20, 40)
+        expected = sensitivity(jacobian, np.array([0]), noisy)
+        # One that no row reads, one that network columns can do as well, two of which only the
+        # sum is read.
+        idle, replaced = np.zeros((40, 1)), jacobian[:, 1:2] - 3 * jacobian[:, 4:5]
+        for more, open_ in (([idle], [1]), ([replaced], [1]), ([idle + 1.0, idle + 2.0], [1, 2])):
+            wanted = np.array([0, *range(6, 6 + len(more))])
+            found = sensitivity(np.hstack([jacobian, *more]), wanted, noisy)
+            assert np.isinf(np.diagonal(found.covariance)).nonzero()[0].tolist() == open_
+        found = sensitivity(np.hstack([jacobian, idle]), np.array([0, 6]), noisy)
+        np.testing.assert_allclose(found.covariance[0, 0], expected.covariance[0, 0], rtol=1e-9)
+
     def test_agrees_with_many_draws_of_noise(self):
         """Of a straight line, where the network is one number and both coefficients are linear."""
         rng = np.random.default_rng(2)
@@ -253,6 +331,41 @@ class TestSensitivity:
         noise = 0.3 * rng.standard_normal((20_000, 12))
         slopes = np.linalg.lstsq(jacobian, noise.T, rcond=None)[0][1]
         assert slopes.std() == pytest.approx(0.3 * np.sqrt(found.covariance[0, 0]), rel=0.03)
+
+
+class TestWhatIsNotFound:
+    """Values that something else than the observations decides have no standard error."""
+
+    def fitted(self, unknowns, factor):
+        """`u' = -k u`, of which `factor` computes k from the unknowns."""
+        problem = dataclasses.replace(
+            DECAY,
+            equation=lambda u, z: u(z, "u_t")[0] + factor(u.unknowns) * u(z, "u")[0],
+            unknowns=unknowns,
+            truth={},
+            reference=None,
+        )
+        times = np.linspace(0, 2, 30)
+        noise = 0.01 * np.random.default_rng(0).standard_normal(30)
+        data = Observations(times[:, None], np.exp(-1.5 * times) + noise, sigma=0.01)
+        return pinnzoo.train(recipe(), problem=problem, observations=data, diagnostics=False)
+
+    def test_two_of_which_only_the_product_counts(self):
+        with pytest.warns(UserWarning, match="'a' is not determined .* 'b' is not determined"):
+            entry = self.fitted({"a": Unknown(0.5), "b": Unknown(1.0)}, lambda k: k["a"] * k["b"])
+        assert all(np.isnan(each.standard_error) for each in entry.unknowns.values())
+
+    def test_one_that_no_equation_reads(self):
+        with pytest.warns(UserWarning, match="unknown 'idle' is not determined"):
+            entry = self.fitted({"a": Unknown(0.5), "idle": Unknown(1.0)}, lambda k: k["a"])
+        assert np.isnan(entry.unknowns["idle"].standard_error)
+        assert 0 < entry.unknowns["a"].standard_error < 0.1
+        assert "is not determined" in entry.metrics["unknowns"]["remarks"]["idle"]
+
+    def test_one_that_runs_into_its_bound(self):
+        with pytest.warns(UserWarning, match="unknown 'a' is at its upper bound 1"):
+            entry = self.fitted({"a": Unknown(0.5, 0.0, 1.0)}, lambda k: k["a"])
+        assert np.isnan(entry.unknowns["a"].standard_error)
 
 
 class TestFieldDeviation:

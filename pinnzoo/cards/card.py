@@ -170,6 +170,7 @@ def unknowns_table(block: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tupl
         "Found": block["values"],
         "Standard error": block.get("standard_errors"),
         "True value": block.get("truth"),
+        "Remark": block.get("remarks"),
     }
     stated = {heading: figures for heading, figures in columns.items() if figures}
     rows = [
@@ -179,9 +180,11 @@ def unknowns_table(block: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tupl
     return ("Unknown", *stated), rows, "l" + "r" * len(stated)
 
 
-def _number(heading: str, value: float | None) -> str:
+def _number(heading: str, value: float | str | None) -> str:
     if value is None:
         return "–"
+    if isinstance(value, str):
+        return value
     return f"{value:.1e}" if heading == "Standard error" else f"{value:.8g}"
 
 

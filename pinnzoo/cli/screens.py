@@ -309,7 +309,8 @@ def _unknowns(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in block.get("values", {}).items():
         margin = f", standard error {errors[name]:.1e}" if name in errors else ""
         stated = f", true value {truth[name]:.8g}" if name in truth else ""
-        yield name, f"{value:.8g}{margin}{stated}"
+        remark = f", {block['remarks'][name]}" if name in block.get("remarks", {}) else ""
+        yield name, f"{value:.8g}{margin}{remark}{stated}"
 
 
 def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -36,11 +36,19 @@ CUTOFF = 1e-9
 """Least singular value of the network's columns that counts, relative to the largest."""
 
 
+OPEN = 1e-6
+"""Share of a parameter in a direction that nothing fixes, above which it is not fixed either."""
+
+AT_BOUND = 0.01
+"""Standard errors to a bound, below which a value is kept from a better one by it."""
+
+
 class Sensitivity(NamedTuple):
     """What a linear least-squares problem says about noise in some of its rows.
 
     Attributes:
-        covariance: Of the parameters of interest, for noise of variance one in each noisy row.
+        covariance: Of the parameters of interest, for noise of variance one in each noisy row; the
+            variance of those that no row fixes is infinite.
         freedom: Expected sum of squares of the noisy rows' residuals for such noise.
     """
 
@@ -75,13 +83,21 @@ def sensitivity(
         kept = values > cutoff * values[0]
         basis = q @ u[:, kept]
     own = jacobian[:, wanted]
+    sizes = np.linalg.norm(own, axis=0)
+    sizes = np.where(sizes > 0, sizes, 1.0)
+    own = own / sizes
     for _ in range(2):  # once more, since the first projection leaves rounding behind
         own = own - basis @ (basis.T @ own)
-    inverse = np.linalg.pinv(own, rcond=1e-12)[:, noisy]
-    q_own = scipy.linalg.orth(own)
-    q = np.hstack([basis, q_own])[noisy]
+    u, values, vt = scipy.linalg.svd(own, full_matrices=False, check_finite=False)
+    kept = values > cutoff
+    inverse = (vt[kept].T / values[kept]) @ u[noisy][:, kept].T / sizes[:, None]
+    covariance = inverse @ inverse.T
+    # What the rows do not change with may be anything.
+    open_ = np.flatnonzero(np.abs(vt[~kept]).max(axis=0, initial=0.0) > OPEN)
+    covariance[open_, open_] = np.inf
+    q = np.hstack([basis, u[:, kept]])[noisy]
     freedom = len(q) - 2 * np.sum(q**2) + np.sum((q.T @ q) ** 2)
-    return Sensitivity(inverse @ inverse.T, float(freedom))
+    return Sensitivity(covariance, float(freedom))
 
 
 def estimate_unknowns(
@@ -103,7 +119,8 @@ def estimate_unknowns(
     Returns:
         An estimate for each unknown, and the standard deviation of the noise: where that is not
         given with the observations, it is estimated from what is left of them. Where it differs
-        between values, it is that of a value of mean weight.
+        between values, it is that of a value of mean weight. The standard error of an unknown that
+        nothing determines is infinite.
 
     Raises:
         PrecisionError: JAX has float64 switched off.
@@ -156,7 +173,8 @@ def estimates_at(
     for name, number, error in zip(names, raw, errors, strict=True):
         # To first order, as all of it: the derivative of the transformation.
         value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
-        estimates[name] = Estimate(float(value), float(abs(slope) * error))
+        margin = float(abs(slope) * error) if math.isfinite(error) else math.inf
+        estimates[name] = Estimate(float(value), margin)
     return {name: estimates[name] for name in problem.unknowns}, noise
 
 
@@ -207,6 +225,28 @@ def field_deviation(
     rows = at_points.reshape(-1, theta.size) @ inverse
     variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
     return noise * float(term.scale) * np.sqrt(variance), noise
+
+
+def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
+    """What is to be known of unknowns whose values are not what the observations say, in words.
+
+    Args:
+        problem: Whose unknowns.
+        found: What the training has found.
+
+    Example:
+        >>> told_of(problem, {"rate": Estimate(0.5, math.inf)})
+        {'rate': 'is not determined by the equations and observations'}
+    """
+    told = {}
+    for name, (value, error) in found.items():
+        if error == math.inf:
+            told[name] = "is not determined by the equations and observations"
+            continue
+        for side, bound in zip(("lower", "upper"), problem.unknowns[name].bounds, strict=True):
+            if abs(value - bound) < AT_BOUND * error:
+                told[name] = f"is at its {side} bound {bound:g}"
+    return told
 
 
 @jax.jit

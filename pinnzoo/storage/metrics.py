@@ -220,6 +220,7 @@ class UnknownsMetrics(TypedDict):
         standard_errors: By `pinnzoo.diagnostics.covariance`; left out without observations.
         truth: True values, where the problem knows them.
         noise: Standard deviation of an observed value, as given or as estimated.
+        remarks: Why unknowns have no standard error, such as "is at its upper bound 1".
     """
 
     version: int
@@ -227,6 +228,7 @@ class UnknownsMetrics(TypedDict):
     standard_errors: NotRequired[dict[str, NotNegative]]
     truth: NotRequired[dict[str, float]]
     noise: NotRequired[NotNegative]
+    remarks: NotRequired[dict[str, str]]
 
 
 class ComponentsMetrics(TypedDict):

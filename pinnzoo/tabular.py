@@ -1,0 +1,152 @@
+"""Files with named columns of numbers: text, archives of NumPy, and files of MATLAB."""
+
+import csv
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo.errors import PointsError
+
+KINDS = (".csv", ".npz", ".mat")
+
+SEPARATORS = (",", ";", "\t")
+"""What may stand between the columns of a text file: the first of these that its heading has."""
+
+Column = Callable[[], Float[np.ndarray, "..."]]
+"""Gives the numbers of a column; raises PointsError where they are none."""
+
+
+def read_columns(path: Path) -> dict[str, Column]:
+    """The columns of a file by name, each of which is looked at when it is called.
+
+    What is not asked for may be anything, such as the names of sensors.
+
+    Args:
+        path: A text file whose first line has the names, separated by commas, semicolons or tabs,
+            an ".npz" file, or a ".mat" file of MATLAB up to version 7.
+
+    Raises:
+        PointsError: The file cannot be read, or has another form.
+    """
+    readers = {".csv": _text, ".npz": _archive, ".mat": _matlab}
+    if path.suffix.lower() not in readers:
+        raise PointsError(
+            f"the file {str(path)!r} was given: observations are read from {', '.join(KINDS)}."
+        )
+    try:
+        return readers[path.suffix.lower()](path.read_bytes())
+    except Exception as error:
+        told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise PointsError(
+            f"observations cannot be read from {str(path)!r} ({told.rstrip('.')}): give a table of "
+            "numbers whose first line has their names, an .npz file, or a .mat file up to version "
+            "7."
+        ) from error
+
+
+def real_numbers(given: Any, what: str) -> np.ndarray:
+    """An array of finite real numbers in float64.
+
+    Args:
+        given: What it is made of.
+        what: What the numbers are, for the message.
+
+    Raises:
+        PointsError: There is something else among them.
+    """
+    try:
+        array = np.asarray(given)
+        if np.iscomplexobj(array) or np.ma.is_masked(given):
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise PointsError(
+            f"observations were given whose {what} are not all real numbers: give these alone."
+        ) from None
+    if not np.isfinite(array).all():
+        raise PointsError(
+            f"{int((~np.isfinite(array)).sum())} of {array.size} {what} of the observations are "
+            "NaN or infinite: leave these measurements out."
+        )
+    return array
+
+
+def _archive(content: bytes) -> dict[str, Column]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: functools.partial(real_numbers, file[name], name) for name in file.files}
+
+
+def _matlab(content: bytes) -> dict[str, Column]:
+    from scipy.io import loadmat
+
+    found = loadmat(io.BytesIO(content))
+    return {
+        name: functools.partial(_of_matlab, name, value)
+        for name, value in found.items()
+        if not name.startswith("__")
+    }
+
+
+def _of_matlab(name: str, value: Any) -> np.ndarray:
+    kind = np.asarray(value).dtype
+    if kind.names or kind.kind == "O":
+        raise PointsError(
+            f"the variable {name!r} of a .mat file is a struct or a cell array: save arrays of "
+            "numbers, each under a name of its own."
+        )
+    return real_numbers(value, name)
+
+
+def _text(content: bytes) -> dict[str, Column]:
+    """Columns of a text file, of which empty lines are left out."""
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not in UTF-8: save it as text in UTF-8") from None
+    lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise ValueError("it is empty")
+    heading = lines[0][1].lstrip("# ")
+    separator = next((s for s in SEPARATORS if s in heading), None)
+    if separator is None and len(heading.split()) > 1 and '"' not in heading:
+        raise ValueError("its columns are separated by blanks: separate them by commas")
+    rows = [row for line in lines for row in _cells(line[1], separator or ",")]
+    names = [name.strip() for name in _cells(heading, separator or ",")[0]]
+    if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"the name {doubled[0]!r} stands above more than one column")
+    numbered = list(zip((k for k, _ in lines[1:]), rows[1:], strict=True))
+    if not numbered:
+        raise ValueError("it has a first line and no numbers")
+    for k, row in numbered:
+        if len(row) != len(names):
+            raise ValueError(f"line {k} has {len(row)} columns, and the first line {len(names)}")
+    return {
+        name: functools.partial(_of_text, name, [(k, row[j].strip()) for k, row in numbered])
+        for j, name in enumerate(names)
+    }
+
+
+def _cells(line: str, separator: str) -> list[list[str]]:
+    return list(csv.reader([line], delimiter=separator, skipinitialspace=True))
+
+
+def _of_text(name: str, cells: list[tuple[int, str]]) -> np.ndarray:
+    """The numbers of a column from its cells, each with its line."""
+    numbers = np.zeros(len(cells))
+    for j, (k, cell) in enumerate(cells):
+        try:
+            numbers[j] = float(cell)
+        except ValueError:
+            given = repr(cell) if cell else "nothing"
+            comma = ", with a point for decimals" if "," in cell else ""
+            raise PointsError(
+                f"line {k} of the file has {given} in the column {name!r}: give a number{comma}, "
+                "or leave the line out."
+            ) from None
+    return real_numbers(numbers, f"numbers under {name!r}")
