@@ -1,15 +1,18 @@
 """A field: a function of one point that is asked for its derivatives by name."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar
 from pinnzoo.errors import UnknownNameError
+
+Names: TypeAlias = str | Sequence[str]
+"""Names of values and derivatives: in one string, separated by spaces, or in several."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,17 @@ class Field:
     def __post_init__(self) -> None:
         object.__setattr__(self, "unknowns", _Coefficients(self.unknowns))
 
-    def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
+    def __call__(self, z: Point | HostPoint, names: Names) -> tuple[Scalar, ...]:
         """Values and derivatives at the point `z`, one scalar per name.
+
+        Args:
+            z: The point, `(d,)`.
+            names: Separated by spaces, such as "u u_x", or in a list.
 
         Raises:
             UnknownNameError: A component or a coordinate that the problem does not have.
         """
-        requests = [self._parse(name) for name in names.split()]
+        requests = [self._parse(name) for name in names_in(names)]
         z = jnp.asarray(z)
         towers: dict[str, list[jax.Array]] = {}
         for path in sorted({path for _, path in requests}, key=len, reverse=True):
@@ -86,15 +93,15 @@ class Recorder(Field):
 
     asked: set[str] = field(default_factory=set, compare=False)
 
-    def __call__(self, z: Point | HostPoint, names: str) -> tuple[Scalar, ...]:
+    def __call__(self, z: Point | HostPoint, names: Names) -> tuple[Scalar, ...]:
         """Zeros, as many as there are names.
 
         Raises:
             UnknownNameError: A component or a coordinate that the problem does not have.
         """
         check_names(names, self.components, self.coords)
-        self.asked.update(names.split())
-        return tuple(jnp.zeros((), jnp.asarray(z).dtype) for _ in names.split())
+        self.asked.update(names_in(names))
+        return tuple(jnp.zeros((), jnp.asarray(z).dtype) for _ in names_in(names))
 
 
 class _Coefficients(dict[str, Any]):
@@ -104,13 +111,32 @@ class _Coefficients(dict[str, Any]):
         raise UnknownNameError.of("coefficient", name, self)
 
 
-def check_names(names: str, components: tuple[str, ...], coords: str) -> None:
+def names_in(names: Names) -> list[str]:
+    """Single names of values and derivatives, which may come separated by spaces or commas.
+
+    Raises:
+        UnknownNameError: They are neither a string nor strings.
+
+    Example:
+        >>> names_in("u u_x"), names_in(["u", "u_x"])
+        (['u', 'u_x'], ['u', 'u_x'])
+    """
+    given = [names] if isinstance(names, str) else names
+    if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
+        raise UnknownNameError(
+            f"{names!r} was asked of a field: give names of values and derivatives in a string, "
+            "such as 'u u_x'."
+        )
+    return [single for name in given for single in name.replace(",", " ").split()]
+
+
+def check_names(names: Names, components: tuple[str, ...], coords: str) -> None:
     """Raise unless every one of `names`, such as "u u_x", is a value or a derivative.
 
     Raises:
         UnknownNameError: A component or a coordinate does not exist.
     """
-    for name in names.split():
+    for name in names_in(names):
         component, underscore, letters = name.partition("_")
         known = component in components and set(letters) <= set(coords)
         if not known or (underscore and not letters):

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
+from pinnzoo.derivatives import Names
 from pinnzoo.errors import EntryError, PointsError, RecipeError
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import check_counts, check_network
@@ -317,7 +318,9 @@ class Entry:
         """What the training found for the unknown coefficients of the problem, by name.
 
         The standard errors say how far the noise of the observations may have moved the values;
-        they are NaN where there are none. Nothing is there where the problem has no unknowns.
+        they are NaN where there are none, and of an unknown that nothing determines or that is at
+        its bound, which `entry.metrics["unknowns"]["remarks"]` says. Nothing is there where the
+        problem has no unknowns.
 
         Example:
             ```python
@@ -419,7 +422,7 @@ class Entry:
         return np.concatenate(pieces)
 
     def derivatives(
-        self, points: object, names: str, *, extrapolate: bool = False
+        self, points: object, names: Names, *, extrapolate: bool = False
     ) -> Float[np.ndarray, "n k"]:
         """Values and derivatives of the solution, by name.
 

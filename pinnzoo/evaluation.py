@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from pinnzoo._typing import Point, PointFunction
+from pinnzoo.derivatives import Names, names_in
 from pinnzoo.errors import PinnzooError, PointsError
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
@@ -245,7 +246,7 @@ def derivatives(
     problem: Problem,
     function: PointFunction,
     points: ArrayLike,
-    names: str,
+    names: Names,
     *,
     extrapolate: bool = False,
 ) -> Float[np.ndarray, "n k"]:
@@ -271,7 +272,7 @@ def derivatives(
     Example:
         >>> derivatives(problem, field_of(problem, model), [[0.5, 0.1]], "u u_x")
     """
-    plain = " ".join(names.split()) if isinstance(names, str) else " ".join(names)
+    plain = " ".join(names_in(names))
     if not plain:
         raise PointsError("no names of derivatives were given: give some, such as 'u u_x'.")
     checked = problem.check_points(points, inside=not extrapolate)

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from pinnzoo.unknowns import values_of, with_unknowns
 
 CONDITIONS = "conditions"
 """In a recipe's numbers of points: all terms that are not named."""
+
+SLOPES_AT_ONCE = 1000
+"""Points whose derivatives are looked at together where something is not finite."""
 
 TermResidual = Callable[[Theta, Point], Scalar]
 
@@ -574,17 +578,34 @@ def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
         Such as "'equation' is NaN or infinite at 12 of its 40 points, the first of which is
         [0.5, 0.1]"; several terms are joined by "; ".
     """
-    found = []
     rows = jax.jit(Term.rows)
-    for term in objective.terms:
-        broken = ~np.isfinite(np.asarray(rows(term, theta)))
-        if broken.any():
-            first = np.asarray(term.points)[int(np.argmax(broken))]
-            found.append(
-                f"{term.name!r} is NaN or infinite at {int(broken.sum())} of its {term.n} points, "
-                f"the first of which is [{', '.join(f'{x:g}' for x in first)}]"
-            )
-    return "; ".join(found) or None
+    found = (
+        _broken(term, np.asarray(rows(term, theta)), f"{term.name!r} is")
+        for term in objective.terms
+    )
+    return "; ".join(filter(None, found)) or None
+
+
+def describe_nonfinite_slopes(objective: Objective, theta: Theta) -> str | None:
+    """Which terms have derivatives by the parameters that are NaN or infinite, as above."""
+    slopes = jax.jit(lambda term, theta: jnp.sum(term.jacobian(theta, SLOPES_AT_ONCE), axis=1))
+    found = (
+        _broken(term, np.asarray(slopes(term, theta)), f"the derivatives of {term.name!r} are")
+        for term in objective.terms
+    )
+    return "; ".join(filter(None, found)) or None
+
+
+def _broken(term: Term, rows: np.ndarray, subject: str) -> str | None:
+    """How many rows are NaN or infinite, and where the first of them is; None if all are finite."""
+    broken = ~np.isfinite(rows)
+    if not broken.any():
+        return None
+    first = ", ".join(f"{x:g}" for x in np.asarray(term.points)[int(np.argmax(broken))])
+    return (
+        f"{subject} NaN or infinite at {int(broken.sum())} of its {term.n} points, the first of "
+        f"which is [{first}]"
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -613,6 +634,14 @@ def check_terms(problem: Problem) -> None:
             raise RecipeError(
                 f"the residual of {name!r} of {problem.name} returns {given}: return one number, "
                 f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`{several}."
+            )
+        kind: Any = getattr(value, "dtype", None)
+        if not jnp.issubdtype(kind, jnp.floating):
+            parts = "; return real and imaginary part as two residuals"
+            complex_ = parts if jnp.issubdtype(kind, jnp.complexfloating) else ""
+            raise RecipeError(
+                f"the residual of {name!r} of {problem.name} returns {kind}: it has to be a real "
+                f"number that depends on the network{complex_}."
             )
 
 
@@ -736,6 +765,17 @@ def _maps_a_batch(
 
 
 def _in_short(error: Exception) -> str:
-    """Type and first words of somebody else's error, without a full stop."""
-    words = " ".join(str(error).split())[:200].rstrip(".")
+    """What to do about somebody else's error, or its type and first words, without a full stop."""
+    text = " ".join(str(error).split())
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "`if` asks for a value that is not known yet, so use jnp.where(condition, a, b)"
+    # math.sin, numpy.sin and float() ask JAX for a number, each in other words.
+    if isinstance(
+        error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError
+    ) or (isinstance(error, TypeError) and ("Tracer" in text or "scalar array" in text)):
+        return (
+            "a number was asked for that is not known yet, as functions of math and numpy do, so "
+            "use those of jax.numpy, such as jnp.sin"
+        )
+    words = textwrap.shorten(text, 200, placeholder=" [...]").rstrip(".")
     return f"{type(error).__name__}, {words}" if words else type(error).__name__

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from pinnzoo import (
     dirichlet,
     initial,
 )
-from pinnzoo.architectures import make_architecture
+from pinnzoo.architectures import ARCHITECTURES, make_architecture
 from pinnzoo.cli import app
+from pinnzoo.collocation import draw_points
 from pinnzoo.errors import (
     DiagnosticError,
     EntryError,
@@ -99,6 +101,107 @@ def as_users_run_it():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+# --- equations that JAX cannot follow, and numbers that are none
+
+SEED = 9
+"""Of its points, the first ones have times below 0.9 only, and the next ones not."""
+
+
+@pytest.mark.parametrize(
+    ("equation", "says"),
+    [
+        (lambda u, z: u(z, "u_t")[0] - np.sin(z[0]), "use those of jax.numpy"),
+        (lambda u, z: u(z, "u_t")[0] - math.exp(z[0]), "use those of jax.numpy"),
+        (lambda u, z: u(z, "u_t")[0] - float(z[1]), "use those of jax.numpy"),
+        (lambda u, z: u(z, "u_t")[0] if z[0] > 0.5 else u(z, "u")[0], "jnp.where"),
+        (lambda u, z: 1j * u(z, "u_t")[0], "complex128.* as two residuals"),
+        (lambda *_: 0, "returns int"),
+        (lambda u, z: u(z, "u")[0] > 0, "returns bool"),
+        (lambda u, z: u(z, 3)[0], "give names"),
+    ],
+)
+def test_equation_is_told_what_to_write(equation, says, as_users_run_it):
+    with pytest.raises((RecipeError, UnknownNameError), match=says):
+        train(problem(equation=equation))
+
+
+@pytest.mark.parametrize("names", ["u_t, u", ["u_t", "u"], ("u_t", "u")])
+def test_names_may_come_in_a_list_and_with_commas(names):
+    field = problem().field(lambda z: z[:1] ** 2)
+    assert [float(value) for value in field(jnp.array([3.0, 0.0]), names)] == [6.0, 9.0]
+
+
+def test_words_of_others_are_not_cut_in_the_middle():
+    def failing(u, z):
+        raise ValueError("incomprehensible " * 40)
+
+    with pytest.raises(RecipeError, match=r"incomprehensible \[\.\.\.\]\.$"):
+        train(problem(equation=failing))
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "adam"])
+def test_derivatives_that_are_nan_are_told_from_a_learning_rate(optimizer):
+    """The branch of a `where` that is not taken has a derivative too."""
+
+    def trap(u, z):
+        value, slope = u(z, "u u_t")
+        return slope + jnp.where(value > 50, jnp.sqrt(value - 50), 0.0)
+
+    with pytest.raises(TrainingError, match=r"derivatives of 'equation' are NaN .* 5 of its 5"):
+        train(problem(equation=trap), recipe(phases=(Phase(optimizer, 9, resample_every=2),)))
+
+
+def test_derivatives_that_become_nan_do_not_cost_what_was_trained():
+    def later(u, z):
+        value, slope = u(z, "u u_t")
+        return value + slope + jnp.sqrt(jnp.where(z[0] > 0.9, 0.0 * value, 1.0))
+
+    phases = (Phase("lm", 6, points={"equation": 60}, resample_every=1),)
+    posed, tried = problem(equation=later), recipe(phases=(Phase("lm", 3), *phases), seed=SEED)
+    with pytest.warns(UserWarning, match="was rejected: the derivatives of 'equation' are NaN"):
+        entry = train(posed, tried)
+    assert entry.metrics["loss"] < entry.history["loss"][0]
+
+
+def test_seed_of_these_tests_is_what_it_is_said_to_be():
+    made = recipe(seed=SEED)
+    first, second = (
+        draw_points(problem(), made.points, made.sampler, made.seed, draw)["equation"][:, 0].max()
+        for draw in (0, 1)
+    )
+    assert first < 0.9 < second
+
+
+def test_points_that_are_drawn_anew_where_the_equation_is_nan_are_named():
+    def broken(u, z):
+        return u(z, "u_t")[0] + jnp.where(z[0] > 0.9, jnp.nan, 0.0)
+
+    phases = (Phase("adam", 6, points={"equation": 5}, resample_every=2),)
+    with pytest.raises(TrainingError, match=r"drawn anew after \d steps, since 'equation' is NaN"):
+        train(problem(equation=broken), recipe(phases=phases, seed=SEED))
+
+
+def test_plain_arrays_of_a_registered_network_are_refused_first():
+    class Scaled(nnx.Module):
+        def __init__(self, m, *, lower, dtype, rngs, kept="plain", **_):
+            self.layer = nnx.Linear(len(lower), m, param_dtype=dtype, rngs=rngs)
+            scales = jnp.array([1.0, 2.0], dtype)
+            self.scales = scales if kept == "plain" else pinnzoo.architectures.Buffer(scales)
+
+        def __call__(self, z):
+            return self.layer(z * self.scales[...])
+
+    pinnzoo.register_architecture(Scaled, name="scaled", title="Scaled")
+    try:
+        made = recipe(architecture="scaled", architecture_arguments={})
+        with pytest.raises(RecipeError, match=r"array 'scales'.*architectures\.Buffer"):
+            train(None, made)
+        kept = recipe(architecture="scaled", architecture_arguments={"kept": "buffer"})
+        assert train(None, kept).metrics["steps"] == 2
+    finally:
+        ARCHITECTURES.pop("scaled")
 
 
 # --- networks that a loop goes on training

@@ -61,6 +61,13 @@ class Blueprint:
             RecipeError: It has not.
         """
         expected, given = _describe(self.state), _describe(nnx.state(model))
+        for name in sorted(plain_arrays(model) - {*expected}):
+            # Flax takes it for a constant of the structure where it only computes shapes.
+            raise RecipeError(
+                f"the network {type(model).__name__} keeps the array {name!r}, which is no "
+                "variable: make it a pinnzoo.architectures.Buffer(array), or an nnx.Param to "
+                "train it."
+            )
         for name in sorted({*expected, *given}):
             if expected.get(name) != given.get(name):
                 raise RecipeError(
@@ -115,6 +122,18 @@ def _describe(state: nnx.State) -> dict[str, str]:
 def flat_names(state: nnx.State) -> dict[str, Any]:
     """Leaves by dotted path, such as "hidden.0.kernel"."""
     return by_path(nnx.to_pure_dict(state))
+
+
+def plain_arrays(model: nnx.Module) -> set[str]:
+    """Dotted paths of the arrays of a module that are in no nnx.Variable."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(
+        nnx.state(model), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
+    )
+    return {
+        ".".join(str(key.key) for key in path)  # pyright: ignore[reportAttributeAccessIssue]
+        for path, leaf in flat
+        if not isinstance(leaf, nnx.Variable)
+    }
 
 
 def by_path(tree: Mapping[Any, Any]) -> dict[str, Any]:

@@ -20,7 +20,14 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures
-from pinnzoo.objective import OBSERVATIONS, Assembly, Objective, residual_and_loss
+from pinnzoo.objective import (
+    OBSERVATIONS,
+    Assembly,
+    Objective,
+    describe_nonfinite,
+    describe_nonfinite_slopes,
+    residual_and_loss,
+)
 from pinnzoo.optimizers import Info, Optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
@@ -46,6 +53,15 @@ class Stopped(Exception):
 
 def _loss(objective: Objective, theta: Theta) -> float:
     return float(residual_and_loss(objective, theta)[1])
+
+
+def _about_slopes(objective: Objective, theta: Theta) -> str | None:
+    """Whether a derivative by the parameters is not finite, in words; None where all are."""
+    told = describe_nonfinite_slopes(objective, theta)
+    return told and (
+        f"{told}, although the values are finite, so in a jnp.where make those of the branch that "
+        "is not taken finite too"
+    )
 
 
 def advance_by(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], tuple]:
@@ -167,7 +183,7 @@ class Trainer:
         self.keep = log_spaced_steps(self.recipe.steps)
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
-        self.warned = False
+        self.warned = self.warned_of_slopes = False
 
     def start(self) -> Run:
         """The run before its first step."""
@@ -350,6 +366,7 @@ class Trainer:
             TrainingError: The loss left the finite numbers.
         """
         part, k = stage.scope.part, stop - run.step
+        before = run.theta[part]
         advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
         # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
@@ -358,12 +375,34 @@ class Trainer:
         loss = _loss(stage.objective, run.theta[part])
         run.step = run.done[run.phase] = stop
         if not np.isfinite(loss):
-            raise TrainingError(
-                f"the loss of {self.recipe.name} is {loss} after {run.total} steps: train "
-                f"with a smaller learning rate, more damping, or without the phase "
-                f"{stage.phase.optimizer!r}."
+            where = f"the loss of {self.recipe.name} is {loss} after {run.total} steps"
+            told = _about_slopes(stage.objective, before) or (
+                "train with a smaller learning rate, more damping, or without the phase "
+                f"{stage.phase.optimizer!r}"
             )
+            raise TrainingError(f"{where}: {told}.")
+        if float(info.accepted) == 0 and not math.isfinite(float(info.grad_norm)):
+            self._check_rejected(run, stage)
         return info, loss
+
+    def _check_rejected(self, run: Run, stage: _Stage) -> None:
+        """Tell where a step is rejected because no optimizer could go on from here.
+
+        A step along derivatives that are NaN is rejected like any other one.
+
+        Raises:
+            TrainingError: No step before it was accepted either.
+        """
+        if self.warned_of_slopes:
+            return
+        told = _about_slopes(stage.objective, run.theta[stage.scope.part])
+        if told is None:
+            return
+        said = f"step {run.total} of {self.recipe.name} was rejected: {told}."
+        if np.array_equal(run.theta, run.snapshot_thetas[0]):
+            raise TrainingError(said)
+        warnings.warn(said, stacklevel=2)
+        self.warned_of_slopes = True
 
     def _note(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
         """Best state, snapshot, record, and whether the phase has reached its target."""
@@ -388,7 +427,17 @@ class Trainer:
         if redraws or reweighs:
             self._reweigh(run, phase, scope)
             stage.objective = self._objective(run, phase, scope)
-            self._restart_best(run, _loss(stage.objective, run.theta[scope.part]))
+            loss = _loss(stage.objective, run.theta[scope.part])
+            told = None
+            if not math.isfinite(loss):
+                told = describe_nonfinite(stage.objective, run.theta[scope.part])
+            if told:
+                raise TrainingError(
+                    f"the loss of {self.recipe.name} is {loss} on points that were drawn anew "
+                    f"after {run.total} steps, since {told}: change the equation there, or the "
+                    "points."
+                )
+            self._restart_best(run, loss)
         run.ended = run.ended or run.rejected >= STALL
 
     def _is_over(self, run: Run, stage: _Stage) -> bool:

@@ -234,7 +234,7 @@ def _prepare(
         model = own if base.recipe.dtype == recipe.dtype else cast(own, recipe.dtype)
     if model is None:
         model = build(recipe, problem)[1]
-    elif is_known(recipe.architecture):
+    if is_known(recipe.architecture):
         blueprint(recipe, problem, model)
     check_network(problem, model)
     _check_dtype(recipe, model)
