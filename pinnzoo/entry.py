@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -499,7 +500,10 @@ class Entry:
                 f"parameters of shape {stacked.shape} were given: give rows of {self.theta.size}, "
                 "such as entry.snapshots.thetas."
             )
-        steps = kept.steps if thetas is None else np.arange(len(stacked))
+        # Parameters that were kept have their step; others are numbered.
+        known = {theta.tobytes(): step for step, theta in zip(kept.steps, kept.thetas, strict=True)}
+        found = [known.get(theta.tobytes()) for theta in stacked]
+        steps = np.arange(len(stacked)) if None in found else np.asarray(found)
         return kernels_at(self.problem, self.model, steps, stacked, points)
 
     def diagnosed(
@@ -565,6 +569,8 @@ class Entry:
         if it can be pickled itself.
         """
         known = knows_problem(self.recipe, self.problem)
+        if not known:
+            _check_pickles(self.problem)
         network = None if is_known(self.recipe.architecture) else self.model
         state = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model)))
         kernels = self.records.ntk
@@ -704,6 +710,22 @@ def _flat(given: Any) -> Float[np.ndarray, " p"]:
     if isinstance(given, nnx.Module):
         return flat_parameters(nnx.state(given))
     return np.asarray(given, np.float64)
+
+
+def _check_pickles(problem: Problem) -> None:
+    """Raise unless a problem that nothing knows by name can travel with its entry.
+
+    Raises:
+        EntryError: It cannot, such as one whose equation is a function inside of another one.
+    """
+    try:
+        pickle.dumps(problem)
+    except Exception as error:
+        raise EntryError(
+            f"an entry of {problem.name} cannot be pickled with its problem ({error}): give the "
+            "problem a name with pinnzoo.register_problem, by which it is found again, and load "
+            "or train the entry after that."
+        ) from error
 
 
 def _unpickled(parts: Mapping[str, Any]) -> Entry:

@@ -5,6 +5,9 @@ Each message is one sentence that says what was given, what is allowed and what 
 
 from collections.abc import Iterable
 
+MOST_NAMED = 20
+"""Names at most that a message lists."""
+
 
 class PinnzooError(Exception):
     """Base class of every error that pinnzoo raises on purpose.
@@ -44,7 +47,9 @@ class UnknownNameError(PinnzooError, KeyError):
         if near:
             told = f"did you mean {', '.join(map(repr, near))}?"
         else:
-            told = f"allowed are {', '.join(map(repr, names))}." if names else "none exist here."
+            listed = ", ".join(map(repr, names[:MOST_NAMED]))
+            more = f" and {len(names) - MOST_NAMED} others" if len(names) > MOST_NAMED else ""
+            told = f"allowed are {listed}{more}." if names else "none exist here."
         if hint:
             told = f"{told[:-1]}, or {hint}{told[-1]}"
         return cls(f"unknown {kind} {name!r}: {told}")

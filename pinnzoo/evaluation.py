@@ -197,7 +197,8 @@ def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
 @functools.lru_cache(maxsize=256)
 def _field(problem: Problem, graph: Any) -> Callable[[nnx.State, Point], Array]:
     def function(state: nnx.State, z: Point) -> Array:
-        return problem.constrain(nnx.merge(graph, state))(z)  # pyright: ignore
+        at = z if isinstance(z, jax.Array) else jnp.asarray(z)
+        return problem.constrain(nnx.merge(graph, state))(at)  # pyright: ignore
 
     return function
 

@@ -23,14 +23,12 @@ from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, S
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.observations import Observations
+from pinnzoo.pdes import CONDITIONS as CONDITIONS
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Share, wrapped
 from pinnzoo.unknowns import values_of, with_unknowns
-
-CONDITIONS = "conditions"
-"""In a recipe's numbers of points: all terms that are not named."""
 
 SLOPES_AT_ONCE = 1000
 """Points whose derivatives are looked at together where something is not finite."""

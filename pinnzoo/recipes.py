@@ -83,6 +83,7 @@ Name = Annotated[
 Word = Annotated[
     str, Meta(max_length=MAX_NAME, description=f"text of at most {MAX_NAME} characters")
 ]
+Precision = Annotated[str, Meta(pattern="^float(64|32)$", description="'float64' or 'float32'")]
 Flag = Annotated[bool, Meta(description="True or False")]
 Steps = Annotated[
     int, Meta(ge=0, le=MAX_STEPS, description=f"a whole number from 0 to {MAX_STEPS}")
@@ -233,7 +234,7 @@ class Recipe:
     sampler: Name = "sobol"
     weights: Mapping[str, Weight] = field(default_factory=dict)
     seed: Seed = 0
-    dtype: Name = "float64"
+    dtype: Precision = "float64"
     tag: Word = ""
     base: Source = None
 

@@ -152,11 +152,18 @@ def find(kind: str, table: MutableMapping[str, T], name: str) -> T:
 
 
 def _remedy(kind: str) -> str:
-    return f"register your own with pinnzoo.register_{kind} first" if kind in GROUPS else ""
+    if kind not in GROUPS:
+        return ""
+    shell = "--import FILE.py" if kind == "diagnostic" else "FILE.py:NAME"
+    return f"register your own with pinnzoo.register_{kind} first (in a shell, name it {shell})"
 
 
-def from_file(text: str) -> Callable[..., Any]:
-    """The object that `path/to/file.py:name` names; the file is executed.
+def from_file(text: str, accept: tuple[type, ...] = ()) -> Any:
+    """What `path/to/file.py:name` names, a function or a class; the file is executed.
+
+    Args:
+        text: The file and the name.
+        accept: Types that an object of that name may have as well.
 
     Raises:
         RegistrationError: There is no such file or no such name in it, or executing it fails.
@@ -171,7 +178,13 @@ def from_file(text: str) -> Callable[..., Any]:
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
         raise UnknownNameError.of(f"name in {file.name}", name, public)
-    return getattr(module, name)
+    found = getattr(module, name)
+    if not (callable(found) or isinstance(found, accept)):
+        raise RegistrationError(
+            f"{text!r} was given, an object of the type {type(found).__name__}: give the name of a "
+            "function or of a class."
+        )
+    return found
 
 
 def execute(file: Path) -> Any:
@@ -243,6 +256,11 @@ def make(
     except (TypeError, ValueError) as error:
         raise RecipeError(
             f"{kind} {name!r} was given {dict(arguments)}, which it cannot use: {error}."
+        ) from error
+    except Exception as error:
+        raise RecipeError(
+            f"{kind} {name!r} fails when it is made with {dict(arguments) or 'no arguments'}: "
+            f"{type(error).__name__}, {' '.join(str(error).split())[:200]}."
         ) from error
 
 

@@ -74,6 +74,11 @@ class Unknown:
         if self.positive:
             object.__setattr__(self, "lower", max(self.lower or 0.0, 0.0))
         low, high = self.bounds
+        if low >= high:
+            raise RecipeError(
+                f"an unknown with the bounds lower={low:g} and upper={high:g} was given: the lower "
+                "one has to be below the upper one."
+            )
         if not low < self.initial < high:
             raise RecipeError(
                 f"an unknown with the first guess {self.initial:g} was given: it must be above "

@@ -78,7 +78,12 @@ def find(name_or_path: str | os.PathLike[str]) -> Path | None:
     Raises:
         EntryError: A path that is not the folder of an entry, or that cannot be read.
     """
-    text = os.fspath(name_or_path)
+    try:
+        text = os.fspath(name_or_path)
+    except TypeError:
+        raise EntryError(
+            f"{name_or_path!r} was given as an entry: give its name, or the folder of one."
+        ) from None
     if _is_path(name_or_path) or _is_readable(text):
         folder = folder_path(text)
         if not has_manifest(folder):

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "pinnzoo"
 FLOORS: list[list[set[str]]] = [
     [{"errors", "_typing", "precision", "_json", "registry", "_compiling", "_threads"}],
     [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
-    [{"references"}, {"unknowns"}],
+    [{"references"}, {"unknowns"}, {"tabular"}],
     [{"pdes"}, {"architectures"}],
     [{"evaluation"}],
     [{"observations"}],
@@ -57,7 +57,7 @@ WITHOUT_JAX = [
     "pinnzoo.hub.remote",
 ]
 
-BLOCKS = {"layers", "problem", "conditions", "constraints", "points", "reference"}
+BLOCKS = {"layers", "problem", "conditions", "constraints", "points", "reference", "times"}
 """What the files of a table's folder are built from."""
 
 PLACE = {

@@ -347,7 +347,7 @@ class TestWhatIsNotFound:
         )
         times = np.linspace(0, 2, 30)
         noise = 0.01 * np.random.default_rng(0).standard_normal(30)
-        data = Observations(times[:, None], np.exp(-1.5 * times) + noise, sigma=0.01)
+        data = Observations(times[:, None], np.exp(-1.5 * times) + noise, sigma=np.full(30, 0.01))
         return pinnzoo.train(recipe(), problem=problem, observations=data, diagnostics=False)
 
     def test_two_of_which_only_the_product_counts(self):

@@ -1,15 +1,19 @@
 """Mistakes of every day: each is refused before the work, or does what was meant."""
 
 import errno
+import functools
 import json
 import math
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from typer.testing import CliRunner
@@ -27,6 +31,7 @@ from pinnzoo import (
     dirichlet,
     initial,
 )
+from pinnzoo.analysis import loss_line, loss_plane
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
@@ -40,7 +45,7 @@ from pinnzoo.errors import (
     UnknownNameError,
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
-from pinnzoo.optimizers import make_optimizer
+from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import make_problem
 from tests.solving import rod
 
@@ -202,6 +207,139 @@ def test_plain_arrays_of_a_registered_network_are_refused_first():
         assert train(None, kept).metrics["steps"] == 2
     finally:
         ARCHITECTURES.pop("scaled")
+
+
+# --- names, objects and files
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "says"),
+    [
+        (lambda e: jax.jit(e.predict)(np.ones((2, 2))), PointsError, "entry.field"),
+        (lambda e: jax.grad(lambda z: e.predict(z).sum())(np.ones((2, 2))), PointsError, "traces"),
+        (lambda e: e.predict({"t": [0.5, 0.6], "x": [0.5]}), PointsError, "shape"),
+        (lambda _: pinnzoo.load(UNTYPED), EntryError, "give its name"),
+        (lambda e: pickle.dumps(e), EntryError, "register_problem"),
+        (lambda e: loss_line(e, pinnzoo.load("heat-mlp-lm"), e), PointsError, "same problem"),
+        (lambda e: loss_plane(e, count=0), PointsError, "one point or more"),
+        (lambda _: pinnzoo.Unknown(0.5, 1.0, 0.0), RecipeError, "below the upper one"),
+        (lambda _: recipe(dtype="float16"), RecipeError, "'float64' or 'float32'"),
+        (lambda e: pinnzoo.finetune(e, UNTYPED, steps=1), RecipeError, "Box was given as the opt"),
+        (lambda _: train(optimizers=optax.lion(1e-3)), RecipeError, "give a dict"),
+        (lambda _: train(optimizers={"adam": UNTYPED}), RecipeError, "the optimizer 'adam'"),
+        (lambda _: make_problem("heat", {"diffusivity": "two"}), RecipeError, "default 0.25"),
+    ],
+)
+def test_what_was_meant_is_told(ask, error, says, as_users_run_it):
+    with pytest.raises(error, match=says):
+        ask(small_entry())
+
+
+@functools.cache
+def small_entry():
+    return train()
+
+
+def test_field_takes_a_list_and_kernels_know_their_steps(as_users_run_it):
+    entry: Any = small_entry()
+    assert entry.field([0.5, 0.5]) == entry.field(jnp.array([0.5, 0.5]))
+    kept = entry.snapshots
+    chosen = entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[[0, -1]])
+    assert list(chosen.steps) == [kept.steps[0], kept.steps[-1]]
+    assert list(entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[:2] + 1.0).steps) == [0, 1]
+
+
+@pytest.mark.parametrize("made", [optax.lion(1e-3), optax.lbfgs(), optax.polyak_sgd(1e-3)])
+def test_optimizers_of_optax_are_taken_as_they_are(made):
+    posed = problem()
+    before = train(posed, recipe(phases=(Phase("own", 3),)), optimizers={"own": made})
+    assert before.metrics["steps"] == 3
+    tuned = pinnzoo.finetune(before, made, steps=5, diagnostics=False)
+    assert tuned.metrics["loss"] <= before.metrics["loss"]
+    pinnzoo.register_optimizer(lambda: made, name="own")
+    try:
+        same = train(posed, recipe(phases=(Phase("own", 3),)))
+        np.testing.assert_array_equal(same.theta, before.theta)
+    finally:
+        OPTIMIZERS.pop("own")
+
+
+def test_point_in_a_hole_is_not_said_to_be_outside_of_the_box():
+    ring = Box("xy", (-1, -1), (1, 1)) - pinnzoo.Ball("xy", (0, 0), 0.5)
+    posed = problem(domain=ring, equation=lambda u, z: sum(u(z, "u_xx u_yy")), conditions=[])
+    with pytest.raises(PointsError, match="a shape that is not all of x"):
+        posed.check_points([[0.0, 0.0]], inside=True)
+    with pytest.raises(PointsError, match=r"domain of decaying, x ∈ \[-1, 1\]"):
+        posed.check_points([[2.0, 0.0]], inside=True)
+
+
+def test_term_is_not_called_as_all_conditions_together():
+    with pytest.raises(RecipeError, match="'conditions', which is the name of all conditions"):
+        problem(conditions=(initial(DOMAIN, "u", lambda x: 1 + x, name="conditions"),))
+
+
+MINE = """
+import dataclasses
+
+import jax.numpy as jnp
+import pinnzoo
+
+domain = pinnzoo.Box("tx", (0.0, 0.0), (1.0, 1.0))
+
+
+def fading(rate: float = 1.0):
+    return pinnzoo.Problem(
+        name="fading",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0] + rate * u(z, "u")[0],
+        conditions=(pinnzoo.initial(domain, "u", lambda x: 1 + x),),
+        arguments={"rate": rate},
+    )
+
+
+ready = dataclasses.replace(fading(), name="prepared")
+number = 5
+
+
+def wrong():
+    return 3
+
+
+def fails():
+    return 1 / 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (["mine.py"], "write mine.py:NAME"),
+        (["mine.py:number"], "object of the type int"),
+        (["mine.py:wrong"], "let it return a Problem"),
+        (["mine.py:fails"], "ZeroDivisionError"),
+        (["mine.py:fading", "--problem-set", "rate=two"], "give a number"),
+        (["heet"], "did you mean 'heat'"),
+        (["heat", "--optimizer", "mine.py"], "write mine.py:NAME"),
+        (["burgers-mlp-lmm"], "unknown entry"),
+    ],
+)
+def test_command_says_what_to_write(source, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    done = CliRunner().invoke(app, ["train", *source, "--steps", "1", "--out", "never"])
+    assert done.exit_code != 0
+    assert says in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "never").exists()
+
+
+def test_command_takes_a_problem_that_is_made_already(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    arguments = ["train", "mine.py:ready", "--steps", "1", "--out", "done", "--no-diagnostics"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert pinnzoo.load(str(tmp_path / "done")).recipe.problem == "prepared"
 
 
 # --- networks that a loop goes on training

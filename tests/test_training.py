@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -417,6 +418,7 @@ def test_windows_trained_together_meet():
 def test_the_jump_of_windows_that_are_trained_together_is_seen(dtype):
     architecture = {"windows": 3, "tangent": False, "width": 6, "depth": 1}
     recipe = Recipe("wave", "tangent_mlp", (Phase("lm", 1),), dtype=dtype)
+    model: Any
     problem, model = build(dataclasses.replace(recipe, architecture_arguments=architecture))
     whole = joined(problem, model)
     names = [f"join_{c}_{k}" for k in (1, 2) for c in ("u", "u_t")]
@@ -449,7 +451,7 @@ def test_windows_that_read_one_another_are_trained_together():
         domain=time,
         components=("u",),
         equation=delayed,
-        conditions=[pinnzoo.initial(time, "u", lambda: 1.0)],
+        conditions=(pinnzoo.initial(time, "u", 1.0),),
     )
     architecture = {"windows": 2, "width": 6, "depth": 1}
     recipe = Recipe(

@@ -63,14 +63,20 @@ def loss_line(
         beyond: How far the line goes on at both ends, as a share of the way between them.
 
     Raises:
-        PointsError: The two have different numbers of parameters, or there are fewer than two
-            points.
+        PointsError: The two have different numbers of parameters or solve different problems, or
+            there are fewer than two points.
 
     Example:
         >>> found = loss_line(objective, theta, 2 * theta, count=3)
         >>> found.positions.tolist()
         [0.0, 0.5, 1.0]
     """
+    posed = [e.problem.name for e in (source, first, second) if isinstance(e, Entry)]
+    if len(set(posed)) > 1:
+        raise PointsError(
+            f"entries of {' and '.join(dict.fromkeys(posed))} were given: a line leads from one "
+            "network to another on the same problem."
+        )
     ends = [np.asarray(e.theta if isinstance(e, Entry) else e, float) for e in (first, second)]
     if ends[0].shape != ends[1].shape or count < 2:
         raise PointsError(
@@ -177,7 +183,7 @@ def loss_plane(
 
     Raises:
         UnknownNameError: There are no such directions.
-        PointsError: The given directions have another shape.
+        PointsError: The given directions have another shape, or there are no points.
 
     Example:
         >>> found = loss_plane(objective, theta, count=3)
@@ -186,6 +192,8 @@ def loss_plane(
     """
     if isinstance(directions, str) and directions not in DIRECTIONS:
         raise UnknownNameError.of("directions", directions, DIRECTIONS)
+    if count < 1:
+        raise PointsError(f"count={count} was given: a plane has one point or more along a side.")
     if isinstance(source, Tangent) and theta is not None:
         raise DiagnosticError(
             "a tangent was given with parameters, and has its own: leave them out, or give the "

@@ -351,7 +351,8 @@ def mode_spectrum(
             "so give one inside of it as domain=."
         )
     d = box.d
-    counts = shape or (GRID.get(d, 3),) * d
+    counts: Any = shape or (GRID.get(d, 3),) * d
+    counts = (counts,) if isinstance(counts, int) else tuple(counts)
     if len(counts) != d or min(counts) < 2:
         raise PointsError(
             f"a grid of shape {counts} was given: a box with {d} coordinates takes {d} numbers "

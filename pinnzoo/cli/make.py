@@ -93,6 +93,7 @@ def train(
 
     enable_x64()
     options.bring_in(imports, problem)
+    options.known_source(source)
     chosen = _choices(architecture, optimizer, steps, physical, network, settings, points)
     if not options.is_problem(source):
         options.refuse_given(context, OF_A_PROBLEM, f"{source!r}, which states its own")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pinnzoo.cards import Summary
     from pinnzoo.entry import Entry
     from pinnzoo.observations import Observations
+    from pinnzoo.pdes import Problem
 
 app = typer.Typer(
     cls=Verbs,
@@ -146,14 +147,14 @@ def bring_in(files: Sequence[Path] | None, problem: str | None = None) -> str | 
 
     for file in files or ():
         execute(file)
-    return None if problem is None else register_from_file("problem", problem)
+    return None if problem is None else named("problem", problem)
 
 
 def register_from_file(kind: str, text: str) -> str:
     """The name of what `FILE.py:NAME` defines, once it is registered."""
     from pinnzoo.architectures import register_architecture, snake_case
     from pinnzoo.optimizers import register_optimizer
-    from pinnzoo.pdes import register_problem
+    from pinnzoo.pdes import Problem, register_problem
     from pinnzoo.registry import from_file
 
     registering = {
@@ -161,15 +162,62 @@ def register_from_file(kind: str, text: str) -> str:
         "architecture": register_architecture,
         "optimizer": register_optimizer,
     }
-    factory = from_file(text)
+    factory = from_file(text, (Problem,) if kind == "problem" else ())
+    if isinstance(factory, Problem):
+        factory = _factory_of(factory)
     registering[kind](factory)
     name = factory.__name__
     return snake_case(name) if kind == "architecture" else name
 
 
+def _factory_of(problem: "Problem") -> Any:
+    """A function without arguments that returns a problem that is made already."""
+
+    def made() -> "Problem":
+        return problem
+
+    made.__name__ = made.__qualname__ = problem.name
+    return made
+
+
 def is_factory(text: str) -> bool:
     """Whether a text is meant as `FILE.py:NAME`."""
     return ".py:" in text
+
+
+def known_source(text: str) -> None:
+    """Raise unless a text is a problem, a recipe's file, or an entry that may exist.
+
+    Raises:
+        typer.BadParameter: It is a Python file without the name of what it defines.
+        UnknownNameError: It is the name of nothing.
+        EntryError: The entry cannot be read.
+    """
+    from pinnzoo.pdes import PROBLEMS
+    from pinnzoo.recipes import is_entry_name, resolve_entry_name
+    from pinnzoo.zoo import open_entry
+
+    _refuse_bare_file(text)
+    if is_problem(text) or text.endswith(".json") or set(text) & set("/\\:") or Path(text).exists():
+        return
+    if is_entry_name(resolve_entry_name(text)):
+        open_entry(text)
+    else:
+        raise UnknownNameError.of(
+            "problem", text, PROBLEMS, hint="name a file, as in FILE.py:factory, or an entry"
+        )
+
+
+def _refuse_bare_file(text: str) -> None:
+    """Raise where a Python file is named without what it defines.
+
+    Raises:
+        typer.BadParameter: It is.
+    """
+    if text.endswith(".py"):
+        raise typer.BadParameter(
+            f"{text!r} was given: write {text}:NAME, with the name of the function in it."
+        )
 
 
 def is_problem(text: str) -> bool:
@@ -209,6 +257,7 @@ def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None
 
 def named(kind: str, text: str) -> str:
     """A name, or that of what `FILE.py:NAME` defines."""
+    _refuse_bare_file(text)
     return register_from_file(kind, text) if is_factory(text) else text
 
 

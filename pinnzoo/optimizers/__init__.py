@@ -6,6 +6,7 @@ from typing import Any
 
 from pinnzoo.optimizers._base import Info as Info
 from pinnzoo.optimizers._base import Optimizer as Optimizer
+from pinnzoo.optimizers._base import as_optimizer as as_optimizer
 from pinnzoo.optimizers._base import from_optax as from_optax
 from pinnzoo.optimizers.adam import adam
 from pinnzoo.optimizers.gauss_newton import gauss_newton
@@ -39,12 +40,13 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 
 def register_optimizer(
-    factory: Callable[..., Optimizer], *, name: str | None = None, title: str | None = None
+    factory: Callable[..., Any], *, name: str | None = None, title: str | None = None
 ) -> Callable[..., Optimizer]:
     """Give an optimizer of your own a name, by which recipes find it; also a decorator.
 
     Args:
-        factory: A function of the optimizer's arguments that returns an `Optimizer`.
+        factory: A function of the optimizer's arguments that returns an `Optimizer`, or one of
+            optax.
         name: The name that recipes use; by default that of the function.
         title: How it is written on cards.
 
@@ -55,7 +57,7 @@ def register_optimizer(
         ```python
         @pinnzoo.register_optimizer
         def lion(learning_rate=1e-4):
-            return pinnzoo.optimizers.from_optax(optax.lion(learning_rate))
+            return optax.lion(learning_rate)
         ```
     """
     return register("optimizer", OPTIMIZERS, factory, name=name, title=title)
@@ -66,7 +68,8 @@ def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:
 
     Raises:
         UnknownNameError: There is no such optimizer.
-        RecipeError: The optimizer does not take one of the arguments.
+        RecipeError: The optimizer does not take one of the arguments, or its factory returns
+            something else.
     """
-    made = make("optimizer", OPTIMIZERS, name, arguments)
+    made = as_optimizer(make("optimizer", OPTIMIZERS, name, arguments), name)
     return replace(made, name=name, arguments=dict(arguments))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from pinnzoo._typing import Scalar, Theta
+from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 
 
@@ -94,12 +95,38 @@ def named(factory: _Factory) -> _Factory:
     return made  # pyright: ignore[reportReturnType]
 
 
-def from_optax(transform: optax.GradientTransformation, *, line_search: bool = False) -> Optimizer:
+def as_optimizer(given: Any, name: str = "") -> Optimizer:
+    """An optimizer of this package, or one of optax on the loss of an objective.
+
+    Args:
+        given: What a user gave.
+        name: What a recipe calls it, for the message.
+
+    Raises:
+        RecipeError: It is something else.
+
+    Example:
+        >>> as_optimizer(optax.lion(1e-5)).traceable
+        True
+    """
+    if isinstance(given, Optimizer):
+        return given
+    if isinstance(given, optax.GradientTransformation):
+        return from_optax(given)
+    about = f"the optimizer {name!r}" if name else "the optimizer"
+    raise RecipeError(
+        f"a {type(given).__name__} was given as {about}: give a pinnzoo.optimizers.Optimizer, or "
+        "an optimizer of optax such as optax.lion(1e-4)."
+    )
+
+
+def from_optax(transform: optax.GradientTransformation, *, line_search: bool = True) -> Optimizer:
     """Any optax optimizer on the loss of an objective.
 
     Args:
         transform: The optax optimizer.
-        line_search: Pass loss and loss function too, which line searches need.
+        line_search: Pass loss, gradient and loss function too, which line searches such as that of
+            `optax.lbfgs` need and others leave alone.
 
     Example:
         ```python

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pinnzoo.errors import RecipeError
 from pinnzoo.pdes.advection_diffusion import advection_diffusion
 from pinnzoo.pdes.allen_cahn import allen_cahn
 from pinnzoo.pdes.allen_cahn_2d import allen_cahn_2d
@@ -49,6 +50,7 @@ from pinnzoo.pdes.poisson_2d_cg import poisson_2d_cg
 from pinnzoo.pdes.poisson_coefficient import poisson_coefficient
 from pinnzoo.pdes.poisson_nd import poisson_nd
 from pinnzoo.pdes.poisson_wave_numbers import poisson_wave_numbers
+from pinnzoo.pdes.problem import CONDITIONS as CONDITIONS
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
@@ -151,10 +153,35 @@ def _cached(
 
 
 def _make(name: str, factory: Callable[..., Problem], arguments: Mapping[str, Any]) -> Problem:
+    _check_kinds(name, factory, arguments)
     problem = make("problem", {name: factory}, name, arguments)
+    if not isinstance(problem, Problem):
+        raise RecipeError(
+            f"the factory of {name!r} returned an object of the type {type(problem).__name__}: let "
+            "it return a Problem."
+        )
     if not problem.arguments and arguments:
         problem = dataclasses.replace(problem, arguments=dict(arguments))
     return problem
+
+
+def _check_kinds(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise where a word was given for what is a number by default.
+
+    Raises:
+        RecipeError: It was.
+    """
+    parameters = inspect.signature(factory).parameters
+    for argument, value in arguments.items():
+        stated = parameters.get(argument)
+        if stated is None or not isinstance(value, str):
+            continue
+        number = isinstance(stated.default, int | float) and not isinstance(stated.default, bool)
+        if number and "str" not in str(stated.annotation):
+            raise RecipeError(
+                f"problem {name!r} was given {argument}={value!r}: give a number, such as its "
+                f"default {stated.default!r}."
+            )
 
 
 def register_problem(

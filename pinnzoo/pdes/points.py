@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float
 
 from pinnzoo.domains import Domain
@@ -35,6 +36,11 @@ def check_points(
         raise PointsError(
             f"a masked array with {int(np.ma.count_masked(given))} masked numbers was given: "  # pyright: ignore
             f"{wanted}, so leave out the rows that are masked."
+        )
+    if isinstance(given, Tracer) or (named and any(isinstance(v, Tracer) for v in named.values())):
+        raise PointsError(
+            f"points that JAX traces were given: {wanted} of numbers, so leave out jax.jit, "
+            "jax.vmap and jax.grad, or give them `entry.field`, which takes one point."
         )
     try:
         raw: Any = np.asarray(given)
@@ -93,6 +99,10 @@ def _refuse_outside(array: np.ndarray, dtype: np.dtype, name: str, domain: Domai
         f"{c} ∈ [{low:g}, {high:g}]"
         for c, low, high in zip(domain.coords, domain.lower, domain.upper, strict=True)
     )
+    low, high = np.asarray(domain.lower), np.asarray(domain.upper)
+    if np.all((array[first] >= low) & (array[first] <= high)):
+        # In a hole, or in a corner that a shape does not have.
+        bounds = f"a shape that is not all of {bounds}"
     values = ", ".join(f"{x:g}" for x in array[first])
     order = next(_orders_inside(array, domain, slack), None)
     hint = (

@@ -33,6 +33,13 @@ EQUATION = "equation"
 """Name of the term that holds the (first) equation; the others are named by their conditions."""
 
 OBSERVATIONS = "observations"
+CONDITIONS = "conditions"
+RESERVED = {
+    OBSERVATIONS: "what was measured",
+    CONDITIONS: "all conditions together, where numbers of points are given",
+}
+"""Names that no term may have, and what they mean."""
+
 """Name of the term that holds what was measured; no equation or condition can have it."""
 
 POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
@@ -201,11 +208,12 @@ class Problem:
                 f"{', '.join(map(repr, doubled))}: give every equation and condition a name of "
                 f"its own; {EQUATION!r} is that of the first equation."
             )
-        if OBSERVATIONS in counts:
-            raise RecipeError(
-                f"problem {self.name!r} has a term named {OBSERVATIONS!r}, which is the name of "
-                "what was measured: give it another."
-            )
+        for name, meaning in RESERVED.items():
+            if name in counts:
+                raise RecipeError(
+                    f"problem {self.name!r} has a term named {name!r}, which is the name of "
+                    f"{meaning}: give it another."
+                )
         for term in terms:
             self._check_region(term)
             try:

@@ -12,9 +12,9 @@ from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError
-from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS
+from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
 from pinnzoo.observations import Observations
-from pinnzoo.optimizers import Optimizer, make_optimizer
+from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
 from pinnzoo.storage.blueprint import pose
@@ -66,7 +66,7 @@ def finetune(
 
     Args:
         entry: Where to start.
-        optimizer: Name or alias of the optimizer, or an `Optimizer`.
+        optimizer: Name or alias of the optimizer, an `Optimizer`, or one of optax.
         steps: Number of steps.
         problem: Another problem with the same coordinates and components, or the same one with
             other coefficients; by default the entry's own.
@@ -111,7 +111,8 @@ def finetune(
         ```
     """
     optimizers: dict[str, Optimizer] = {}
-    if isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, str):
+        optimizer = as_optimizer(optimizer)
         name = optimizer.name or "custom"
         if arguments:
             raise RecipeError(
@@ -140,11 +141,14 @@ def finetune(
     trained = last.part if part is None else None if part == ALL else part
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
+    counted = kept({**recipe.points, **last.points})
+    if name == LEVENBERG_MARQUARDT:
+        counted = _enough(entry.model, trained, posed, counted)
     phase = Phase(
         name,
         steps,
         arguments,
-        points=dict(points or _enough(entry, posed, kept({**recipe.points, **last.points}), name)),
+        points=dict(points or counted),
         weights=dict(weights or kept(last.weights)),
         resample_every=resample_every,
         adaptive=adaptive,
@@ -195,12 +199,17 @@ def _kept(old: Problem, new: Problem, values: Mapping[str, T], *, same: bool) ->
 
 
 def _enough(
-    entry: Entry, problem: Problem, counts: dict[str, int], optimizer: str
+    model: nnx.Module, part: int | None, problem: Problem, counts: Mapping[str, int]
 ) -> dict[str, int]:
-    """Numbers of points; for Levenberg-Marquardt, enough on the equations for all parameters."""
-    if optimizer == LEVENBERG_MARQUARDT:
-        parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(entry.model, nnx.Param)))
-        for name in (term.name for term in problem.equations):
-            if name == EQUATION or name in counts:
-                counts[name] = max(counts.get(name, 0), ROWS_PER_PARAMETER * parameters)
-    return counts
+    """Numbers of points of which the equations have enough for all parameters that are trained."""
+    if part is None:
+        trained = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    else:
+        own = part_slice(model, part)
+        trained = own.stop - own.start
+    least = {
+        term.name: max(counts.get(term.name, 0), ROWS_PER_PARAMETER * trained)
+        for term in problem.equations
+        if term.name == EQUATION or term.name in counts
+    }
+    return {**counts, **least}

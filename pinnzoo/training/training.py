@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -35,7 +35,7 @@ from pinnzoo.objective import (
     regions,
 )
 from pinnzoo.observations import Observations, check_observations
-from pinnzoo.optimizers import Optimizer, make_optimizer
+from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import every_digit, require_x64
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
@@ -89,7 +89,7 @@ def train(
         model: The network itself, at the parameters to start from; by default what the recipe's
             architecture stands for.
         optimizers: Optimizers by the names that the recipe's phases use, where they are not those
-            of `pinnzoo.OPTIMIZERS`.
+            of `pinnzoo.OPTIMIZERS`; those of optax will do.
         report: A function that is told of the progress, see `pinnzoo.training.Progress`. What it
             raises at its first call ends the training; after that, it is not called any more.
         progress: Show a progress bar.
@@ -133,7 +133,10 @@ def train(
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
     observations = check_observations(observations, problem)
     # Phases state full names, also where an alias was written.
-    own = {resolve_optimizer(name): optimizer for name, optimizer in (optimizers or {}).items()}
+    own = {
+        resolve_optimizer(name): as_optimizer(optimizer, name)
+        for name, optimizer in _by_name(optimizers).items()
+    }
     _check_phases(recipe, problem, network, own, observations)
     together = any(phase.part is None for phase in recipe.phases)
     stated = joined(problem, network) if together else problem
@@ -193,6 +196,20 @@ def _diagnostics(wanted: bool | Sequence[str]) -> list[str]:
     if isinstance(wanted, str):
         wanted = [wanted]
     return check_diagnostics(None if wanted is True else list(wanted))
+
+
+def _by_name(optimizers: Any) -> Mapping[str, Any]:
+    """Optimizers by the names that the phases use.
+
+    Raises:
+        RecipeError: One was given without a name.
+    """
+    if optimizers is None or isinstance(optimizers, Mapping):
+        return optimizers or {}
+    raise RecipeError(
+        f"optimizers was given a {type(optimizers).__name__}: give a dict with the names that the "
+        'phases use, such as {"lion": optax.lion(1e-4)}.'
+    )
 
 
 def _limit(name: str, seconds: float | None) -> float:
