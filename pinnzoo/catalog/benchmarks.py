@@ -101,9 +101,9 @@ SHAPES = (
     ),
     _tangent(
         "poisson_2d_cg",
-        _layers(32),
+        _layers(36),
         (5000, 500),
-        (150, 100, 4),
+        (150, 120, 4),
         None,
         arguments=CORNERS,
         weights={"equation": 0.01},
