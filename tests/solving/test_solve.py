@@ -472,8 +472,8 @@ def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("until", "observations", "expected"),
     [
-        # The tangent needs 2.5 x 4 + 10 x 1 = 20 seconds, and the share ends at 135.
-        (200.0, None, 180.0),
+        # The tangent needs 1.8 x 4 + 9 x 1 = 16.2 seconds, and the share ends at 135.
+        (200.0, None, 183.8),
         # The share ends at 107 and leaves it 13, so that there will be none: all but a compilation.
         (120.0, None, 116.0),
         (math.inf, None, math.inf),
