@@ -144,8 +144,8 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         "burgers",
         {"constraints": "odd"},
         "tangent_mlp",
-        {"width": 24, "depth": 4},
-        *_with_tangent(5000, 100),
+        {"width": 28, "depth": 4},
+        *with_tangent((7000, 100), (110, 60, 6), tangent_points=(14_000, 100)),
     ),
     on_accelerator(
         _most_accurate(
