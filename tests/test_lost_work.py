@@ -6,6 +6,7 @@ import math
 import sys
 
 import numpy as np
+import optax
 import pytest
 
 import pinnzoo
@@ -77,7 +78,11 @@ def test_a_run_that_began_elsewhere_is_not_gone_on_with(tmp_path):
         ({"seconds": math.nan}, RecipeError, "seconds=nan"),
         ({"seconds": -1.0}, RecipeError, "give a number of seconds"),
         ({"save_every": "often"}, RecipeError, "save_every='often'"),
-        ({"optimizers": {"adm": None}}, RecipeError, "'adm' was given, which no phase uses"),
+        (
+            {"optimizers": {"adm": optax.adam(1e-3)}},
+            RecipeError,
+            "'adm' was given, which no phase uses",
+        ),
     ],
 )
 def test_settings_without_an_effect_are_refused(monkeypatch, options, error, message):
