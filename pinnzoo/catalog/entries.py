@@ -135,9 +135,7 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"viscosity": 0.01, "constraints": "odd"},
         "tangent_mlp",
         {"width": 28, "depth": 3},
-        *with_tangent(
-            (6000, 100), (90, 50, 6), seconds=(150.0, 130.0), tangent_points=(12_000, 100)
-        ),
+        *with_tangent((7000, 100), (110, 70, 8), tangent_points=(14_000, 100)),
         tag="nu0.01",
     ),
     _most_accurate(
