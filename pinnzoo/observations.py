@@ -186,9 +186,11 @@ class Observations:
             raise PointsError(
                 f"the file {str(path)!r} has the columns {', '.join(map(repr, found)) or 'none'}: "
                 f"observations of {problem.name} also need {', '.join(map(str, wanted))}, so name "
-                "the columns so, or say what they are called with columns={...}."
+                "the columns so, or say what they are called with columns={...}, in a shell "
+                "--column NAME=COLUMN."
             )
-        if names[SIGMA] not in found and (near := [n for n in found if LIKE_SIGMA.match(n)]):
+        others = [name for name in found if name not in names.values()]
+        if names[SIGMA] not in found and (near := [n for n in others if LIKE_SIGMA.match(n)]):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
                 f"the name {SIGMA!r}, or the one that columns={{{SIGMA!r}: ...}} says.",

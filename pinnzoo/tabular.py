@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ KINDS = (".csv", ".npz", ".mat")
 
 SEPARATORS = (",", ";", "\t")
 """What may stand between the columns of a text file: the first of these that its heading has."""
+
+COMMENT = re.compile(r"""#[^"']*$""")
+"""The rest of a line, which is not read."""
 
 Column = Callable[[], Float[np.ndarray, "..."]]
 """Gives the numbers of a column; raises PointsError where they are none."""
@@ -78,7 +82,18 @@ def real_numbers(given: Any, what: str) -> np.ndarray:
 
 def _archive(content: bytes) -> dict[str, Column]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: functools.partial(real_numbers, file[name], name) for name in file.files}
+        return {name: functools.partial(_of_archive, content, name) for name in file.files}
+
+
+def _of_archive(content: bytes, name: str) -> np.ndarray:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        try:
+            found = file[name]
+        except ValueError:
+            raise PointsError(
+                f"the array {name!r} of an .npz file holds objects: save numbers."
+            ) from None
+    return real_numbers(found, name)
 
 
 def _matlab(content: bytes) -> dict[str, Column]:
@@ -96,8 +111,8 @@ def _of_matlab(name: str, value: Any) -> np.ndarray:
     kind = np.asarray(value).dtype
     if kind.names or kind.kind == "O":
         raise PointsError(
-            f"the variable {name!r} of a .mat file is a struct or a cell array: save arrays of "
-            "numbers, each under a name of its own."
+            f"the variable {name!r} of a .mat file is a struct, a cell array or sparse: save full "
+            "arrays of numbers, each under a name of its own."
         )
     return real_numbers(value, name)
 
@@ -112,9 +127,13 @@ def _text(content: bytes) -> dict[str, Column]:
     lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise ValueError("it is empty")
+    # NumPy writes the names as a comment.
     heading = lines[0][1].lstrip("# ")
-    separator = next((s for s in SEPARATORS if s in heading), None)
-    if separator is None and len(heading.split()) > 1 and '"' not in heading:
+    cut = ((k, COMMENT.sub("", line)) for k, line in lines[1:])
+    lines = [lines[0], *((k, line) for k, line in cut if line.strip())]
+    bare = re.sub(r'"[^"]*"', "", heading)
+    separator = next((s for s in SEPARATORS if s in bare), None)
+    if separator is None and len(bare.split()) > 1:
         raise ValueError("its columns are separated by blanks: separate them by commas")
     rows = [row for line in lines for row in _cells(line[1], separator or ",")]
     names = [name.strip() for name in _cells(heading, separator or ",")[0]]

@@ -1,6 +1,8 @@
 """Verbs that make entries: train, solve, finetune, diagnose."""
 
+import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +11,7 @@ import typer
 from pinnzoo.cli import options
 from pinnzoo.cli.options import (
     AsJson,
+    Columns,
     Diagnostics,
     Factory,
     Imports,
@@ -80,6 +83,7 @@ def train(
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
     observations: Measured = None,
+    columns: Columns = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -100,7 +104,8 @@ def train(
     recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
-    measured = _observations(observations, recipe.problem, dict(recipe.problem_arguments))
+    arguments = dict(recipe.problem_arguments)
+    measured = _observations(observations, columns, recipe.problem, arguments)
     if measured is None and _is_entry(source):
         measured = options.observations_of(source)
 
@@ -133,6 +138,7 @@ def solve(
         float | None, typer.Option(help="Estimated relative L2 error at which to stop.")
     ] = None,
     observations: Measured = None,
+    columns: Columns = None,
     physical: Physical = None,
     seed: Seed = None,
     overwrite: Overwrite = False,
@@ -152,7 +158,7 @@ def solve(
     arguments = options.settings(physical)
     name = options.named("problem", source)
     problem = make_problem(name, arguments)
-    measured = _observations(observations, name, arguments)
+    measured = _observations(observations, columns, name, arguments)
     folder = options.check_free(out or Path(solving.entry_name(problem, measured)), overwrite)
     with stdout_for_json(as_json):
         entry = solving.solve(
@@ -168,6 +174,7 @@ def solve(
         given["observations"] = observations
         command = ["pinnzoo solve", options.without_place(source)]
         command += [f"--problem-set {value}" for value in physical or ()]
+        command += [f"--column {shlex.quote(value)}" for value in columns or ()]
         command += [
             f"--{key} {options.without_place(value)}"
             for key, value in given.items()
@@ -178,14 +185,22 @@ def solve(
 
 
 def _observations(
-    file: Path | None, problem: str, arguments: dict[str, Any]
+    file: Path | None, columns: Sequence[str] | None, problem: str, arguments: dict[str, Any]
 ) -> "Observations | None":
+    """What a file holds, whose columns may have other names; None where none is given.
+
+    Raises:
+        typer.BadParameter: Columns are named without a file.
+    """
+    called = options.words(columns)
     if file is None:
+        if called:
+            raise typer.BadParameter("--column was given without a file: give --observations.")
         return None
     from pinnzoo.observations import Observations
     from pinnzoo.pdes import make_problem
 
-    return Observations.read(file, make_problem(problem, arguments))
+    return Observations.read(file, make_problem(problem, arguments), called)
 
 
 def _choices(
@@ -284,6 +299,7 @@ def finetune(
     overwrite: Overwrite = False,
     diagnostics: Diagnostics = True,
     observations: Measured = None,
+    columns: Columns = None,
     problem: Factory = None,
     imports: Imports = None,
     as_json: AsJson = False,
@@ -295,7 +311,7 @@ def finetune(
     place = workdir or _beside(folder)
     entry = options.load(name)
     changed = {**entry.recipe.problem_arguments, **options.settings(physical)}
-    measured = _observations(observations, entry.recipe.problem, changed)
+    measured = _observations(observations, columns, entry.recipe.problem, changed)
 
     from pinnzoo import training
 

@@ -85,6 +85,15 @@ Measured = Annotated[
         "components and, if it is known, sigma.",
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="What the file of observations calls a coordinate, a component or sigma, where that "
+        "is another name.",
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
 
 
@@ -147,7 +156,10 @@ def bring_in(files: Sequence[Path] | None, problem: str | None = None) -> str | 
 
     for file in files or ():
         execute(file)
-    return None if problem is None else named("problem", problem)
+    if problem is None:
+        return None
+    _refuse_bare_file(problem)
+    return register_from_file("problem", problem)
 
 
 def register_from_file(kind: str, text: str) -> str:
@@ -164,19 +176,22 @@ def register_from_file(kind: str, text: str) -> str:
     }
     factory = from_file(text, (Problem,) if kind == "problem" else ())
     if isinstance(factory, Problem):
-        factory = _factory_of(factory)
+        factory = _factory_of(factory, text)
     registering[kind](factory)
     name = factory.__name__
     return snake_case(name) if kind == "architecture" else name
 
 
-def _factory_of(problem: "Problem") -> Any:
-    """A function without arguments that returns a problem that is made already."""
+def _factory_of(problem: "Problem", text: str) -> Any:
+    """A function without arguments that returns a problem that `FILE.py:NAME` has made already."""
+    from pinnzoo.registry import execute
 
     def made() -> "Problem":
         return problem
 
     made.__name__ = made.__qualname__ = problem.name
+    # As if the file had defined it, for whoever is told where it comes from.
+    made.__module__ = execute(Path(text.rpartition(":")[0]).expanduser()).__name__
     return made
 
 
@@ -289,17 +304,25 @@ def check_free(folder: Path, overwrite: bool) -> Path:
 
 def settings(texts: Sequence[str] | None) -> dict[str, Any]:
     """`damping=1e-3` and its like as names and values; what is not JSON is a word."""
-    found = {}
+    found: dict[str, Any] = {}
+    for name, value in words(texts).items():
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def words(texts: Sequence[str] | None) -> dict[str, str]:
+    """`u=temperature` and its like as names and words."""
+    found: dict[str, str] = {}
     for text in texts or ():
         name, separator, value = text.partition("=")
         if not (name.isidentifier() and separator):
             raise typer.BadParameter(f"{text!r} was given: write NAME=VALUE.")
         if name in found:
             raise typer.BadParameter(f"{name!r} was given twice: give it once.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = value
     return found
 
 
