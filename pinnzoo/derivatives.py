@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar
 from pinnzoo.errors import UnknownNameError
@@ -121,8 +122,8 @@ def names_in(names: Names) -> list[str]:
         >>> names_in("u u_x"), names_in(["u", "u_x"])
         (['u', 'u_x'], ['u', 'u_x'])
     """
-    given = [names] if isinstance(names, str) else names
-    if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
+    given = [names] if isinstance(names, str) else list(names) if np.iterable(names) else []
+    if not given or not all(isinstance(name, str) for name in given):
         raise UnknownNameError(
             f"{names!r} was asked of a field: give names of values and derivatives in a string, "
             "such as 'u u_x'."

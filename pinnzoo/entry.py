@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pickle
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -500,11 +499,16 @@ class Entry:
                 f"parameters of shape {stacked.shape} were given: give rows of {self.theta.size}, "
                 "such as entry.snapshots.thetas."
             )
-        # Parameters that were kept have their step; others are numbered.
-        known = {theta.tobytes(): step for step, theta in zip(kept.steps, kept.thetas, strict=True)}
-        found = [known.get(theta.tobytes()) for theta in stacked]
-        steps = np.arange(len(stacked)) if None in found else np.asarray(found)
+        steps = kept.steps if thetas is None else self._steps_of(stacked)
         return kernels_at(self.problem, self.model, steps, stacked, points)
+
+    def _steps_of(self, thetas: Float[np.ndarray, "s p"]) -> np.ndarray:
+        """When each of these parameters was kept; numbers in order where one of them was not."""
+        known: dict[bytes, int] = {}
+        for step, theta in zip(self.snapshots.steps, self.snapshots.thetas, strict=True):
+            known.setdefault(np.asarray(theta, float).tobytes(), int(step))
+        found = [known.get(theta.tobytes()) for theta in thetas]
+        return np.arange(len(thetas)) if None in found else np.asarray(found)
 
     def diagnosed(
         self,
@@ -566,11 +570,10 @@ class Entry:
         """Pickle recipe and weights; the network is built again where the entry is unpickled.
 
         A problem that is known by name is looked up there; one that is not travels with the entry,
-        if it can be pickled itself.
+        if it can be pickled itself: `pickle` cannot take functions inside of others, as equations
+        mostly are, so register the problem before the entry is trained or loaded.
         """
         known = knows_problem(self.recipe, self.problem)
-        if not known:
-            _check_pickles(self.problem)
         network = None if is_known(self.recipe.architecture) else self.model
         state = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model)))
         kernels = self.records.ntk
@@ -710,22 +713,6 @@ def _flat(given: Any) -> Float[np.ndarray, " p"]:
     if isinstance(given, nnx.Module):
         return flat_parameters(nnx.state(given))
     return np.asarray(given, np.float64)
-
-
-def _check_pickles(problem: Problem) -> None:
-    """Raise unless a problem that nothing knows by name can travel with its entry.
-
-    Raises:
-        EntryError: It cannot, such as one whose equation is a function inside of another one.
-    """
-    try:
-        pickle.dumps(problem)
-    except Exception as error:
-        raise EntryError(
-            f"an entry of {problem.name} cannot be pickled with its problem ({error}): give the "
-            "problem a name with pinnzoo.register_problem, by which it is found again, and load "
-            "or train the entry after that."
-        ) from error
 
 
 def _unpickled(parts: Mapping[str, Any]) -> Entry:

@@ -21,7 +21,7 @@ from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of
-from pinnzoo.objective import OBSERVATIONS, assemble
+from pinnzoo.objective import OBSERVATIONS, assemble, joined
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
@@ -105,6 +105,16 @@ def _weights(
     return {name: weight for name, weight in stated.items() if name in own}
 
 
+def as_trained(recipe: Recipe, problem: Problem, model: nnx.Module) -> Problem:
+    """The problem, with conditions where windows meet if a phase trains them together.
+
+    Raises:
+        PointsError: There are several windows, and the problem has no time.
+    """
+    together = any(phase.part is None for phase in recipe.phases)
+    return joined(problem, model) if together else problem
+
+
 def loss_of(
     problem: Problem,
     model: nnx.Module,
@@ -113,7 +123,9 @@ def loss_of(
 ) -> float:
     """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
-    theta, objective, _ = assemble(problem, model, points, recipe.weights, observations)
+    own = {*problem.terms, OBSERVATIONS}
+    weights = {name: weight for name, weight in recipe.weights.items() if name in own}
+    theta, objective, _ = assemble(problem, model, points, weights, observations)
     return float(jax.jit(lambda theta: objective.loss(theta))(theta))
 
 
@@ -169,6 +181,7 @@ def _unknowns_block(
     points: Mapping[str, Float[np.ndarray, "n d"]] | None,
 ) -> dict[str, Any]:
     """The unknowns' values, with standard errors where observations say how noisy they are."""
+    problem = as_trained(recipe, problem, model)
     own = {name: points[name] for name in problem.terms if name in points} if points else {}
     if set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)

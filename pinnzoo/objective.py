@@ -28,9 +28,9 @@ from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Share, wrapped
-from pinnzoo.unknowns import values_of, with_unknowns
+from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
 
-SLOPES_AT_ONCE = 1000
+SLOPES_AT_ONCE = 100
 """Points whose derivatives are looked at together where something is not finite."""
 
 TermResidual = Callable[[Theta, Point], Scalar]
@@ -348,6 +348,30 @@ def regions(problem: Problem) -> dict[str, Region]:
     return {name: term.region for name, term in problem.terms.items()}
 
 
+def windows_of(model: Any) -> list[tuple[float, float]]:
+    """First and last time of each window of a network; nothing where it has no parts."""
+    network: Any = model.network if isinstance(model, WithUnknowns) else model
+    if not hasattr(network, "part_times"):
+        return []
+    return sorted({network.part_times(part) for part in range(len(network.parts))})
+
+
+def joined(problem: Problem, model: Any) -> Problem:
+    """The problem with conditions where windows of a network meet, if it has several.
+
+    Parts that are trained one after another meet the one before. Trained together, they would
+    otherwise each solve the equation by itself, with a loss of zero and a wrong field.
+
+    Args:
+        problem: What the whole network solves.
+        model: The network.
+
+    Raises:
+        PointsError: There are several windows, and the problem has no time.
+    """
+    return problem.joined_at([last for _, last in windows_of(model)[:-1]])
+
+
 def part_slice(model: nnx.Module, index: int) -> slice:
     """Where the parameters of one part of a composed network lie among the flat parameters.
 
@@ -586,12 +610,18 @@ def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
 
 def describe_nonfinite_slopes(objective: Objective, theta: Theta) -> str | None:
     """Which terms have derivatives by the parameters that are NaN or infinite, as above."""
-    slopes = jax.jit(lambda term, theta: jnp.sum(term.jacobian(theta, SLOPES_AT_ONCE), axis=1))
     found = (
-        _broken(term, np.asarray(slopes(term, theta)), f"the derivatives of {term.name!r} are")
+        _broken(term, np.asarray(_slope_sums(term, theta)), f"the derivatives of {term.name!r} are")
         for term in objective.terms
     )
     return "; ".join(filter(None, found)) or None
+
+
+@jax.jit
+def _slope_sums(term: Term, theta: Theta) -> Residuals:
+    """The sum of each residual's derivatives, of which not all are in memory at once."""
+    summed = lambda z: jnp.sum(jax.grad(term.residual)(theta, z))  # noqa: E731
+    return jax.lax.map(summed, term.points, batch_size=min(term.n, SLOPES_AT_ONCE))
 
 
 def _broken(term: Term, rows: np.ndarray, subject: str) -> str | None:

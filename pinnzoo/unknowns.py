@@ -26,7 +26,8 @@ class Estimate(NamedTuple):
     Attributes:
         value: The estimate, in the unit that the equation has for it.
         standard_error: Its standard error by `pinnzoo.diagnostics.covariance`, in the same unit;
-            NaN where there are no observations to say how noisy they are.
+            NaN where there are no observations to say how noisy they are, infinite where nothing
+            determines the value.
 
     Example:
         >>> Estimate(0.01, 2e-4)

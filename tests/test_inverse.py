@@ -18,12 +18,13 @@ from pinnzoo.diagnostics.covariance import (
     estimates_at,
     field_deviation,
     sensitivity,
+    told_of,
 )
 from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import residual
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
 from pinnzoo.storage.folder import EntryFolder
-from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
+from pinnzoo.unknowns import Estimate, WithUnknowns, values_of, with_unknowns
 from tests.oracles import small_network
 
 RATE, LEVEL = 1.5, 0.25
@@ -223,7 +224,8 @@ class TestObservations:
             "t;u\n0.1;1\n0.7;0.5\n",
             "t\tu\n0.1\t1\n\n0.7\t0.5",
             '"t", "u"\n0.1, 1\n0.7, 0.5\n',
-            "# t,u\n1e-1,1.0\n0.7,.5\n",
+            "# t,u\n1e-1,1.0\n# later:\n0.7,.5  # good\n",
+            '"u, warm";t;u\n"#1, a";0.1;1\nB;0.7;0.5\n',
             'sensor,u,t\nA,1,0.1\n"B, old",0.5,0.7\n',
         ],
     )
@@ -264,6 +266,13 @@ class TestObservations:
         read = Observations.read(tmp_path / "a.npz", DECAY)
         np.testing.assert_array_equal(read.values, 2 * read.points)
 
+    def test_arrays_that_are_not_asked_for_may_hold_anything(self, tmp_path):
+        t, objects = np.array([0.1, 0.7]), np.array([{}, None], dtype=object)
+        np.savez(tmp_path / "a.npz", t=t, u=t, about=objects)
+        assert Observations.read(tmp_path / "a.npz", DECAY).values.shape == (2, 1)
+        with pytest.raises(PointsError, match=r"'about' of an .npz file holds objects"):
+            Observations.read(tmp_path / "a.npz", DECAY, {"u": "about"})
+
     def test_struct_of_matlab_is_told_and_others_do_not_matter(self, tmp_path):
         from scipy.io import savemat
 
@@ -280,6 +289,8 @@ class TestObservations:
         with pytest.warns(UserWarning, match=f"column '{name}' .* is not read"):
             assert Observations.read(tmp_path / "a.csv", DECAY).sigma is None
         assert Observations.read(tmp_path / "a.csv", DECAY, {"sigma": name}).sigma is not None
+        read = Observations.read(tmp_path / "a.csv", DECAY, {"u": name})
+        np.testing.assert_array_equal(read.values, [[0.2]])
 
     def test_noise_has_the_size_that_was_asked_for_and_clean_points_stay(self):
         noisy, clean = (observe(DECAY, 4000, noise=noise) for noise in (0.1, 0.0))
@@ -319,6 +330,8 @@ class TestSensitivity:
             wanted = np.array([0, *range(6, 6 + len(more))])
             found = sensitivity(np.hstack([jacobian, *more]), wanted, noisy)
             assert np.isinf(np.diagonal(found.covariance)).nonzero()[0].tolist() == open_
+        few = sensitivity(np.ones((1, 2)), np.array([0, 1]), slice(0, 1))
+        assert np.isinf(np.diagonal(few.covariance)).all()
         found = sensitivity(np.hstack([jacobian, idle]), np.array([0, 6]), noisy)
         np.testing.assert_allclose(found.covariance[0, 0], expected.covariance[0, 0], rtol=1e-9)
 
@@ -366,6 +379,26 @@ class TestWhatIsNotFound:
         with pytest.warns(UserWarning, match="unknown 'a' is at its upper bound 1"):
             entry = self.fitted({"a": Unknown(0.5, 0.0, 1.0)}, lambda k: k["a"])
         assert np.isnan(entry.unknowns["a"].standard_error)
+
+
+def test_value_that_nothing_moves_away_from_its_bound_is_told_to_be_there():
+    values = {"rate": Estimate(0.0, np.inf), "level": Estimate(0.5, np.inf)}
+    told = told_of(DECAY, values)
+    assert told["rate"] == "is at its lower bound 0"
+    assert told["level"].startswith("is not determined")
+
+
+def test_windows_are_joined_where_unknowns_are_estimated():
+    """Otherwise later windows know nothing of the first, and errors are too large."""
+    network = {"width": 6, "depth": 1, "windows": 2, "tangent": False}
+    data = observe(DECAY, 30, noise=0.01)
+    made = recipe(architecture="tangent_mlp", architecture_arguments=network)
+    entry = pinnzoo.train(made, problem=DECAY, observations=data, diagnostics=False)
+    whole = fitted(data)
+    for name, found in entry.unknowns.items():
+        assert found.value == pytest.approx(whole.unknowns[name].value, abs=0.05)
+        ratio = found.standard_error / whole.unknowns[name].standard_error
+        assert 0.5 < ratio < 2.0
 
 
 class TestFieldDeviation:

@@ -4,7 +4,6 @@ import errno
 import functools
 import json
 import math
-import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ from pinnzoo.errors import (
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
-from pinnzoo.pdes import make_problem
+from pinnzoo.pdes import PROBLEMS, make_problem
 from tests.solving import rod
 
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
@@ -132,8 +131,8 @@ def test_equation_is_told_what_to_write(equation, says, as_users_run_it):
         train(problem(equation=equation))
 
 
-@pytest.mark.parametrize("names", ["u_t, u", ["u_t", "u"], ("u_t", "u")])
-def test_names_may_come_in_a_list_and_with_commas(names):
+@pytest.mark.parametrize("names", ["u_t, u", ["u_t", "u"], np.array(["u_t", "u"])])
+def test_names_may_come_in_a_list_and_with_commas(names, as_users_run_it):
     field = problem().field(lambda z: z[:1] ** 2)
     assert [float(value) for value in field(jnp.array([3.0, 0.0]), names)] == [6.0, 9.0]
 
@@ -219,7 +218,6 @@ def test_plain_arrays_of_a_registered_network_are_refused_first():
         (lambda e: jax.grad(lambda z: e.predict(z).sum())(np.ones((2, 2))), PointsError, "traces"),
         (lambda e: e.predict({"t": [0.5, 0.6], "x": [0.5]}), PointsError, "shape"),
         (lambda _: pinnzoo.load(UNTYPED), EntryError, "give its name"),
-        (lambda e: pickle.dumps(e), EntryError, "register_problem"),
         (lambda e: loss_line(e, pinnzoo.load("heat-mlp-lm"), e), PointsError, "same problem"),
         (lambda e: loss_plane(e, count=0), PointsError, "one point or more"),
         (lambda _: pinnzoo.Unknown(0.5, 1.0, 0.0), RecipeError, "below the upper one"),
@@ -247,6 +245,13 @@ def test_field_takes_a_list_and_kernels_know_their_steps(as_users_run_it):
     chosen = entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[[0, -1]])
     assert list(chosen.steps) == [kept.steps[0], kept.steps[-1]]
     assert list(entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[:2] + 1.0).steps) == [0, 1]
+
+
+def test_kernels_of_parameters_that_did_not_move_keep_all_steps(as_users_run_it):
+    """Where steps are rejected, the same parameters are kept more than once."""
+    still = train(made=recipe(phases=(Phase("adam", 4, {"learning_rate": 1e-300}),)))
+    np.testing.assert_array_equal(still.snapshots.thetas[0], still.snapshots.thetas[-1])
+    assert list(still.ntk_at([[0.5, 0.5]]).steps) == list(still.snapshots.steps)
 
 
 @pytest.mark.parametrize("made", [optax.lion(1e-3), optax.lbfgs(), optax.polyak_sgd(1e-3)])
@@ -333,6 +338,45 @@ def test_command_says_what_to_write(source, says, tmp_path, monkeypatch):
     assert not (tmp_path / "never").exists()
 
 
+def test_problem_of_the_command_is_a_file_with_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in ("heet", "mine:fading", "mine.py"):
+        done = CliRunner().invoke(app, ["diagnose", "heat-mlp-lm", "--problem", given])
+        assert done.exit_code != 0
+        assert "write" in done.output
+
+
+def test_words_for_numbers_are_refused_by_annotation_alone():
+    @pinnzoo.register_problem
+    def worded(profile=1, kind: "int | str" = 0, rate: float = 1.0):
+        return problem(name="worded", arguments={"profile": profile, "kind": kind, "rate": rate})
+
+    try:
+        assert make_problem("worded", {"profile": "sine", "kind": "a"}).arguments["kind"] == "a"
+        with pytest.raises(RecipeError, match="rate='two'"):
+            make_problem("worded", {"rate": "two"})
+    finally:
+        PROBLEMS.pop("worded")
+
+
+def test_command_is_told_what_a_file_calls_its_columns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("time;place;1.50\n0.1;0.5;0.9\n0.2;0.25;0.5\n")
+    arguments = ["train", "heat", "--steps", "1", "--out", "done", "--no-diagnostics"]
+    arguments += ["--network-set", "width=4", "--network-set", "depth=1"]
+    named = [f"--column={name}" for name in ("t=time", "x=place", "u=1.50")]
+    done = CliRunner().invoke(app, [*arguments, *named])
+    assert "give --observations" in done.output
+    done = CliRunner().invoke(app, [*arguments, *named[:2], "--observations", "a.csv"])
+    assert "--column NAME=COLUMN" in done.output
+    done = CliRunner().invoke(app, [*arguments, *named, "--observations", "a.csv"])
+    assert done.exit_code == 0, done.output
+    kept = pinnzoo.load(str(tmp_path / "done")).observations
+    assert kept is not None
+    np.testing.assert_array_equal(kept.points, [[0.1, 0.5], [0.2, 0.25]])
+    np.testing.assert_array_equal(kept.values, [[0.9], [0.5]])
+
+
 def test_command_takes_a_problem_that_is_made_already(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MINE)
@@ -340,6 +384,8 @@ def test_command_takes_a_problem_that_is_made_already(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert pinnzoo.load(str(tmp_path / "done")).recipe.problem == "prepared"
+    again = CliRunner().invoke(app, [*arguments, "--overwrite", "--problem", "mine.py:ready"])
+    assert again.exit_code == 0, again.output
 
 
 # --- networks that a loop goes on training

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,12 +21,11 @@ from pinnzoo import Phase, Recipe, collocation
 from pinnzoo.collocation import draw_points, log_spaced_steps
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, PointsError, RecipeError, TrainingError
-from pinnzoo.objective import part_slice
+from pinnzoo.objective import joined, part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
 from pinnzoo.training import loop
 from pinnzoo.training import run as state
-from pinnzoo.training.scope import joined
 from tests.conftest import patch_diagnostics
 
 TINY = Recipe(
@@ -439,6 +439,37 @@ def test_the_jump_of_windows_that_are_trained_together_is_seen(dtype):
         tolerance = 1e-12 if dtype == "float64" else 1e-4
         np.testing.assert_allclose(jump, after - before, atol=tolerance)
         assert np.abs(jump).max() > 100 * tolerance
+
+
+def test_windows_meet_at_zero_too():
+    """Next to zero are numbers that processors take for zero."""
+    around = pinnzoo.Box("t", (-1.0,), (1.0,))
+    problem = pinnzoo.Problem(
+        name="around",
+        domain=around,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0],
+        conditions=(pinnzoo.initial(around, "u", 1.0),),
+    )
+    architecture = {"windows": 2, "tangent": False, "width": 4, "depth": 1}
+    recipe = Recipe("around", "tangent_mlp", (Phase("lm", 1),), architecture_arguments=architecture)
+    _, model = build(recipe, problem)
+    whole = joined(problem, model)
+    points = {
+        name: sample(term.region, 1, "uniform", np.random.default_rng(0))
+        for name, term in whole.terms.items()
+    }
+    theta, objective, _ = pinnzoo.assemble(whole, model, points)
+    (jump,) = np.asarray(jax.jit(objective.residual)(theta))[objective.slices()["join_u_1"]]
+    assert abs(jump) > 1e-3
+
+
+def test_windows_are_trained_together_after_one_another(tmp_path):
+    """A run of parts that is over goes on with a phase for all of them."""
+    parts = dataclasses.replace(WINDOWED, phases=WINDOWED.phases[:2])
+    train(parts, workdir=tmp_path)
+    later, at_once = train(WINDOWED, workdir=tmp_path), train(WINDOWED)
+    np.testing.assert_array_equal(later.theta, at_once.theta)
 
 
 def test_windows_that_read_one_another_are_trained_together():

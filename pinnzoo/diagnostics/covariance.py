@@ -36,8 +36,8 @@ CUTOFF = 1e-9
 """Least singular value of the network's columns that counts, relative to the largest."""
 
 
-OPEN = 1e-6
-"""Share of a parameter in a direction that nothing fixes, above which it is not fixed either."""
+OPEN = 1e-9
+"""Square of a parameter's share in what nothing fixes, above which it is not fixed either."""
 
 AT_BOUND = 0.01
 """Standard errors to a bound, below which a value is kept from a better one by it."""
@@ -93,7 +93,7 @@ def sensitivity(
     inverse = (vt[kept].T / values[kept]) @ u[noisy][:, kept].T / sizes[:, None]
     covariance = inverse @ inverse.T
     # What the rows do not change with may be anything.
-    open_ = np.flatnonzero(np.abs(vt[~kept]).max(axis=0, initial=0.0) > OPEN)
+    open_ = np.flatnonzero(1 - np.sum(vt[kept] ** 2, axis=0) > OPEN)
     covariance[open_, open_] = np.inf
     q = np.hstack([basis, u[:, kept]])[noisy]
     freedom = len(q) - 2 * np.sum(q**2) + np.sum((q.T @ q) ** 2)
@@ -240,12 +240,15 @@ def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
     """
     told = {}
     for name, (value, error) in found.items():
-        if error == math.inf:
+        low, high = problem.unknowns[name].bounds
+        # So close to a bound that nothing moves it any more, the error is infinite too.
+        near = 0.0 if error == math.inf else AT_BOUND * error
+        if abs(value - low) <= near:
+            told[name] = f"is at its lower bound {low:g}"
+        elif abs(value - high) <= near:
+            told[name] = f"is at its upper bound {high:g}"
+        elif error == math.inf:
             told[name] = "is not determined by the equations and observations"
-            continue
-        for side, bound in zip(("lower", "upper"), problem.unknowns[name].bounds, strict=True):
-            if abs(value - bound) < AT_BOUND * error:
-                told[name] = f"is at its {side} bound {bound:g}"
     return told
 
 

@@ -111,7 +111,8 @@ def as_optimizer(given: Any, name: str = "") -> Optimizer:
     """
     if isinstance(given, Optimizer):
         return given
-    if isinstance(given, optax.GradientTransformation):
+    # optax.MultiSteps is no GradientTransformation, but has its two functions.
+    if callable(getattr(given, "init", None)) and callable(getattr(given, "update", None)):
         return from_optax(given)
     about = f"the optimizer {name!r}" if name else "the optimizer"
     raise RecipeError(

@@ -165,8 +165,12 @@ def _make(name: str, factory: Callable[..., Problem], arguments: Mapping[str, An
     return problem
 
 
+NUMBERS = (int, float, int | float, float | int, "int", "float", "int | float", "float | int")
+"""Annotations of arguments that are numbers and nothing else."""
+
+
 def _check_kinds(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Raise where a word was given for what is a number by default.
+    """Raise where a word was given for what is a number by its annotation.
 
     Raises:
         RecipeError: It was.
@@ -176,8 +180,7 @@ def _check_kinds(name: str, factory: Callable[..., Any], arguments: Mapping[str,
         stated = parameters.get(argument)
         if stated is None or not isinstance(value, str):
             continue
-        number = isinstance(stated.default, int | float) and not isinstance(stated.default, bool)
-        if number and "str" not in str(stated.annotation):
+        if stated.annotation in NUMBERS:
             raise RecipeError(
                 f"problem {name!r} was given {argument}={value!r}: give a number, such as its "
                 f"default {stated.default!r}."

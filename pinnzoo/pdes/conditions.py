@@ -309,12 +309,21 @@ def meets(before: Field, component: str, region: Region, name: str) -> Condition
     return Condition(name, residual, region, component)
 
 
-def continuous(component: str, region: Region, name: str) -> Condition:
-    """`component` is the same right before and right after a time, the first coordinate."""
+def continuous(component: str, region: Region, name: str, length: float) -> Condition:
+    """`component` is the same right before and right after a time, the first coordinate.
+
+    Args:
+        component: A value or a derivative such as "u_t".
+        region: Where: all of it at this time.
+        name: Name of the condition.
+        length: How long there is time.
+    """
 
     def residual(u: Field, z: Point) -> Scalar:
-        # Networks that change at this time are different ones there, one rounding apart.
-        before, after = (z.at[0].set(jnp.nextafter(z[0], way)) for way in (-jnp.inf, jnp.inf))
+        # Networks that change at this time are different ones there. One rounding apart, not of
+        # the time alone: next to zero are numbers that processors take for zero.
+        rounding = jnp.finfo(z.dtype).eps * jnp.maximum(jnp.abs(z[0]), length)
+        before, after = z.at[0].add(-rounding), z.at[0].add(rounding)
         return u(after, component)[0] - u(before, component)[0]
 
     return Condition(name, residual, region, component)

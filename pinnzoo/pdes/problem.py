@@ -33,14 +33,16 @@ EQUATION = "equation"
 """Name of the term that holds the (first) equation; the others are named by their conditions."""
 
 OBSERVATIONS = "observations"
+"""Name of the term that holds what was measured."""
+
 CONDITIONS = "conditions"
+"""In a recipe's numbers of points: all terms that are not named."""
+
 RESERVED = {
     OBSERVATIONS: "what was measured",
     CONDITIONS: "all conditions together, where numbers of points are given",
 }
-"""Names that no term may have, and what they mean."""
-
-"""Name of the term that holds what was measured; no equation or condition can have it."""
+"""Names that no equation or condition may have, and what they mean."""
 
 POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
 """Of the default evaluation grid, by number of coordinates."""
@@ -359,7 +361,7 @@ class Problem:
             return self
         self._check_time()
         joins = (
-            continuous(c, self.domain.face("t", time), f"join_{c}_{k}")
+            continuous(c, self.domain.face("t", time), f"join_{c}_{k}", self.domain.length("t"))
             for k, time in enumerate(times, 1)
             for c in self._joined()
         )

@@ -118,12 +118,12 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
             if len(fixed) == 1 and fixed[0] in held:
                 held[fixed[0]].append(met(condition, face, fixed[0]))
     # Other conditions inside may say what the slopes do that no condition ties.
-    inside = any(not faces_of(c.region) or c.region == domain for c in problem.conditions)
-    highest = orders(problem)
+    faces = [faces_of(condition.region) for condition in problem.conditions]
+    inside = any(not boxes or any(not _fixed(box, domain) for box in boxes) for boxes in faces)
     axes = tuple(
         axis
         for axis, hits in held.items()
-        if hits and all(hits) and not (inside and len(hits) < problem.m * highest[axis])
+        if hits and all(hits) and not (inside and len(hits) < _needed(problem, axis))
     )
 
     def idle(condition: Condition) -> bool:
@@ -131,6 +131,15 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return bool(fixed) and all(len(f) == 1 and f[0] in axes for f in fixed)
 
     return axes, tuple(c.name for c in problem.conditions if idle(c))
+
+
+def _needed(problem: Problem, axis: int) -> int:
+    """Conditions on an axis that the equations take: of each component, those of its order."""
+    highest: dict[str, int] = {}
+    for component, _, letters in (name.partition("_") for name in problem.asked()):
+        order = letters.count(problem.coords[axis])
+        highest[component] = max(highest.get(component, 0), order)
+    return sum(highest.values())
 
 
 def orders(problem: Problem) -> tuple[int, ...]:

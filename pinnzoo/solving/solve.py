@@ -200,9 +200,9 @@ def _search(
             except TrainingError:
                 break
             # A short time is sometimes too short for all of them.
-            if joined_estimate(windows) < last.estimate:
-                return [[r] for r in windows], [*tried, *windows]
-            return [[last]], [*tried, *windows]
+            if last.estimate <= joined_estimate(windows):
+                return [[last]], [*tried, *windows]
+            return [[r] for r in windows], [*tried, *windows]
     best = min(tried, key=lambda r: r.estimate)
     return [tried[: tried.index(best) + 1]], tried
 

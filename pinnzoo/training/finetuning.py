@@ -128,7 +128,7 @@ def finetune(
             f"problem_arguments={dict(problem_arguments)} were given with a problem that is made "
             "already: make it with them, or leave the problem out."
         )
-    if isinstance(part, str) and part != ALL:
+    if not (part is None or part == ALL or (isinstance(part, int) and not isinstance(part, bool))):
         raise RecipeError(f"part={part!r} was given: give a number, or {ALL!r} for all of it.")
     recipe, last = entry.recipe, entry.recipe.phases[-1]
     physical = {**recipe.problem_arguments, **(problem_arguments or {})}
@@ -142,7 +142,7 @@ def finetune(
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
     counted = kept({**recipe.points, **last.points})
-    if name == LEVENBERG_MARQUARDT:
+    if name == LEVENBERG_MARQUARDT and not points:
         counted = _enough(entry.model, trained, posed, counted)
     phase = Phase(
         name,
@@ -161,7 +161,7 @@ def finetune(
         problem_arguments=physical,
         phases=(phase,),
         points=_kept(entry.problem, posed, recipe.points, same=True),
-        weights=_kept(entry.problem, posed, recipe.weights, same=True),
+        weights=kept(recipe.weights),
         seed=recipe.seed if seed is None else seed,
         dtype=dtype or recipe.dtype,
         base=reference_of(entry),

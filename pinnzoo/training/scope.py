@@ -16,7 +16,15 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import draw_points
 from pinnzoo.domains import residual_adaptive, sample
 from pinnzoo.errors import RecipeError
-from pinnzoo.objective import Assembly, Objective, Term, assemble, part_slice
+from pinnzoo.objective import (
+    Assembly,
+    Objective,
+    Term,
+    assemble,
+    joined,
+    part_slice,
+    windows_of,
+)
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.pdes.conditions import wrapped
 from pinnzoo.pdes.times import across_time
@@ -98,7 +106,7 @@ def window_of(problem: Problem, model: Any, part: int) -> Problem:
     Raises:
         RecipeError: A residual reads the field at times of other windows.
     """
-    if len(_windows(model)) > 1 and (ties := across_time(problem)):
+    if len(windows_of(model)) > 1 and (ties := across_time(problem)):
         raise RecipeError(
             f"part {part} of a network was to be trained alone on {problem.name}, whose residuals "
             f"of {', '.join(map(repr, ties))} read the field at other times than their own: train "
@@ -107,26 +115,6 @@ def window_of(problem: Problem, model: Any, part: int) -> Problem:
     before = model.before(part)
     first, last = model.part_times(part)
     return problem.between(first, last, None if before is None else problem.constrain(before))
-
-
-def joined(problem: Problem, model: Any) -> Problem:
-    """The problem with conditions where windows of a network meet, if it has several.
-
-    Parts that are trained one after another meet the one before, see `window_of`. Trained together,
-    they would otherwise each solve the equation by itself, with a loss of zero and a wrong field.
-
-    Args:
-        problem: What the whole network solves.
-        model: The network.
-    """
-    return problem.joined_at([last for _, last in _windows(model)[:-1]])
-
-
-def _windows(model: Any) -> list[tuple[float, float]]:
-    """First and last time of each window of a network; nothing where it has no parts."""
-    if not hasattr(model, "part_times"):
-        return []
-    return sorted({model.part_times(part) for part in range(len(model.parts))})
 
 
 def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:

@@ -21,7 +21,7 @@ from pinnzoo.collocation import draw_points, log_spaced_steps, term_counts
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
-from pinnzoo.measure import Tick, check_diagnostics, core_metrics, study_of
+from pinnzoo.measure import Tick, as_trained, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
     OBSERVATIONS,
     Assembly,
@@ -31,6 +31,7 @@ from pinnzoo.objective import (
     check_terms,
     check_weights,
     describe_nonfinite,
+    joined,
     part_slice,
     regions,
 )
@@ -48,7 +49,7 @@ from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run
-from pinnzoo.training.scope import frozen_parameters, joined, window_of
+from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.unknowns import rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
@@ -138,8 +139,7 @@ def train(
         for name, optimizer in _by_name(optimizers).items()
     }
     _check_phases(recipe, problem, network, own, observations)
-    together = any(phase.part is None for phase in recipe.phases)
-    stated = joined(problem, network) if together else problem
+    stated = as_trained(recipe, problem, network)
     assembly = _assembly(recipe, stated, network, observations)
     trainer = Trainer(
         recipe,
@@ -317,7 +317,7 @@ def _check_phases(
     observations: Observations | None,
 ) -> None:
     """Raise for whatever a phase asks for that does not exist, the last one's before the first."""
-    check_counts(problem, recipe.points)
+    check_counts(as_trained(recipe, problem, model), recipe.points)
     used = [phase.optimizer for phase in recipe.phases]
     for name in optimizers:
         if name not in used:
@@ -375,8 +375,9 @@ def _check_terms(
     A window of time has conditions of its own, which begin with "join_", and lacks those that hold
     at other times. Points for these are of no use there and do no harm.
     """
-    trained = joined(problem, model)
-    if phase.part is not None:
+    if phase.part is None:
+        trained = joined(problem, model)
+    else:
         part_slice(model, phase.part)
         trained = window_of(problem, model, phase.part)
         if observations is not None:
