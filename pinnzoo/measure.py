@@ -101,6 +101,12 @@ def _weights(
 ) -> dict[str, float]:
     """Loss weights at the end; a window has terms of its own, which the whole problem lacks."""
     stated = {**recipe.weights, **recipe.phases[-1].weights}
+    return _of_terms(problem, stated, observations)
+
+
+def _of_terms(
+    problem: Problem, stated: Mapping[str, float], observations: Observations | None
+) -> dict[str, float]:
     own = {*problem.terms} | ({OBSERVATIONS} if observations is not None else set())
     return {name: weight for name, weight in stated.items() if name in own}
 
@@ -123,8 +129,7 @@ def loss_of(
 ) -> float:
     """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
-    own = {*problem.terms, OBSERVATIONS}
-    weights = {name: weight for name, weight in recipe.weights.items() if name in own}
+    weights = _of_terms(problem, recipe.weights, observations)
     theta, objective, _ = assemble(problem, model, points, weights, observations)
     return float(jax.jit(lambda theta: objective.loss(theta))(theta))
 

@@ -601,20 +601,17 @@ def describe_nonfinite(objective: Objective, theta: Theta) -> str | None:
         [0.5, 0.1]"; several terms are joined by "; ".
     """
     rows = jax.jit(Term.rows)
-    found = (
-        _broken(term, np.asarray(rows(term, theta)), f"{term.name!r} is")
-        for term in objective.terms
-    )
-    return "; ".join(filter(None, found)) or None
+    told = (_broken(term, rows(term, theta), f"{term.name!r} is") for term in objective.terms)
+    return "; ".join(filter(None, told)) or None
 
 
 def describe_nonfinite_slopes(objective: Objective, theta: Theta) -> str | None:
     """Which terms have derivatives by the parameters that are NaN or infinite, as above."""
-    found = (
-        _broken(term, np.asarray(_slope_sums(term, theta)), f"the derivatives of {term.name!r} are")
+    told = (
+        _broken(term, _slope_sums(term, theta), f"the derivatives of {term.name!r} are")
         for term in objective.terms
     )
-    return "; ".join(filter(None, found)) or None
+    return "; ".join(filter(None, told)) or None
 
 
 @jax.jit
@@ -624,9 +621,9 @@ def _slope_sums(term: Term, theta: Theta) -> Residuals:
     return jax.lax.map(summed, term.points, batch_size=min(term.n, SLOPES_AT_ONCE))
 
 
-def _broken(term: Term, rows: np.ndarray, subject: str) -> str | None:
+def _broken(term: Term, rows: Residuals, subject: str) -> str | None:
     """How many rows are NaN or infinite, and where the first of them is; None if all are finite."""
-    broken = ~np.isfinite(rows)
+    broken = ~np.isfinite(np.asarray(rows))
     if not broken.any():
         return None
     first = ", ".join(f"{x:g}" for x in np.asarray(term.points)[int(np.argmax(broken))])

@@ -13,8 +13,6 @@ from jaxtyping import Float
 
 from pinnzoo.errors import PointsError
 
-KINDS = (".csv", ".npz", ".mat")
-
 SEPARATORS = (",", ";", "\t")
 """What may stand between the columns of a text file: the first of these that its heading has."""
 
@@ -40,7 +38,7 @@ def read_columns(path: Path) -> dict[str, Column]:
     readers = {".csv": _text, ".npz": _archive, ".mat": _matlab}
     if path.suffix.lower() not in readers:
         raise PointsError(
-            f"the file {str(path)!r} was given: observations are read from {', '.join(KINDS)}."
+            f"the file {str(path)!r} was given: observations are read from {', '.join(readers)}."
         )
     try:
         return readers[path.suffix.lower()](path.read_bytes())
@@ -130,16 +128,15 @@ def _text(content: bytes) -> dict[str, Column]:
     # NumPy writes the names as a comment.
     heading = lines[0][1].lstrip("# ")
     cut = ((k, COMMENT.sub("", line)) for k, line in lines[1:])
-    lines = [lines[0], *((k, line) for k, line in cut if line.strip())]
+    lines = [(k, line) for k, line in cut if line.strip()]
     bare = re.sub(r'"[^"]*"', "", heading)
     separator = next((s for s in SEPARATORS if s in bare), None)
     if separator is None and len(bare.split()) > 1:
         raise ValueError("its columns are separated by blanks: separate them by commas")
-    rows = [row for line in lines for row in _cells(line[1], separator or ",")]
-    names = [name.strip() for name in _cells(heading, separator or ",")[0]]
+    names = [name.strip() for name in _cells(heading, separator or ",")]
     if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise ValueError(f"the name {doubled[0]!r} stands above more than one column")
-    numbered = list(zip((k for k, _ in lines[1:]), rows[1:], strict=True))
+    numbered = [(k, _cells(line, separator or ",")) for k, line in lines]
     if not numbered:
         raise ValueError("it has a first line and no numbers")
     for k, row in numbered:
@@ -151,8 +148,8 @@ def _text(content: bytes) -> dict[str, Column]:
     }
 
 
-def _cells(line: str, separator: str) -> list[list[str]]:
-    return list(csv.reader([line], delimiter=separator, skipinitialspace=True))
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True))
 
 
 def _of_text(name: str, cells: list[tuple[int, str]]) -> np.ndarray:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo._typing import PointFunction
 from pinnzoo.domains import Surface, sample
 from pinnzoo.pdes.conditions import Condition
 from pinnzoo.pdes.problem import Problem
@@ -22,6 +23,21 @@ there."""
 NEAR = 1e-3
 """Difference in time below which it is the same one, in relation to how long there is time: a
 difference quotient is a derivative."""
+
+
+def uneven(m: int) -> PointFunction:
+    """A function of m components that is nothing special: a symmetry may remove constants.
+
+    Example:
+        >>> uneven(2)(jnp.zeros(3)).shape
+        (2,)
+    """
+
+    def function(z: Any) -> Any:
+        phases = jnp.arange(1.0, m + 1).astype(z.dtype)
+        return 0.37 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
+
+    return function
 
 
 @functools.lru_cache(maxsize=64)
@@ -47,10 +63,7 @@ def _reads_others(problem: Problem, term: Condition) -> bool:
     faces = term.region.faces if isinstance(term.region, Surface) else (term.region,)
     points = np.concatenate([sample(face, PLACES, "uniform", rng) for face in faces])
 
-    def plain(z: Any) -> Any:
-        # Not constant: a symmetry may remove constants.
-        phases = jnp.arange(1.0, problem.m + 1).astype(z.dtype)
-        return 0.3 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
+    plain = uneven(problem.m)
 
     def residuals(z: Any) -> Any:
         def changed(y: Any) -> Any:

@@ -16,7 +16,7 @@ from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.times import across_time
+from pinnzoo.pdes.times import across_time, uneven
 
 PROBES = 8
 """Points at which a condition is tried."""
@@ -258,10 +258,7 @@ def marches(problem: Problem) -> bool:
     begin, end = problem.domain.bounds("t")
     points = sample(problem.domain, PROBES, "uniform", np.random.default_rng(0))
 
-    def plain(z: Any) -> Any:
-        # Not constant: a symmetry may remove constants.
-        phases = jnp.arange(1.0, problem.m + 1).astype(z.dtype)
-        return ASIDE + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
+    plain = uneven(problem.m)
 
     def built_in(time: float) -> bool:
         """Whether the ansatz decides something at a time."""

@@ -126,14 +126,8 @@ def flat_names(state: nnx.State) -> dict[str, Any]:
 
 def plain_arrays(model: nnx.Module) -> set[str]:
     """Dotted paths of the arrays of a module that are in no nnx.Variable."""
-    flat, _ = jax.tree_util.tree_flatten_with_path(
-        nnx.state(model), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
-    )
-    return {
-        ".".join(str(key.key) for key in path)  # pyright: ignore[reportAttributeAccessIssue]
-        for path, leaf in flat
-        if not isinstance(leaf, nnx.Variable)
-    }
+    leaves = by_path(nnx.state(model))
+    return {name for name, leaf in leaves.items() if not isinstance(leaf, nnx.Variable)}
 
 
 def by_path(tree: Mapping[Any, Any]) -> dict[str, Any]:
