@@ -141,6 +141,48 @@ def test_orthogonal_forms_keep_their_digits_where_normal_equations_lose_them(bac
     assert relative(squared.solve(damping), expected) > 30 * error
 
 
+@pytest.mark.parametrize("condition", [1e4, 1e13, 1e18])
+@pytest.mark.parametrize("small", [1.0, 1e-10])
+def test_whitened_factor_of_an_accelerator_reaches_the_least_squares_of_qr(condition, small):
+    """As in the last phase of a training: hardly any damping, and hardly any residual left."""
+    n, p = 120, 40
+    rng = np.random.default_rng(5)
+    jacobian = matrix_with_spectrum(n, p, np.geomspace(1, 1 / condition, p))
+    jacobian = jacobian * np.geomspace(1, 1e3, p)
+    norms = np.linalg.norm(jacobian, axis=0)
+    residual = jacobian @ (rng.normal(size=p) / norms) + small * rng.normal(size=n)
+    exact, fast = (
+        build(backend, "qr", jacobian, residual, norms) for backend in ("host", "device")
+    )
+    for damping in (1e-6, 1e-12, 1e-17):
+
+        def cost(step, damping=damping):
+            rows = np.concatenate([jacobian @ step + residual, np.sqrt(damping) * norms * step])
+            return np.linalg.norm(rows)
+
+        best, found = exact.solve(damping), np.asarray(fast.solve(damping))
+        assert fast._factor(damping)[1], "the slow way was taken"
+        assert cost(found) <= cost(best) * (1 + 1e-8) + 1e-15
+        assert relative(norms * found, norms * best) < 1e-5
+        other = rng.normal(size=p) * norms
+        expected = exact.solve_gradient(damping, other)
+        assert relative(norms * fast.solve_gradient(damping, other), norms * expected) < 1e-5
+
+
+def test_damping_below_the_digits_of_the_whitened_factor_takes_the_qr():
+    jacobian = np.tile(matrix_with_spectrum(60, 15, np.geomspace(1, 1e-3, 15)), 2)
+    residual, scaling = np.random.default_rng(2).normal(size=60), np.ones(30)
+    slow, fast = (build(b, "qr", jacobian, residual, scaling) for b in ("host", "device"))
+    for damping, whitened in ((1e-10, True), (1e-26, False), (1e-10, True)):
+        assert fast._factor(damping)[1] is whitened
+        assert relative(jacobian @ fast.solve(damping), jacobian @ slow.solve(damping)) < 1e-5
+
+
+def test_jacobian_of_zeros_has_steps_of_zero_on_an_accelerator():
+    system = build("device", "qr", np.zeros((5, 3)), np.ones(5), np.ones(3))
+    np.testing.assert_array_equal(system.solve(1e-3), np.zeros(3))
+
+
 @pytest.mark.parametrize(
     ("backend", "method"), [s for s in SYSTEMS if s[1] in ("cholesky", "kernel")]
 )
