@@ -10,10 +10,12 @@ import pytest
 import pinnzoo
 from pinnzoo import Box, Condition, Problem, dirichlet
 from pinnzoo.collocation import draw_points
+from pinnzoo.domains import sample
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective, assemble, check_terms
 from pinnzoo.optimizers import make_optimizer
-from pinnzoo.training.scope import Scope, resample, restrict
+from pinnzoo.pdes import make_problem
+from pinnzoo.training.scope import Scope, near_pins, resample, restrict
 from tests.oracles import residual_rows, small_network
 
 CALLS = []
@@ -156,6 +158,42 @@ def test_frozen_parameters_and_adaptive_points_keep_terms_together(both):
     drawn = resample(scope, recipe, phase, together.theta, 1)
     assert drawn["momentum_y"] is drawn["equation"] is drawn["continuity"]
     assert drawn["equation"].shape == (9, 2)
+
+
+def test_adaptive_points_come_close_to_where_a_condition_holds_at_a_point():
+    """Evenly drawn they do not, so that a pressure could have a spike there that nothing sees."""
+    problem = make_problem("lid_driven_cavity", {})
+    points = {"equation": 400, "conditions": 20}
+    phase = pinnzoo.Phase("adam", 4, resample_every=2, adaptive=True)
+    recipe = pinnzoo.Recipe("lid_driven_cavity", "mlp", (phase,), points=points)
+    first = draw_points(problem, points, "sobol", 0, 0)
+    made = assemble(problem, small_network(problem), first)
+    drawn = resample(Scope(problem, made.objective, slice(None)), recipe, phase, made.theta, 1)
+    drawn = drawn["equation"]
+    distance = np.linalg.norm(drawn, axis=1)
+    assert len(drawn) == 400
+    assert problem.domain.contains(drawn).all()
+    assert np.sum(distance < 0.01) >= 3
+    assert np.min(distance) > 0
+    evenly = draw_points(problem, points, "sobol", 0, 1)["equation"]
+    assert np.sum(np.linalg.norm(evenly, axis=1) < 0.01) <= 1
+
+
+def test_pins_at_an_edge_in_time_are_met_along_all_of_it():
+    problem = make_problem("beltrami", {})
+    points = draw_points(problem, {"equation": 50, "conditions": 30}, "sobol", 0, 0)
+    candidates = sample(problem.domain, 200, "sobol", np.random.default_rng(0))
+    (near,) = near_pins(problem, points, candidates, np.random.default_rng(1))
+    assert 100 < len(near) <= 200
+    assert problem.domain.contains(near).all()
+    distance = np.linalg.norm(near[:, 1:] - 1, axis=1)
+    assert np.quantile(distance, 0.25) < 0.01 < 0.1 < np.quantile(distance, 0.9)
+    close = near[distance < 0.01, 0]
+    assert close.min() < 0.2
+    assert close.max() > 0.8
+    heat = make_problem("heat", {})
+    drawn = draw_points(heat, {"equation": 5}, "sobol", 0, 0)
+    assert near_pins(heat, drawn, candidates[:, :2], np.random.default_rng(1)) == []
 
 
 def test_such_a_problem_is_trained_saved_and_loaded(tmp_path):

@@ -3,7 +3,7 @@
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from pinnzoo.objective import (
     assemble,
     joined,
     part_slice,
+    regions,
     windows_of,
 )
 from pinnzoo.pdes import Problem, make_problem
@@ -33,6 +34,12 @@ from pinnzoo.storage.blueprint import flat_names
 
 CANDIDATES = 10
 """Points that are looked at for each one that is drawn by residual."""
+
+NEAR = 20
+"""One candidate more for so many, where a condition holds at a point or an edge: close to it."""
+
+NEAREST = 1e-4
+"""How close, in the size of the domain."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,40 @@ def _residuals_at(objective: Objective, theta: Theta, points: Any) -> dict[str, 
     }
 
 
+def near_pins(
+    problem: Problem,
+    points: Mapping[str, np.ndarray],
+    candidates: np.ndarray,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Candidates around points and edges on which a condition holds, such as a pressure's.
+
+    Evenly drawn points come close to a face, but hardly ever to a point or an edge: a field can
+    have a spike there that no point of the equation sees, and all the rest is off by its height.
+
+    Args:
+        problem: Whose conditions.
+        points: Those of its conditions, `(n, d)` each.
+        candidates: Points in the domain, `(c, d)`, each of which is drawn towards a pin.
+        rng: Source of randomness.
+
+    Returns:
+        At most `c` points, at distances from a pin that are spread evenly on a logarithmic scale.
+    """
+    domain = problem.domain
+    pins = [
+        points[name]
+        for name, region in regions(problem).items()
+        if region.degrees <= domain.degrees - 2
+    ]
+    if not pins or not len(candidates):
+        return []
+    anchors = np.concatenate(pins)[rng.integers(sum(map(len, pins)), size=len(candidates))]
+    shrunk = NEAREST ** rng.random((len(candidates), 1))
+    near = anchors + shrunk * (candidates - anchors)
+    return [near[domain.contains(near)]]
+
+
 def resample(
     scope: Scope, recipe: Recipe, phase: Phase, theta: Theta, draw: int
 ) -> dict[str, np.ndarray]:
@@ -197,6 +238,8 @@ def resample(
         n = max(len(points[term.name]) for term in scope.equations.terms)
         rng = np.random.default_rng([recipe.seed, draw, 1])
         candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
+        near = near_pins(scope.problem, points, candidates[: CANDIDATES * n // NEAR], rng)
+        candidates = np.concatenate([candidates, *near])
         at = jnp.asarray(candidates, theta.dtype)
         values = _residuals_at(scope.equations, theta[scope.part], at)
         together: dict[int, list[str]] = {}
