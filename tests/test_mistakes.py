@@ -511,8 +511,14 @@ def test_network_in_another_precision_than_the_recipe_says_is_refused():
 
 def test_network_whose_entry_would_be_too_large_is_refused_before_the_work(monkeypatch):
     monkeypatch.setattr("pinnzoo.training.training.MAX_FILE", 100)
-    with pytest.raises(RecipeError, match="train a smaller one"):
+    with pytest.raises(RecipeError, match="keep fewer of them"):
         train()
+
+
+@pytest.mark.parametrize("snapshots", [0, 1, 1001, 2.5, "all", None])
+def test_number_of_snapshots_that_is_none_is_refused_before_the_work(snapshots):
+    with pytest.raises(RecipeError, match="give a whole number from 2 to 1000"):
+        train(snapshots=snapshots)
 
 
 def test_arguments_of_an_optimizer_that_is_made_already_are_refused():

@@ -79,6 +79,13 @@ def test_snapshots_begin_at_initialization_and_end_at_the_published_network(trai
     assert list(trained.ntk.steps) == list(trained.snapshots.steps)
 
 
+def test_fewer_snapshots_are_kept_where_fewer_are_asked_for(trained):
+    few = pinnzoo.train(TINY, diagnostics=False, snapshots=2)
+    assert list(few.snapshots.steps) == [0, 1, 36]
+    np.testing.assert_array_equal(few.snapshots.thetas[0], trained.snapshots.thetas[0])
+    np.testing.assert_array_equal(few.theta, trained.theta)
+
+
 def test_same_recipe_gives_the_same_numbers_and_another_seed_does_not(trained):
     same_numbers(trained, train(TINY))
     other = train(dataclasses.replace(TINY, seed=1))

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
-from pinnzoo.collocation import log_spaced_steps
+from pinnzoo.collocation import SNAPSHOTS, log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures
 from pinnzoo.objective import (
@@ -155,6 +155,7 @@ class Trainer:
         request: Whether somebody asked for the end.
         draw: Draws the points of the beginning, where those of the assembly stand for their numbers
             alone: the compiler can begin meanwhile.
+        snapshots: How often the parameters are kept after the first ones.
     """
 
     recipe: Recipe
@@ -168,10 +169,11 @@ class Trainer:
     budget: float = math.inf
     request: Request = field(default_factory=Request)
     draw: Callable[[], Mapping[str, np.ndarray]] | None = None
+    snapshots: int = SNAPSHOTS
     scope: Scope | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.keep = log_spaced_steps(self.recipe.steps)
+        self.keep = log_spaced_steps(self.recipe.steps, self.snapshots)
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
         self.warned = self.looked_at_slopes = False

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from pinnzoo.architectures import is_known
 from pinnzoo.casting import cast
-from pinnzoo.collocation import draw_points, log_spaced_steps, term_counts
+from pinnzoo.collocation import SNAPSHOTS, draw_points, log_spaced_steps, term_counts
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
@@ -43,7 +43,7 @@ from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
-from pinnzoo.storage.folder import MAX_FILE
+from pinnzoo.storage.folder import MAX_FILE, MAX_SNAPSHOTS
 from pinnzoo.storage.store import check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
@@ -72,6 +72,7 @@ def train(
     seconds: float | None = None,
     diagnostics: bool | Sequence[str] = True,
     observations: Observations | None = None,
+    snapshots: int = SNAPSHOTS,
 ) -> Entry:
     """Train a network by a recipe.
 
@@ -108,6 +109,8 @@ def train(
             computed leaves them out.
         observations: What was measured, which is fitted beside the equations as the term
             "observations". The entry keeps them.
+        snapshots: How often the parameters are kept after the first ones, at steps in geometric
+            progression up to the last one. Fewer of them make an entry of many parameters smaller.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -131,6 +134,7 @@ def train(
     budget, save_every = _limit("seconds", seconds), _limit("save_every", save_every)
     recipe = _with_arguments(recipe, problem)
     problem, network = _prepare(recipe, problem, model, base)
+    _check_size(recipe, network, snapshots)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
     observations = check_observations(observations, problem)
     # Phases state full names, also where an alias was written.
@@ -151,6 +155,7 @@ def train(
         mesh=mesh,
         budget=budget,
         draw=functools.partial(_first_points, recipe, stated),
+        snapshots=snapshots,
     )
     run = trainer.restore() if resume else None
     if mesh is not None and not all_equal(run.total if run else 0, mesh):
@@ -255,7 +260,6 @@ def _prepare(
         blueprint(recipe, problem, model)
     check_network(problem, model)
     _check_dtype(recipe, model)
-    _check_size(recipe, model)
     return problem, with_unknowns(model, problem.unknowns)
 
 
@@ -275,20 +279,25 @@ def _check_dtype(recipe: Recipe, model: nnx.Module) -> None:
         )
 
 
-def _check_size(recipe: Recipe, model: nnx.Module) -> None:
+def _check_size(recipe: Recipe, model: nnx.Module, snapshots: int) -> None:
     """Raise where the entry would have a file that no entry may have.
 
     Raises:
-        RecipeError: The parameters that are kept during the training take too much.
+        RecipeError: The parameters that are kept during the training take too much, or their number
+            is out of range.
     """
+    if not isinstance(snapshots, (int, np.integer)) or not 2 <= snapshots <= MAX_SNAPSHOTS:
+        raise RecipeError(
+            f"snapshots={snapshots!r} was given: give a whole number from 2 to {MAX_SNAPSHOTS}."
+        )
     leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
-    kept = len(log_spaced_steps(recipe.steps)) + 1
+    kept = len(log_spaced_steps(recipe.steps, snapshots)) + 1
     size = kept * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
     if size > MAX_FILE:
         raise RecipeError(
             f"a network of {sum(leaf.size for leaf in leaves):,} parameters was given, which "
             f"{kept} snapshots make {size >> 20:,} MiB, and a file of an entry has at most "
-            f"{MAX_FILE >> 20:,}: train a smaller one, or in float32."
+            f"{MAX_FILE >> 20:,}: keep fewer of them (snapshots=...), or train a smaller one."
         )
 
 
