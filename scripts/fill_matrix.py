@@ -32,6 +32,9 @@ CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 LIMIT = 350_000
 """Bytes of an entry; its card and pictures, which `pinnzoo cards` adds, take some 50,000 more."""
 
+SNAPSHOTS = 6
+"""Parameters that are kept of each training: the collection holds hundreds of them."""
+
 
 def forward_problems() -> list[str]:
     """Names of the problems with a reference that have no unknown coefficient or parameter.
@@ -76,7 +79,7 @@ def fill(recipe: Recipe, folder: Path, workdir: Path | None, *, diagnostics: boo
     """Train one recipe, save it and load it again; what to tell about it."""
     begun = time.monotonic()
     warm_up(recipe)
-    entry = pinnzoo.train(recipe, workdir=workdir, diagnostics=diagnostics)
+    entry = pinnzoo.train(recipe, workdir=workdir, diagnostics=diagnostics, snapshots=SNAPSHOTS)
     if entry.name != recipe.name:
         return "nothing saved: its time ended before its last phase, give more --seconds"
     entry.save(folder)

@@ -23,18 +23,20 @@ POINTS = {"equation": 2000, "conditions": 150}
 EVERY_OPTIMIZER = ("adam", "soap", "ssbroyden", "levenberg_marquardt")
 PAIR = ("adam", "levenberg_marquardt")
 
-FURTHER: Mapping[str, Mapping[str, Any]] = {
-    "modified_mlp": NETWORK,
-    "piratenet": {"width": 16, "depth": 2},
-}
-"""Architectures that every problem has beside `mlp`, by Adam and by Levenberg-Marquardt."""
+FURTHER: tuple[str, Mapping[str, Any]] = ("modified_mlp", NETWORK)
+"""The architecture that every problem has beside `mlp`, by Adam and by Levenberg-Marquardt."""
 
-FITTING: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "poisson": ("multiscale_fourier", {"width": 20, "depth": 3, "scales": [2.0, 40.0]}),
-}
-"""The third one, where it is not that of the catalog's most accurate entry."""
+OTHERWISE = (("rwf_mlp", NETWORK),)
 
-OTHERWISE = ("rwf_mlp", NETWORK)
+FITTING: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
+    "poisson": (("multiscale_fourier", {"width": 20, "depth": 3, "scales": [2.0, 40.0]}),),
+    "grad_shafranov": (*OTHERWISE, ("piratenet", {"width": 16, "depth": 2})),
+}
+"""The third one, or more of them, where it is not that of the catalog's most accurate entry."""
+
+UNFAIR = ("tangent_mlp",)
+"""Architectures of the most accurate entries that no pair is made of: their last phase is least
+squares, to which Adam is not suited, and they train for an hour."""
 
 VARIANTS: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     *((recipe.problem, recipe.problem_arguments, recipe.tag) for recipe in PROBLEMS),
@@ -108,9 +110,9 @@ def matrix(problems: Iterable[str], seconds: float) -> tuple[Recipe, ...]:
 
     Problems that need measurements have none here.
 
-    For each problem: `mlp` by every optimizer, each of `FURTHER` and one fitting architecture by
-    Adam and by Levenberg-Marquardt. Where the catalog's most accurate entry has an architecture of
-    its own, Adam gets the same network, conditions and points.
+    For each form of each problem: `mlp` by every optimizer, and two further architectures by Adam
+    and by Levenberg-Marquardt: `FURTHER`, and one that fits the problem. Where that is the one of
+    the catalog's most accurate entry, Adam gets the same network, conditions and points.
 
     Args:
         problems: Names of problems.
@@ -144,14 +146,18 @@ def _of_problem(problem: str, seconds: float) -> Iterator[Recipe]:
     forms = [(arguments, tag) for name, arguments, tag in VARIANTS if name == problem]
     if all(tag for _, tag in forms) and problem != "convection":
         forms.insert(0, ({}, ""))
-    accurate = [recipe for recipe in MOST_ACCURATE if recipe.problem == problem]
-    rows: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [
-        ("mlp", NETWORK, EVERY_OPTIMIZER),
-        *((name, network, PAIR) for name, network in FURTHER.items()),
+    accurate = [
+        recipe
+        for recipe in MOST_ACCURATE
+        if recipe.problem == problem and recipe.architecture not in UNFAIR
     ]
-    if problem in FITTING or not accurate:
-        rows.append((*FITTING.get(problem, OTHERWISE), PAIR))
     for arguments, tag in forms:
+        rows: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [
+            ("mlp", NETWORK, EVERY_OPTIMIZER),
+            (*FURTHER, PAIR),
+        ]
+        if tag not in [recipe.tag for recipe in accurate]:
+            rows += [(*network, PAIR) for network in FITTING.get(problem, OTHERWISE)]
         for architecture, network, optimizers in rows:
             for optimizer in optimizers:
                 yield Recipe(
@@ -168,12 +174,7 @@ def _of_problem(problem: str, seconds: float) -> Iterator[Recipe]:
 
 
 def _adam_of(recipe: Recipe, seconds: float) -> tuple[Phase, ...]:
-    """Adam for all parameters at once, or for the network of one window after the other.
-
-    A tangent is left at zero: only its least squares, to which Adam is not suited, make use of it.
-    """
+    """Adam for all parameters at once, or for one window after the other."""
     parts = dict.fromkeys(phase.part for phase in recipe.phases)
-    stride = 2 if recipe.architecture_arguments.get("tangent", True) else 1
-    networks = [part for part in parts if part is None or part % stride == 0]
-    phase = _adam(seconds / len(networks))
-    return tuple(replace(phase, part=part) for part in networks)
+    phase = _adam(seconds / len(parts))
+    return tuple(replace(phase, part=part) for part in parts)
