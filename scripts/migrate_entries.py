@@ -3,7 +3,7 @@
     python scripts/migrate_entries.py            # checkpoints/
     python scripts/migrate_entries.py FOLDER
 
-Weights and all other arrays stay to the bit. A second run changes nothing.
+Weights stay to the bit; kernels in float32 are rounded. A second run changes nothing.
 """
 
 from pathlib import Path

@@ -1,29 +1,42 @@
-"""Bringing the files of an entry to the newest formats without training. Imports no JAX.
+"""Bringing the files of an entry to the newest formats without training.
 
 `config.json` and `metrics.json` are read in whatever format they have and written in the newest,
-and `manifest.json` states their new sizes and hashes. Every other file stays byte for byte.
+`ntk.npz` too where it holds kernels in float32, and `manifest.json` states their new sizes and
+hashes. Every other file stays byte for byte. Imports no JAX before it meets such kernels.
 """
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pinnzoo.errors import EntryError
 from pinnzoo.storage import metrics as metrics_file
+from pinnzoo.storage.arrays import pack
 from pinnzoo.storage.files import exchange, write_file
 from pinnzoo.storage.folder import (
     CONFIG,
     MANIFEST,
     METRICS,
+    NTK,
     EntryFolder,
     manifest_json,
     record,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
+KERNELS = "kernels"
+"""What `ntk.npz` holds in the layout of older versions."""
+
 
 def migrate(folder: str | os.PathLike[str]) -> bool:
-    """Rewrite recipe, metrics and manifest of an entry in the newest formats, in place.
+    """Rewrite recipe, metrics, kernels and manifest of an entry in the newest formats, in place.
+
+    Of the kernels, entries off the diagonal are rounded to float16 where older files have float32,
+    see `NTKSnapshots.to_arrays`; spectra and drifts stay as they are.
 
     The new folder is made beside the old one, is compared with its manifest, and takes the old
     one's place in one move: a kill leaves either the old entry or the new one.
@@ -50,6 +63,8 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
         CONFIG: old.recipe().to_json().encode(),
         METRICS: metrics_file.to_json(old.metrics()).encode(),
     }
+    if KERNELS in (arrays := old.arrays(NTK)):
+        contents[NTK] = _rounded(arrays)
     if all(old.read(name) == content for name, content in contents.items()):
         return False
     files = {
@@ -72,6 +87,12 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
             "its folder and the one around it writable, and make room on the disk."
         ) from error
     return True
+
+
+def _rounded(arrays: "dict[str, np.ndarray]") -> bytes:
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
+
+    return pack(NTKSnapshots.from_arrays(arrays).to_arrays())
 
 
 def migrate_all(root: str | os.PathLike[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,8 @@ import pytest
 from pinnzoo.entry import Entry
 from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
 from pinnzoo.storage import migrate as module
-from pinnzoo.storage.folder import CONFIG, MANIFEST, METRICS, EntryFolder
+from pinnzoo.storage.arrays import pack
+from pinnzoo.storage.folder import CONFIG, MANIFEST, METRICS, NTK, EntryFolder
 from pinnzoo.storage.migrate import migrate, migrate_all
 from tests.store.made_entries import edit_json, resign
 
@@ -79,6 +80,28 @@ def test_migration_rewrites_recipe_metrics_and_manifest_alone(old, entry):
     assert again.recipe.digest == digest
     assert again.metrics == entry.metrics
     np.testing.assert_array_equal(again.theta, entry.theta)
+
+
+def test_kernels_of_an_older_layout_are_rounded_and_nothing_else_of_them(copy, entry):
+    before = EntryFolder.open(copy).arrays(NTK)
+    upper = np.triu_indices(entry.ntk.kernels.shape[1])
+    written = {k: v for k, v in before.items() if k not in ("diagonals", "correlations")}
+    written["kernels"] = entry.ntk.kernels[:, upper[0], upper[1]].astype(np.float32)
+    (copy / NTK).write_bytes(pack(written))
+    resign(copy)
+    others = {name: data for name, data in contents(copy).items() if name not in (NTK, MANIFEST)}
+    assert migrate(copy)
+    assert not migrate(copy)
+    after = contents(copy)
+    assert {name: data for name, data in after.items() if name not in (NTK, MANIFEST)} == others
+    assert len(after[NTK]) < len(pack(written))
+    again = Entry.read(copy, verify="all").ntk
+    for name, array in before.items():
+        if name in ("diagonals", "correlations"):
+            continue
+        np.testing.assert_array_equal(again.to_arrays()[name], array)
+    scale = np.abs(entry.ntk.kernels).max(axis=(1, 2), keepdims=True)
+    assert np.all(np.abs(again.kernels - entry.ntk.kernels) <= 1e-3 * scale)
 
 
 def test_a_second_migration_changes_nothing(old):
