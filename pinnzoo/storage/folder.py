@@ -56,7 +56,6 @@ _JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+", r
 MAX_JSON = 1 << 20
 MAX_FILE = 1 << 30
 MAX_FILES = 1000
-MAX_SNAPSHOTS = 1000
 """Bytes of one JSON file and of any file; number of files."""
 
 MIN_PLACE = 6

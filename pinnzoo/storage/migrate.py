@@ -63,7 +63,8 @@ def migrate(folder: str | os.PathLike[str]) -> bool:
         CONFIG: old.recipe().to_json().encode(),
         METRICS: metrics_file.to_json(old.metrics()).encode(),
     }
-    if KERNELS in (arrays := old.arrays(NTK)):
+    # An entry without diagnostics has none.
+    if NTK in old.manifest["files"] and KERNELS in (arrays := old.arrays(NTK)):
         contents[NTK] = _rounded(arrays)
     if all(old.read(name) == content for name, content in contents.items()):
         return False

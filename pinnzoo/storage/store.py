@@ -56,7 +56,6 @@ from pinnzoo.storage.folder import (
     GOLDEN,
     HISTORY,
     MANIFEST,
-    MAX_SNAPSHOTS,
     METRICS,
     NTK,
     OBSERVATIONS,
@@ -94,6 +93,8 @@ library versions differ by rounding, wrong weights or wrong code by far more."""
 ROUNDINGS = 16
 """How many times further than by one unit in the last place of every parameter they may be, where
 that is more."""
+
+MAX_SNAPSHOTS = 1000
 
 PROBE = 1 << 16
 """Bytes that are written to see whether a disk takes them."""
