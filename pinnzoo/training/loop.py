@@ -413,14 +413,16 @@ class Trainer:
     def _note(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
         """Best state, snapshot, record, and whether the phase has reached its target."""
         phase = stage.phase
-        if loss < run.best_loss:
+        run.ended = phase.target_loss is not None and loss < phase.target_loss
+        recorded = run.step % stage.every == 0 or run.step == phase.steps or run.ended
+        # Not wherever the host looks in: how many snapshots are kept must not decide what is best.
+        if loss < run.best_loss and (recorded or any(due(phase, run.step))):
             run.best_loss, run.best_theta = loss, run.theta
         if run.total in self.keep and run.total not in run.snapshot_steps:
             run.snapshot_steps.append(run.total)
             run.snapshot_thetas.append(np.asarray(run.theta))
-        run.ended = phase.target_loss is not None and loss < phase.target_loss
         run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
-        if run.step % stage.every == 0 or run.step == phase.steps or run.ended:
+        if recorded:
             self._record(run, info, loss)
             self.observe(run)
 

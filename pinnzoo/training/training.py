@@ -43,7 +43,7 @@ from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
-from pinnzoo.storage.folder import MAX_FILE, MAX_SNAPSHOTS
+from pinnzoo.storage.folder import MAX_FILE
 from pinnzoo.storage.store import check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
@@ -53,6 +53,9 @@ from pinnzoo.training.scope import frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.unknowns import rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
+
+MOST_SNAPSHOTS = 100
+"""That `train` keeps: so many kernels still fit into memory."""
 
 
 @every_digit()
@@ -111,6 +114,7 @@ def train(
             "observations". The entry keeps them.
         snapshots: How often the parameters are kept after the first ones, at steps in geometric
             progression up to the last one. Fewer of them make an entry of many parameters smaller.
+            A run that goes on also keeps those that it has.
 
     Returns:
         The entry, not yet saved; `entry.save(folder)` does that.
@@ -286,9 +290,9 @@ def _check_size(recipe: Recipe, model: nnx.Module, snapshots: int) -> None:
         RecipeError: The parameters that are kept during the training take too much, or their number
             is out of range.
     """
-    if not isinstance(snapshots, (int, np.integer)) or not 2 <= snapshots <= MAX_SNAPSHOTS:
+    if not isinstance(snapshots, (int, np.integer)) or not 2 <= snapshots <= MOST_SNAPSHOTS:
         raise RecipeError(
-            f"snapshots={snapshots!r} was given: give a whole number from 2 to {MAX_SNAPSHOTS}."
+            f"snapshots={snapshots!r} was given: give a whole number from 2 to {MOST_SNAPSHOTS}."
         )
     leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
     kept = len(log_spaced_steps(recipe.steps, snapshots)) + 1
@@ -297,7 +301,8 @@ def _check_size(recipe: Recipe, model: nnx.Module, snapshots: int) -> None:
         raise RecipeError(
             f"a network of {sum(leaf.size for leaf in leaves):,} parameters was given, which "
             f"{kept} snapshots make {size >> 20:,} MiB, and a file of an entry has at most "
-            f"{MAX_FILE >> 20:,}: keep fewer of them (snapshots=...), or train a smaller one."
+            f"{MAX_FILE >> 20:,}: let `train` keep fewer (snapshots=...), or train a smaller "
+            "network, or in float32."
         )
 
 
