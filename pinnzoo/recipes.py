@@ -143,7 +143,8 @@ class Phase:
         points: Number of points per term in this phase, where it differs from the recipe's.
         weights: Loss weight per term in this phase, where it differs from the recipe's.
         resample_every: Draw new points after this many steps; 0 keeps the first ones.
-        adaptive: Draw the points of the equations by residual (RAD) instead of evenly.
+        adaptive: Draw the points of the equations by residual (RAD) instead of evenly, from
+            candidates that also lie close to points and edges on which a condition holds.
         seconds: Stop the phase after this many seconds of wall time; None is no limit. A phase
             with a limit depends on the machine, so published recipes state steps alone.
         target_loss: Stop the phase once the training loss is below this, on the points and with

@@ -184,16 +184,37 @@ def test_pins_at_an_edge_in_time_are_met_along_all_of_it():
     points = draw_points(problem, {"equation": 50, "conditions": 30}, "sobol", 0, 0)
     candidates = sample(problem.domain, 200, "sobol", np.random.default_rng(0))
     (near,) = near_pins(problem, points, candidates, np.random.default_rng(1))
-    assert 100 < len(near) <= 200
     assert problem.domain.contains(near).all()
     distance = np.linalg.norm(near[:, 1:] - 1, axis=1)
     assert np.quantile(distance, 0.25) < 0.01 < 0.1 < np.quantile(distance, 0.9)
-    close = near[distance < 0.01, 0]
-    assert close.min() < 0.2
-    assert close.max() > 0.8
+    assert near.shape == candidates.shape
+    times = np.sort(near[distance < 0.01, 0])
+    assert np.diff([0, *times, 1]).max() < 0.1
     heat = make_problem("heat", {})
     drawn = draw_points(heat, {"equation": 5}, "sobol", 0, 0)
     assert near_pins(heat, drawn, candidates[:, :2], np.random.default_rng(1)) == []
+
+
+def test_an_edge_of_many_points_leaves_as_many_candidates_to_a_point():
+    cube = Box("xyz", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    edge = cube.face("x", 0.0).face("y", 0.0)
+    problem = Problem(
+        name="pinned",
+        domain=cube,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_xx")[0],
+        conditions=(
+            pinnzoo.prescribe(edge, "u", 0.0, "edge"),
+            pinnzoo.prescribe(cube.face("x", 1.0).face("y", 1.0).face("z", 1.0), "u", 1.0, "end"),
+        ),
+    )
+    points = draw_points(problem, {"equation": 50, "conditions": 150}, "sobol", 0, 0)
+    candidates = sample(cube, 200, "sobol", np.random.default_rng(0))
+    (near,) = near_pins(problem, points, candidates, np.random.default_rng(1))
+    to_end = np.linalg.norm(near - 1, axis=1)
+    to_edge = np.linalg.norm(near[:, :2], axis=1)
+    assert np.sum(to_end < 0.01) > 30
+    assert np.sum(to_edge < 0.01) > 30
 
 
 def test_such_a_problem_is_trained_saved_and_loaded(tmp_path):

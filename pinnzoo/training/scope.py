@@ -204,20 +204,30 @@ def near_pins(
         rng: Source of randomness.
 
     Returns:
-        At most `c` points, at distances from a pin that are spread evenly on a logarithmic scale.
+        `c` points in the domain, at distances from a pin that are spread evenly on a logarithmic
+        scale; nothing where there is no pin.
     """
     domain = problem.domain
-    pins = [
-        points[name]
+    pins = {
+        name: region
         for name, region in regions(problem).items()
         if region.degrees <= domain.degrees - 2
-    ]
+    }
     if not pins or not len(candidates):
         return []
-    anchors = np.concatenate(pins)[rng.integers(sum(map(len, pins)), size=len(candidates))]
-    shrunk = NEAREST ** rng.random((len(candidates), 1))
-    near = anchors + shrunk * (candidates - anchors)
-    return [near[domain.contains(near)]]
+    near = np.empty_like(candidates)
+    # In turn, so that an edge of many points leaves as many to a point.
+    for k, (name, region) in enumerate(pins.items()):
+        own = candidates[k :: len(pins)]
+        anchors = points[name][rng.integers(len(points[name]), size=len(own))]
+        along = np.less(region.lower, region.upper)
+        if along.sum() == region.degrees:
+            # A straight edge is met at every place along it, not at its few points alone.
+            anchors = np.where(along, own, anchors)
+        shrunk = NEAREST ** rng.random((len(own), 1))
+        near[k :: len(pins)] = anchors + shrunk * (own - anchors)
+    # As many points every time: for another number everything would be compiled again.
+    return [np.where(domain.contains(near)[:, None], near, candidates)]
 
 
 def resample(
