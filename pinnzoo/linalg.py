@@ -363,9 +363,10 @@ class DeviceQR(AbstractDampedSystem):
 
     def _factor(self, damping: float) -> tuple[tuple[Array, Array], bool]:
         """A factor for this damping, and whether it is that of whitened coordinates."""
-        if self._last is None or self._last[0] != damping:
-            self._last = (damping, *self._factorize(damping))
-        return self._last[1:]
+        last = self._last
+        if last is None or last[0] != damping:
+            last = self._last = (damping, *self._factorize(damping))
+        return last[1], last[2]
 
     def _factorize(self, damping: float) -> tuple[tuple[Array, Array], bool]:
         if self._whitened is not None:
@@ -376,9 +377,9 @@ class DeviceQR(AbstractDampedSystem):
         return self._by_qr(damping), False
 
     def _by_qr(self, damping: float) -> tuple[Array, Array]:
-        if self._triangle is None:
-            self._triangle = _device_triangle(self.jacobian, self.residual)
-        return _device_damped_triangle(*self._triangle, damping * self.squared_scaling)
+        triangle = self._triangle or _device_triangle(self.jacobian, self.residual)
+        self._triangle = triangle
+        return _device_damped_triangle(*triangle, damping * self.squared_scaling)
 
     def _refined(self, damping: float, gradient: Any, residual: Any) -> Array | None:
         """A solution in whitened coordinates, or None where it has to be that of the QR."""

@@ -1,5 +1,7 @@
 """Every damped solve against least squares on the augmented system, over prescribed spectra."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def make(shape, dtype="float64", scaled=True):
     ]
 
 
-def build(backend, method, jacobian, residual, scaling):
+def build(backend, method, jacobian, residual, scaling) -> Any:
     # The host forms get JAX's arrays as they do in training: read-only views.
     return damped_system(
         jnp.asarray(jacobian),
