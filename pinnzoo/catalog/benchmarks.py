@@ -11,6 +11,7 @@ from typing import Any
 from pinnzoo.catalog.phases import (
     GENTLE,
     LINEAR,
+    MOVING,
     SCALED,
     levenberg_marquardt,
     on_accelerator,
@@ -216,6 +217,28 @@ FURTHER = (
         (60.0, 120.0),
         equation=1e-3,
     ),
+    _tangent(
+        "poisson_nd",
+        _layers(20, 2),
+        (4000, 800),
+        (120, 100, 4),
+        None,
+        arguments={"dimension": 10, "solution": "harmonic"},
+        tag="10d",
+    ),
+    # Its velocities are sums of four products, its pressure is one of fifteen.
+    on_accelerator(
+        Recipe(
+            "beltrami",
+            "spinn",
+            (
+                levenberg_marquardt(150, 3000, 300, **MOVING),
+                levenberg_marquardt(700, 3000, 300, arguments=SCALED, **MOVING),
+            ),
+            architecture_arguments={"width": 10, "rank": 16, "depth": 2, "activation": "tanh"},
+            points=POINTS,
+        )
+    ),
     _sines(
         "taylor_green",
         {"width": 12, "rank": 3, "activation": "sin", "omega": [1.0, 4.0, 4.0]},
@@ -238,8 +261,8 @@ FURTHER = (
             "burgers",
             _layers(28, 4),
             (12_000, 100),
-            (60, 400, 5),
-            (25.0, 84.0),
+            (60, 1500, 6),
+            (60.0, 360.0),
             arguments={"viscosity": 0.001, "constraints": "odd"},
             least_squares=GENTLE,
             tag="nu0.001",
