@@ -132,6 +132,13 @@ def test_reference_and_network_share_one_color_scale():
     assert isinstance(error.norm, LogNorm)
 
 
+def test_places_of_many_coordinates_are_told_in_short():
+    halves = dict.fromkeys("abcdefgh", 0.5)
+    assert solution._in_words({"t": 1.0} | halves) == r", $t = 1$, $a = \ldots = h = 0.5$"
+    assert solution._in_words({"t": 1.0, "x": 0.0, "y": 0.0}) == ", $t = 1$, $x = 0$, $y = 0$"
+    assert solution._in_words({}) == ""
+
+
 @pytest.mark.parametrize(
     ("problem", "fixed"),
     [("kovasznay", {}), ("taylor_green", {"t": 1.0}), ("beltrami", {"t": 1.0, "x": 0.0})],

@@ -1,5 +1,7 @@
 """The picture of a solution: reference, network and absolute error."""
 
+import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +146,18 @@ def _error_maps(
     return figure, rows
 
 
+def _in_words(values: Mapping[str, float]) -> str:
+    """Where coordinates are, such as ", t = 1, a = … = h = 0.5"; ten of them fill a line."""
+    told = []
+    for text, many in itertools.groupby(values, lambda coord: f"{values[coord]:.4g}"):
+        coords = list(many)
+        if len(coords) > 2:
+            told.append(rf", ${coords[0]} = \ldots = {coords[-1]} = {text}$")
+        else:
+            told += [f", ${coord} = {text}$" for coord in coords]
+    return "".join(told)
+
+
 def _shown(problem: Any) -> str:
     """The two coordinates of a map: the last ones that are no parameters."""
     plain = [c for c in problem.coords if c not in problem.domain.parameters]
@@ -166,7 +180,7 @@ def _map_points(problem: Any, shown: str) -> tuple[Float[np.ndarray, "n d"], np.
     grid = problem.domain.lattice(tuple(MAP_POINTS if c in shown else 1 for c in problem.coords))
     for coord, value in values.items():
         grid[:, problem.domain.axis(coord)] = value
-    where = "".join(f", ${coord} = {value:.4g}$" for coord, value in values.items())
+    where = _in_words(values)
     inside = problem.domain.contains(grid)
     return grid[inside], inside.reshape(MAP_POINTS, MAP_POINTS), where
 
