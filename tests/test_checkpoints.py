@@ -170,9 +170,9 @@ def test_error_at_other_points_is_the_stated_error(entry):
     # Errors at the level of rounding differ from point to point.
     # A grid of few values of a parameter has a larger share of its ends, where errors are largest.
     # So has a grid in three coordinates, of few lines along each: what it states may be too much.
-    # So may it be where few other points can be afforded.
+    # So may it be where few other points can be afforded, or the error is largest in a corner.
     rel = 0.5 if entry.problem.domain.parameters else 0.15
-    rough = entry.problem.d > 2 or entry.problem.name in OTHER_POINTS
+    rough = entry.problem.d > 2 or entry.problem.name in (*OTHER_POINTS, "laplace_l_shape")
     less = max(rel, 0.25 if rough else rel)
     found, stated = figures["relative_l2_error"], entry.metrics["relative_l2_error"]
     assert (1 - less) * stated - 1e-13 <= found <= (1 + rel) * stated + 1e-13
