@@ -53,6 +53,7 @@ class Facts:
     equation_drift: float
     cka: float
     settled: float
+    spacing: float
     hessian: tuple[float, float]
     spectrum: np.ndarray
     rank: float
@@ -84,6 +85,7 @@ def facts(name: str) -> Facts | None:
         equation_drift=float(ntk.drift(block="equation")[-1]),
         cka=float(aligned.kernels[0, -1]),
         settled=aligned.settled_from() / max(1, int(ntk.steps[-1])),
+        spacing=float(ntk.steps[-1]) ** (1 / max(1, len(ntk.steps) - 2)),
         hessian=(float(ends["initial"]["mean"]), float(ends["final"]["mean"])),
         spectrum=ntk.eigenvalues()[-1],
         rank=float(ntk.effective_rank()[-1]),
@@ -280,7 +282,9 @@ def settling_section(everything: Sequence[Facts]) -> list[str]:
         "## When does the kernel stop moving, and does the last one explain the last digits?",
         paragraph(
             f"""A kernel counts as settled from the snapshot on from which its alignment with the
-            last one is 0.99 or more. Over {len(judged)} entries the rank correlation of the error
+            last one is 0.99 or more. Snapshots are taken at steps in geometric progression, so that
+            this moment is known to a factor of {spread([each.spacing for each in everything])}
+            only. Over {len(judged)} entries the rank correlation of the error
             with the effective rank of the last kernel is {ranks}, and with the share of its
             eigenvalues that stand above rounding it is {rank_correlation(tails, errors)}."""
         ),
