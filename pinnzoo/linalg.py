@@ -28,6 +28,19 @@ BLOCK = 32
 CHOLESKY_FLOOR = 1e3
 """Cholesky is used while λ exceeds this many rounding errors of ‖JᵀJ‖."""
 
+SHIFT = 4.0
+"""The shift s of `DeviceQR` in rounding errors of the sum of the squares of all columns."""
+
+REFINEMENTS = 3
+"""Each takes the error by as many digits as the factor of the damped matrix has."""
+
+LEAST_PIVOT = 100.0
+"""Of a factor in whitened coordinates with a diagonal of one, in roots of a rounding error: below,
+rounding decides what its smallest pivot is."""
+
+CONVERGED = 1e-4
+"""The last refinement, in whitened coordinates and relative to the solution, is below this."""
+
 
 class AbstractDampedSystem(abc.ABC):
     """A factorization of `J` that solves for any damping.
@@ -232,6 +245,12 @@ class HostSVD(AbstractDampedSystem):
 
 
 @jax.jit
+def squared_norms(jacobian: Any) -> Array:
+    """Squared norms of the columns of a Jacobian, where it is."""
+    return jnp.sum(jacobian**2, axis=0)
+
+
+@jax.jit
 def _device_normal(jacobian: Array, residual: Array) -> tuple[Array, Array]:
     return product(jacobian.T, jacobian), product(jacobian.T, residual)
 
@@ -353,11 +372,12 @@ class DeviceQR(AbstractDampedSystem):
         """Whiten J on the device."""
         self.jacobian, self.residual = jacobian, residual
         self.squared_scaling = jnp.asarray(scaling, jacobian.dtype) ** 2
-        self.gradient, squared_norms = _device_gradient(jacobian, residual)
-        self.norm = float(jnp.sum(squared_norms))
+        self.gradient = product(jacobian.T, residual)
+        columns = squared_norms(jacobian)
+        self.norm = float(jnp.sum(columns))
         self._whitened = None
         if self.norm > 0:
-            self._whitened = _device_whitened(jacobian, squared_norms, self.squared_scaling)
+            self._whitened = _device_whitened(jacobian, columns, self.squared_scaling)
         self._triangle: tuple[Array, Array] | None = None
         self._last: tuple[float, tuple[Array, Array], bool] | None = None
 
@@ -407,48 +427,25 @@ class DeviceQR(AbstractDampedSystem):
         return step
 
 
-SHIFT = 4.0
-"""The shift s of `DeviceQR` in rounding errors of the sum of the squares of all columns."""
-
-REFINEMENTS = 3
-"""Each takes the error by as many digits as the factor of the damped matrix has."""
-
-LEAST_PIVOT = 100.0
-"""Of a factor in whitened coordinates with a diagonal of one, in roots of a rounding error: below,
-rounding decides what its smallest pivot is."""
-
-CONVERGED = 1e-4
-"""The last refinement, in whitened coordinates and relative to the solution, is below this."""
-
-
-@jax.jit
-def _device_gradient(jacobian: Array, residual: Array) -> tuple[Array, Array]:
-    """`Jᵀr` and the squared norms of the columns of J."""
-    return product(jacobian.T, residual), jnp.sum(jacobian**2, axis=0)
-
-
 @jax.jit
 def _device_whitened(
-    jacobian: Array, squared_norms: Array, squared_scaling: Array
+    jacobian: Array, columns: Array, squared_scaling: Array
 ) -> tuple[Array, Array, Array]:
     """W = E⁻¹R⁻¹ with `RᵀR = E⁻¹JᵀJE⁻¹ + sI`, then `(JW)ᵀJW` and `(DW)ᵀDW`.
 
     E makes the columns of J of one length, apart from those that nearly vanish: blown up, they
-    would drown all others in `(DW)ᵀDW`.
+    would drown all others in `(DW)ᵀDW`. `columns` are the squared norms of the columns.
     """
-    norms = jnp.sqrt(squared_norms)
+    norms = jnp.sqrt(columns)
     equal = 1 / jnp.maximum(norms, 1e-6 * jnp.max(norms))
     scaled = jacobian * equal[None, :]
     eps = jnp.finfo(jacobian.dtype).eps
     shift = SHIFT * eps * jnp.sum(scaled**2)
+    unit = jnp.eye(len(norms), dtype=jacobian.dtype)
     upper = jnp.linalg.cholesky(
-        product(scaled.T, scaled) + shift * jnp.eye(len(norms), dtype=jacobian.dtype),
-        upper=True,
-        symmetrize_input=False,
+        product(scaled.T, scaled) + shift * unit, upper=True, symmetrize_input=False
     )
-    whitening = equal[:, None] * jax.scipy.linalg.solve_triangular(
-        upper, jnp.eye(len(norms), dtype=jacobian.dtype)
-    )
+    whitening = equal[:, None] * jax.scipy.linalg.solve_triangular(upper, unit)
     white = product(jacobian, whitening)
     penalty = jnp.sqrt(squared_scaling)[:, None] * whitening
     return whitening, product(white.T, white), product(penalty.T, penalty)

@@ -20,6 +20,7 @@ from pinnzoo.linalg import (
     compress_rows,
     damped_system,
     default_backend,
+    squared_norms,
 )
 from pinnzoo.objective import Objective, residual_and_loss
 from pinnzoo.optimizers._base import Info, Optimizer, named
@@ -255,11 +256,6 @@ def levenberg_marquardt(
     return Optimizer(init, step, traceable=False, prepare=prepare)
 
 
-@jax.jit
-def _squared_norms(jacobian: Any) -> Any:
-    return jnp.sum(jacobian**2, axis=0)
-
-
 def column_norms(jacobian: Any) -> np.ndarray:
     """Norms of the columns of J, those that nearly vanish lifted to a floor."""
     if default_backend() == "host":
@@ -267,7 +263,7 @@ def column_norms(jacobian: Any) -> np.ndarray:
         norms = np.sqrt(np.einsum("ij,ij->j", rows, rows))
     else:
         # An accelerator's Jacobian stays where it is.
-        norms = np.sqrt(np.asarray(_squared_norms(jacobian)))
+        norms = np.sqrt(np.asarray(squared_norms(jacobian)))
     return np.maximum(norms, 1e-6 * max(float(norms.max()), np.finfo(norms.dtype).tiny))
 
 
