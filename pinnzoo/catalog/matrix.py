@@ -170,11 +170,4 @@ def _of_problem(problem: str, seconds: float) -> Iterator[Recipe]:
                     tag=tag,
                 )
     for recipe in accurate:
-        yield replace(recipe, phases=_adam_of(recipe, seconds))
-
-
-def _adam_of(recipe: Recipe, seconds: float) -> tuple[Phase, ...]:
-    """Adam for all parameters at once, or for one window after the other."""
-    parts = dict.fromkeys(phase.part for phase in recipe.phases)
-    phase = _adam(seconds / len(parts))
-    return tuple(replace(phase, part=part) for part in parts)
+        yield replace(recipe, phases=phases_of("adam", seconds))
