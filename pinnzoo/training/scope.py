@@ -191,7 +191,7 @@ def near_pins(
     points: Mapping[str, np.ndarray],
     candidates: np.ndarray,
     rng: np.random.Generator,
-) -> list[np.ndarray]:
+) -> np.ndarray:
     """Candidates around points and edges on which a condition holds, such as a pressure's.
 
     Evenly drawn points come close to a face, but hardly ever to a point or an edge: a field can
@@ -213,8 +213,8 @@ def near_pins(
         for name, region in regions(problem).items()
         if region.degrees <= domain.degrees - 2
     }
-    if not pins or not len(candidates):
-        return []
+    if not pins:
+        return candidates[:0]
     near = np.empty_like(candidates)
     # In turn, so that an edge of many points leaves as many to a point.
     for k, (name, region) in enumerate(pins.items()):
@@ -227,7 +227,7 @@ def near_pins(
         shrunk = NEAREST ** rng.random((len(own), 1))
         near[k :: len(pins)] = anchors + shrunk * (own - anchors)
     # As many points every time: for another number everything would be compiled again.
-    return [np.where(domain.contains(near)[:, None], near, candidates)]
+    return np.where(domain.contains(near)[:, None], near, candidates)
 
 
 def resample(
@@ -249,7 +249,7 @@ def resample(
         rng = np.random.default_rng([recipe.seed, draw, 1])
         candidates = sample(scope.problem.domain, CANDIDATES * n, recipe.sampler, rng)
         near = near_pins(scope.problem, points, candidates[: CANDIDATES * n // NEAR], rng)
-        candidates = np.concatenate([candidates, *near])
+        candidates = np.concatenate([candidates, near])
         at = jnp.asarray(candidates, theta.dtype)
         values = _residuals_at(scope.equations, theta[scope.part], at)
         together: dict[int, list[str]] = {}
