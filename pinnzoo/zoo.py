@@ -5,6 +5,7 @@ Imports no JAX until an entry is loaded.
 
 import fnmatch
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,12 +15,22 @@ from pinnzoo.hub.remote import (
     Remote,
     cache_folder,
     open_remote,
+    open_with_rest,
     parse_address,
     read_registry,
     resolve,
 )
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
-from pinnzoo.storage.folder import MANIFEST, EntryFolder, folder_path, has_manifest
+from pinnzoo.storage.folder import (
+    MANIFEST,
+    RECORDS,
+    SNAPSHOTS,
+    EntryFolder,
+    folder_path,
+    has_manifest,
+    read_bytes,
+    record,
+)
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
@@ -37,9 +48,14 @@ OWN = [
 """Folders of entries that came with the package."""
 
 
+CHECKPOINTS_VARIABLE = "PINNZOO_CHECKPOINTS"
+"""Environment variable that names a folder of entries, such as `checkpoints/` of a clone."""
+
+
 def search_folders() -> list[Path]:
     """Folders that hold entries, in the order in which a name is looked up in them."""
-    return [*OWN, cache_folder()]
+    given = os.environ.get(CHECKPOINTS_VARIABLE)
+    return [*([Path(given).expanduser()] if given else []), *OWN, cache_folder()]
 
 
 def list_entries(pattern: str = "*") -> list[str]:
@@ -69,8 +85,8 @@ def list_entries(pattern: str = "*") -> list[str]:
 def find(name_or_path: str | os.PathLike[str]) -> Path | None:
     """The folder of an entry that is on this machine, or None.
 
-    Looked up, in this order: an existing folder, this repository's `checkpoints/`, the entries in
-    the package, the cache.
+    Looked up, in this order: an existing folder, the entries in `$PINNZOO_CHECKPOINTS`, this
+    repository's `checkpoints/`, the entries in the package, the cache.
 
     Args:
         name_or_path: Name, short form or folder of an entry.
@@ -125,7 +141,8 @@ def open_entry(
     """The folder of an entry with its manifest checked; reads no weights and imports no JAX.
 
     An entry that is not on this machine is brought from the Hub, its weights at once and the rest
-    when it is read.
+    when it is read. So are the kernels and snapshots of the entries that an installation carries
+    without them.
 
     Args:
         name_or_path: See `load`.
@@ -143,7 +160,8 @@ def open_entry(
         return open_remote(resolve(*address, **access))
     place, expected = find(name_or_path), resolve_entry_name(given)
     if place is not None:
-        folder = EntryFolder.open(place)
+        own = Path(os.path.abspath(place)).parent in OWN
+        folder = _open_carried(place, access) if own else EntryFolder.open(place)
         named = is_entry_name(expected) and place.parent in search_folders()
     else:
         pins = read_registry()["entries"]
@@ -158,6 +176,32 @@ def open_entry(
             f"{expected!r}: its name must be that of the entry."
         )
     return folder
+
+
+def _open_carried(place: Path, access: dict[str, Any]) -> EntryFolder:
+    """The folder of an entry that came with the package, which may have left the records out."""
+    if has_records(place):
+        return EntryFolder.open(place)
+    sha256 = record(read_bytes(place, MANIFEST))["sha256"]
+    pin = read_registry()["entries"].get(place.name)
+    if pin is not None and pin["manifest"] == sha256:
+        remote = Remote(pin["repository"], pin["revision"], **access)
+        return open_with_rest(place, RECORDS, remote, sha256)
+
+    def refuse(names: Iterable[str]) -> None:
+        del names
+        raise EntryError(
+            f"this installation carries {place.name} without its kernels and snapshots: set "
+            f"{CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a clone of the repository, or "
+            "give the folder of the entry there in place of its name."
+        )
+
+    return EntryFolder.open(place, fetch=refuse, absent=RECORDS)
+
+
+def has_records(folder: Path) -> bool:
+    """Whether the snapshots of an entry are in its folder; without them there are no kernels."""
+    return (folder / SNAPSHOTS).is_dir()
 
 
 def download(
@@ -184,6 +228,9 @@ def download(
         'heat-mlp-levenberg_marquardt'
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
+    if folder.rest is not None and folder.fetch is not None:
+        folder.fetch(folder.manifest["files"])
+        folder = EntryFolder.open(folder.rest)
     folder.verify()
     return folder.path
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pinnzoo
+from pinnzoo.storage.folder import PLOTS, RECORDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,6 +49,43 @@ def test_wheel_alone_serves_the_entries(installed, tmp_path):
     assert set(told["names"]) == committed
     here = pinnzoo.load("heat-mlp-lm").predict([[0.3, 0.4]])[0, 0]
     assert float.fromhex(told["value"]) == pytest.approx(here, rel=1e-14)
+
+
+RECORDS_SCRIPT = """
+import json, pinnzoo
+pinnzoo.enable_x64()
+told = {"drift": float(pinnzoo.load("burgers-mlp-adam").ntk.drift()[-1])}
+try:
+    pinnzoo.load("heat-mlp-lm").ntk
+except pinnzoo.errors.EntryError as error:
+    told["message"] = str(error)
+print(json.dumps(told))
+"""
+
+
+def test_wheel_is_small_and_says_where_the_records_are(installed, tmp_path):
+    (wheel,) = installed.parent.glob("*.whl")
+    assert wheel.stat().st_size <= 30e6
+    done = subprocess.run(
+        [sys.executable, "-c", RECORDS_SCRIPT],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["drift"] == pytest.approx(pinnzoo.load("burgers-mlp-adam").ntk.drift()[-1])
+    assert "PINNZOO_CHECKPOINTS" in told["message"]
+
+
+def test_wheel_leaves_out_records_and_pictures_alone(installed):
+    carried = installed / "pinnzoo" / "checkpoints"
+    for entry in sorted(path for path in (ROOT / "checkpoints").iterdir() if path.is_dir()):
+        files = {p.relative_to(entry).as_posix() for p in entry.rglob("*") if p.is_file()}
+        here = carried / entry.name
+        left_out = files - {p.relative_to(here).as_posix() for p in here.rglob("*") if p.is_file()}
+        assert all(name.startswith((*RECORDS, f"{PLOTS}/")) for name in left_out), entry.name
 
 
 def test_wheel_carries_no_tests_and_the_type_marker(installed):

@@ -345,14 +345,46 @@ def open_remote(remote: Remote, manifest: str | None = None) -> EntryFolder:
         IntegrityError: What arrives is not what was published.
         EntryError: The repository holds no entry that can be read.
     """
-    home = cache_folder() / "hub" / remote.repository.replace("/", "--") / remote.revision
+    folder = _open_copy(remote, manifest)
+    folder.require([name for name in folder.manifest["files"] if name.startswith(WEIGHTS)])
+    return folder
+
+
+def open_with_rest(
+    place: Path, absent: tuple[str, ...], remote: Remote, pinned: str
+) -> EntryFolder:
+    """The folder of an entry on this machine that lacks some files, which are on the Hub.
+
+    Args:
+        place: The folder.
+        absent: Beginnings of the paths that it lacks; they are fetched when they are read.
+        remote: Where they are.
+        pinned: SHA-256 of the manifest there, which must be that of the folder.
+
+    Raises:
+        EntryError: It is not the folder of an entry, or what it should not lack is damaged.
+    """
+    return EntryFolder.open(
+        place,
+        fetch=lambda names: _open_copy(remote, pinned).require(names),
+        absent=absent,
+        rest=_home(remote),
+    )
+
+
+def _home(remote: Remote) -> Path:
+    """The folder of the cache for a commit."""
+    return cache_folder() / "hub" / remote.repository.replace("/", "--") / remote.revision
+
+
+def _open_copy(remote: Remote, manifest: str | None) -> EntryFolder:
+    """The folder of the cache, with nothing but the manifest fetched."""
+    home = _home(remote)
     with _writing(home):
         if not _has_manifest(home, manifest):
             content = _fetch_manifest(remote, manifest)
             _place(home / MANIFEST, content)
-    folder = EntryFolder.open(home, fetch=lambda names: _fetch(remote, home, names))
-    folder.require([name for name in folder.manifest["files"] if name.startswith(WEIGHTS)])
-    return folder
+    return EntryFolder.open(home, fetch=lambda names: _fetch(remote, home, names))
 
 
 def _has_manifest(home: Path, pinned: str | None) -> bool:

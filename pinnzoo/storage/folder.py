@@ -47,6 +47,10 @@ GIVEN = (OBSERVATIONS,)
 """What an entry has where it was trained on measurements."""
 
 TREES = (PARAMS, SNAPSHOTS)
+
+RECORDS = (NTK, f"{SNAPSHOTS}/")
+"""Files and folders that nothing but an analysis reads; a wheel carries them for a few entries."""
+
 CARD, PLOTS = "README.md", "plots"
 """Made from the entry afterwards; neither is part of it, and neither is read."""
 
@@ -122,19 +126,32 @@ class EntryFolder:
         path: The folder.
         manifest: The content of its `manifest.json`.
         fetch: Brings files that are not there yet, or damaged; None if all must be there.
+        absent: Beginnings of the paths that `fetch` brings.
+        rest: The folder into which it brings them.
     """
 
     path: Path
     manifest: Manifest
     fetch: Fetch | None = field(default=None, repr=False, compare=False)
+    absent: tuple[str, ...] = field(default=("",), repr=False, compare=False)
+    rest: Path | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, fetch: Fetch | None = None) -> "EntryFolder":
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        fetch: Fetch | None = None,
+        absent: tuple[str, ...] = ("",),
+        rest: Path | None = None,
+    ) -> "EntryFolder":
         """Read the manifest, and look whether its files are there; no other file is read.
 
         Args:
             path: The folder.
             fetch: How to bring files of the manifest that are missing, once they are read.
+            absent: Beginnings of the paths that it brings; by default of all of them.
+            rest: The folder into which it brings them; by default the same one.
 
         Raises:
             EntryError: There is no such folder, it is not one of an entry, or it cannot be read.
@@ -145,14 +162,16 @@ class EntryFolder:
         if not stat.S_ISDIR(_mode(folder)):
             raise EntryError(f"there is no folder {str(folder)!r}: give the folder of an entry.")
         manifest = _read_manifest(folder)
-        for name, stated in sorted(manifest["files"].items()) if fetch is None else ():
+        for name, stated in sorted(manifest["files"].items()):
+            if fetch is not None and name.startswith(absent):
+                continue
             size = _size(folder, name)
             if size is None:
                 raise _damaged(folder, name, "is missing")
             if size != stated["size"]:
                 content = _read(folder, name, 2 * stated["size"] + MAX_JSON)
                 raise _changed(folder, name, content, stated)
-        return cls(folder, manifest, fetch)
+        return cls(folder, manifest, fetch, absent, rest)
 
     def require(self, names: Iterable[str]) -> None:
         """Bring those files that are not there; nothing without `fetch`.
@@ -161,9 +180,19 @@ class EntryFolder:
             DownloadError: One cannot be had.
         """
         if self.fetch is not None:
-            missing = [name for name in names if not (self.path / name).is_file()]
+            missing = [
+                name
+                for name in names
+                if name.startswith(self.absent) and not (self._home(name) / name).is_file()
+            ]
             if missing:
                 self.fetch(missing)
+
+    def _home(self, name: str) -> Path:
+        """The folder that holds a file, or into which it is brought."""
+        if self.rest is None or (self.path / name).is_file():
+            return self.path
+        return self.rest
 
     def read(self, name: str) -> bytes:
         """The content of a file of the manifest.
@@ -177,12 +206,14 @@ class EntryFolder:
         """
         expected = self.manifest["files"][name]
         self.require([name])
-        content = _read(self.path, name, expected["size"])
-        if record(content) != expected and self.fetch is not None:
+        home = self._home(name)
+        content = _read(home, name, expected["size"])
+        brought = home == (self.rest or self.path) and name.startswith(self.absent)
+        if record(content) != expected and self.fetch is not None and brought:
             self.fetch([name])
-            content = _read(self.path, name, expected["size"])
+            content = _read(home, name, expected["size"])
         if record(content) != expected:
-            raise _changed(self.path, name, content, expected)
+            raise _changed(home, name, content, expected)
         return content
 
     def tree(self, name: str) -> dict[str, bytes]:
