@@ -45,6 +45,21 @@ condition."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9][a-z0-9_.]*){2,3}")
 
 
+FORMS = ("constraints", "pressure_at")
+"""Arguments of problems that say how it is posed to a network: conditions, and the constant that
+the pressure is free up to. Results for one problem in several forms compare with one another."""
+
+
+def physical_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a problem without those that say in which form it is posed.
+
+    Example:
+        >>> physical_arguments({"viscosity": 0.01, "constraints": "odd"})
+        {'viscosity': 0.01}
+    """
+    return {name: value for name, value in arguments.items() if name not in FORMS}
+
+
 def resolve_optimizer(name: str) -> str:
     """The full name of an optimizer, given that or its alias."""
     return OPTIMIZER_ALIASES.get(name, name)

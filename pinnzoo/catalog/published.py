@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pinnzoo.recipes import Recipe
+from pinnzoo.recipes import Recipe, physical_arguments
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Published:
         return ""
 
     def matches(self, recipe: Recipe) -> bool:
-        """Whether a recipe solves this benchmark, whatever its network and constraints."""
-        physical = {k: v for k, v in recipe.problem_arguments.items() if k != "constraints"}
+        """Whether a recipe solves this benchmark, whatever its network and form."""
+        physical = physical_arguments(recipe.problem_arguments)
         return recipe.problem == self.problem and physical == dict(self.arguments)
 
     @property

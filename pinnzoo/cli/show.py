@@ -45,10 +45,10 @@ def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
     """A row for each problem and architecture, with the best entry of each optimizer."""
     from pinnzoo.cards.matrix import Cell, columns_of, rows_of
     from pinnzoo.cards.statements import described
+    from pinnzoo.recipes import physical_arguments
 
     def cell(row: "Mapping[str, Any]") -> Cell:
-        # How conditions are imposed does not change the problem.
-        arguments = {k: v for k, v in row["problem_arguments"].items() if k != "constraints"}
+        arguments = physical_arguments(row["problem_arguments"])
         return Cell(
             described(row["problem"], arguments),
             row["architecture"],

@@ -18,9 +18,13 @@ from pinnzoo import (
     Scalar,
     prescribe,
 )
+from pinnzoo.errors import RecipeError
 
 Coefficient: TypeAlias = float | Callable[[Field], Scalar]
 """A number, or what gives an unknown one, such as `lambda u: u.unknowns["viscosity"]`."""
+
+PLACES = ("corner", "middle")
+"""Where the pressure may be prescribed."""
 
 VELOCITIES = {"x": "u", "y": "v", "z": "w"}
 """The velocity along each coordinate of space."""
@@ -107,12 +111,36 @@ def prescribe_velocity(
     )
 
 
-def pin_pressure(domain: Box, solution: PointFunction) -> Condition:
-    """The pressure is that of `solution` at the last corner in space, at all times.
+def check_pressure_at(pressure_at: str) -> None:
+    """Refuse a place for the pressure that is none of `PLACES`.
 
-    The equations fix it up to a constant that may depend on time; this is that constant.
+    Raises:
+        RecipeError: It is another.
     """
-    corner = domain
+    if pressure_at not in PLACES:
+        raise RecipeError(
+            f"pressure_at={pressure_at!r} was given: allowed are {' and '.join(map(repr, PLACES))}."
+        )
+
+
+def pin_pressure(domain: Box, solution: PointFunction, at: str = "corner") -> Condition:
+    """The pressure is that of `solution` in one point of space, at all times.
+
+    The equations fix it up to a constant that may depend on time; this is that constant. All of the
+    pressure is off by what the network is off there, and in a corner, where it sees the equation on
+    one side only and hardly ever, that is more than anywhere else.
+
+    Args:
+        domain: Where the flow is.
+        solution: Whose last component is the pressure.
+        at: "corner" for the last corner, or "middle".
+
+    Raises:
+        RecipeError: It is neither.
+    """
+    check_pressure_at(at)
+    place = domain
     for coord in domain.coords.replace("t", ""):
-        corner = corner.face(coord, domain.bounds(coord)[1])
-    return prescribe(corner, "p", lambda z: solution(z)[-1], "pressure")
+        low, high = domain.bounds(coord)
+        place = place.face(coord, high if at == "corner" else (low + high) / 2)
+    return prescribe(place, "p", lambda z: solution(z)[-1], "pressure")

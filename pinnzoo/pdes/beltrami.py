@@ -29,7 +29,11 @@ from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_v
 
 
 def beltrami(
-    a: float = 1.0, d: float = 1.0, reynolds: float = 1.0, constraints: str = "soft"
+    a: float = 1.0,
+    d: float = 1.0,
+    reynolds: float = 1.0,
+    constraints: str = "soft",
+    pressure_at: str = "corner",
 ) -> Problem:
     """The three-dimensional Navier-Stokes equations with the solution of Ethier and Steinman.
 
@@ -40,6 +44,8 @@ def beltrami(
         constraints: "soft" for conditions as residuals, or "hard" for the ansatz
             `(u, v, w) = (u, v, w)(0, x, y, z) + t N(t, x, y, z)`. The other conditions stay
             residuals.
+        pressure_at: Where the pressure is prescribed, which is free up to a constant, at all
+            times: "corner" or "middle".
 
     Raises:
         RecipeError: An argument is out of range.
@@ -83,11 +89,17 @@ def beltrami(
             met=prescribe_velocity(domain, domain.face("t", 0.0), solution, "initial"),
             kept=[
                 *prescribe_velocity(domain, domain.boundary("xyz"), solution, "boundary"),
-                pin_pressure(domain, solution),
+                pin_pressure(domain, solution, pressure_at),
             ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(9, 29, 29, 29),
-        arguments={"a": a, "d": d, "reynolds": reynolds, "constraints": constraints},
+        arguments={
+            "a": a,
+            "d": d,
+            "reynolds": reynolds,
+            "constraints": constraints,
+            "pressure_at": pressure_at,
+        },
         citation="doi:10.1002/fld.1650190502",
     )

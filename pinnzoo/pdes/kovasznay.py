@@ -25,11 +25,13 @@ from pinnzoo import (
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
 
 
-def kovasznay(reynolds: float = 40.0) -> Problem:
+def kovasznay(reynolds: float = 40.0, pressure_at: str = "corner") -> Problem:
     """The steady two-dimensional Navier-Stokes equations behind a grid; conditions as residuals.
 
     Args:
         reynolds: Re, the inverse of the viscosity.
+        pressure_at: Where the pressure is prescribed, which is free up to a constant: "corner" or
+            "middle".
 
     Raises:
         RecipeError: An argument is out of range.
@@ -60,10 +62,10 @@ def kovasznay(reynolds: float = 40.0) -> Problem:
         system=system,
         conditions=(
             *prescribe_velocity(domain, domain.boundary("xy"), solution, "boundary"),
-            pin_pressure(domain, solution),
+            pin_pressure(domain, solution, pressure_at),
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(301, 401),
-        arguments={"reynolds": reynolds},
+        arguments={"reynolds": reynolds, "pressure_at": pressure_at},
         citation="arXiv:2003.06496",
     )

@@ -28,7 +28,7 @@ from pinnzoo import (
     prescribe,
 )
 from pinnzoo.errors import RecipeError
-from pinnzoo.pdes._navier_stokes import navier_stokes
+from pinnzoo.pdes._navier_stokes import check_pressure_at, navier_stokes
 from pinnzoo.references import cavity
 
 STORED = {("parabolic", 100.0), ("regularised", 1000.0)}
@@ -36,7 +36,10 @@ STORED = {("parabolic", 100.0), ("regularised", 1000.0)}
 
 
 def lid_driven_cavity(
-    reynolds: float = 100.0, lid: str = "parabolic", constraints: str = "soft"
+    reynolds: float = 100.0,
+    lid: str = "parabolic",
+    constraints: str = "soft",
+    pressure_at: str = "corner",
 ) -> Problem:
     """The steady flow in a square under a sliding lid, in velocity and pressure.
 
@@ -49,6 +52,8 @@ def lid_driven_cavity(
             beside the network, which meet the lid, and hold the singular part of the corners under
             the parabolic one; or "hard" for the ansatz `u = u₀ + x (1 - x) y (1 - y) N₁`,
             `v = v₀ + x (1 - x) y (1 - y) N₂`, `p = p₀ + (x + y) N₃`.
+        pressure_at: Where the pressure, free up to a constant, is zero: "corner" for (0, 0), or
+            "middle", which does not go with the ansatz.
 
     Raises:
         RecipeError: An argument is out of range.
@@ -58,6 +63,13 @@ def lid_driven_cavity(
     if lid not in cavity.LIDS:
         raise RecipeError(
             f"lid={lid!r} was given: allowed are {' and '.join(map(repr, cavity.LIDS))}."
+        )
+    check_pressure_at(pressure_at)
+    middle = pressure_at == "middle"
+    if middle and constraints == "hard":
+        raise RecipeError(
+            "pressure_at='middle' and constraints='hard' were given: the ansatz holds the pressure "
+            "in the corner, so give one of them."
         )
     domain = Box("xy", (0.0, 0.0), (1.0, 1.0))
     driven = cavity.Lid(lid, 1 / reynolds)
@@ -75,6 +87,7 @@ def lid_driven_cavity(
         inside = x * (1 - x) * y * (1 - y)
         return driven.flow(z) + jnp.stack([inside, inside, x + y]) * network
 
+    place = 0.5 if middle else 0.0
     has_reference = (lid, float(reynolds)) in STORED
     return Problem(
         name="lid_driven_cavity",
@@ -90,18 +103,23 @@ def lid_driven_cavity(
                 prescribe(top, "u", lambda z: driven.velocity(z[0]), "lid_u"),
                 prescribe(top, "v", 0.0, "lid_v"),
                 *at_rest,
-                prescribe(domain.face("x", 0.0).face("y", 0.0), "p", 0.0, "pressure"),
+                prescribe(domain.face("x", place).face("y", place), "p", 0.0, "pressure"),
             ],
             corners=driven.flow,
         ),
         reference=Reference(
-            cavity.solution(lid, float(reynolds)),
+            cavity.solution(lid, float(reynolds), middle=middle),
             "Galerkin's method for the stream function, corners in closed form",
-            refined=cavity.solution(lid, float(reynolds), refined=True),
+            refined=cavity.solution(lid, float(reynolds), refined=True, middle=middle),
         )
         if has_reference
         else None,
         evaluation_shape=(10_000,) if lid == "parabolic" else (101, 101),
-        arguments={"reynolds": reynolds, "lid": lid, "constraints": constraints},
+        arguments={
+            "reynolds": reynolds,
+            "lid": lid,
+            "constraints": constraints,
+            "pressure_at": pressure_at,
+        },
         citation="arXiv:2306.08827",
     )

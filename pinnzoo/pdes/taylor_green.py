@@ -26,7 +26,9 @@ from pinnzoo import (
 from pinnzoo.pdes._navier_stokes import navier_stokes, pin_pressure, prescribe_velocity
 
 
-def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
+def taylor_green(
+    viscosity: float = 0.1, constraints: str = "soft", pressure_at: str = "corner"
+) -> Problem:
     """The two-dimensional Navier-Stokes equations with a decaying array of vortices.
 
     Args:
@@ -35,6 +37,8 @@ def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
             `(u, v) = (u, v)(0, x, y) + t N(t, x, y)`. The other conditions stay residuals; the
             periodic ones, of all components and of the slopes of the velocities, vanish
             identically for a network with a periodic embedding of x and y.
+        pressure_at: Where the pressure is prescribed, which is free up to a constant, at all
+            times: "corner" or "middle".
 
     Raises:
         RecipeError: An argument is out of range.
@@ -78,11 +82,15 @@ def taylor_green(viscosity: float = 0.1, constraints: str = "soft") -> Problem:
                     for c in ("u", "v")
                     for s in ("x", "y")
                 ),
-                pin_pressure(domain, solution),
+                pin_pressure(domain, solution, pressure_at),
             ],
         ),
         reference=Reference(solution, "closed form"),
         evaluation_shape=(17, 121, 121),
-        arguments={"viscosity": viscosity, "constraints": constraints},
+        arguments={
+            "viscosity": viscosity,
+            "constraints": constraints,
+            "pressure_at": pressure_at,
+        },
         citation="doi:10.1098/rspa.1937.0036",
     )

@@ -10,6 +10,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -110,6 +111,12 @@ class Cavity:
         return self.lid.flow(z) + in_y @ along_y
 
     @functools.cached_property
+    def in_the_middle(self) -> float:
+        """The pressure at (1/2, 1/2)."""
+        with jax.ensure_compile_time_eval():
+            return float(self.at(jnp.full(2, 0.5))[2])
+
+    @functools.cached_property
     def series(self) -> Float[np.ndarray, "i j 3"]:
         """Chebyshev coefficients of velocities and pressure less those of the lid."""
         size = max(len(self.stream) + 4, len(self.pressure))
@@ -180,21 +187,25 @@ class Flow:
         name: Of the file.
         lid: What drives the flow.
         refined: Whether it is the finer computation.
+        middle: Whether the pressure is zero in the middle of the square, not at (0, 0).
     """
 
     name: str
     lid: Lid
     refined: bool = False
+    middle: bool = False
 
     def __call__(self, z: Point) -> Values:
         """Velocities and pressure at one point."""
-        return read(self.name, self.lid, self.refined).at(z)
+        flow = read(self.name, self.lid, self.refined)
+        values = flow.at(z)
+        return values.at[2].add(-flow.in_the_middle) if self.middle else values
 
 
 @functools.cache
-def solution(kind: str, reynolds: float, refined: bool = False) -> Flow:
+def solution(kind: str, reynolds: float, refined: bool = False, *, middle: bool = False) -> Flow:
     """The stored flow under a lid; the same object at every call."""
-    return Flow(file_name(kind, reynolds), Lid(kind, 1 / reynolds), refined)
+    return Flow(file_name(kind, reynolds), Lid(kind, 1 / reynolds), refined, middle)
 
 
 def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -445,6 +445,41 @@ def test_arguments_that_have_no_solution_are_refused(name, arguments, allowed):
         make_problem(name, arguments)
 
 
+FLOWS = [name for name in PROBLEMS if "pressure_at" in inspect.signature(PROBLEMS[name]).parameters]
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_pressure_may_be_prescribed_in_the_middle_of_the_same_flow(name):
+    corner, middle = (make_problem(name, {"pressure_at": at}) for at in ("corner", "middle"))
+    assert set(corner.terms) == set(middle.terms)
+    places = {}
+    for problem in (corner, middle):
+        pin = problem.terms["pressure"]
+        points = sample(pin.region, 40, "uniform", np.random.default_rng(0))
+        places[problem] = points[:, problem.coords.index("x") :]
+        assert len(np.unique(places[problem], axis=0)) == 1
+        solution = require_reference(problem).function
+        both = [solution, perturbed(solution)]
+        (value, _), (wrong, _) = magnitudes_of_each(problem, both, pin.residual, points)
+        assert value < tolerances(name)[1]
+        assert wrong > 1e-2
+    space = middle.domain.bounds
+    assert np.all(places[middle][0] == [np.mean(space(c)) for c in middle.coords if c != "t"])
+    assert not np.allclose(places[corner][0], places[middle][0])
+    # The pressure differs by one constant, and nothing else does.
+    points = interior(corner)
+    moved = require_reference(middle)(points) - require_reference(corner)(points)
+    np.testing.assert_allclose(moved - moved[0], 0, atol=1e-13)
+    np.testing.assert_allclose(moved[:, :-1], 0, atol=1e-14)
+    with pytest.raises(RecipeError, match="'corner' and 'middle'"):
+        make_problem(name, {"pressure_at": "top"})
+
+
+def test_pressure_in_the_middle_does_not_go_with_an_ansatz_that_holds_the_corner():
+    with pytest.raises(RecipeError, match="give one of them"):
+        make_problem("lid_driven_cavity", {"pressure_at": "middle", "constraints": "hard"})
+
+
 def test_bratu_has_two_solutions_of_one_equation():
     lower, upper = (make_problem("bratu", {"branch": branch}) for branch in ("lower", "upper"))
     points = interior(lower)
