@@ -6,6 +6,7 @@ such as the error of a problem without a reference, have no row, and in a table 
 dash.
 """
 
+import functools
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,10 +105,16 @@ def _say(console: Any, text: str, **options: Any) -> None:
     console.print(spoken(text, console.encoding), **options)
 
 
+@functools.lru_cache(maxsize=4096)
+def _parsed(cell: str) -> Text:
+    """A cell of console markup; it is looked at for its width and for its content."""
+    # Most cells have no markup, and need no parser.
+    return Text.from_markup(cell) if "[" in cell else Text(cell)
+
+
 def _width(cell: str) -> int:
     """Columns of the longest line of a cell."""
-    plain = Text.from_markup(cell).plain if "[" in cell else cell
-    return max(map(len, plain.split("\n")))
+    return max(map(len, _parsed(cell).plain.split("\n")))
 
 
 def _show(console: Any, columns: Sequence[Shown], rows: Sequence[Sequence[str]]) -> None:
@@ -137,7 +144,11 @@ def _show(console: Any, columns: Sequence[Shown], rows: Sequence[Sequence[str]])
     lines.append(Text(f" {rule}"))
     for row in rows:
         lines += _lines(console, [row[k] for k in kept], shape)
-    console.print(Text("\n").join([*lines, Text()]), no_wrap=True, crop=False)
+    if console.color_system is None:
+        # Without styles there is nothing to render, which takes longer than the whole table.
+        console.out("\n".join([*(line.plain for line in lines), ""]), highlight=False)
+    else:
+        console.print(Text("\n").join([*lines, Text()]), no_wrap=True, crop=False)
 
 
 def _lines(console: Any, cells: Sequence[str], shape: Sequence[tuple[int, bool]]) -> list[Text]:
@@ -147,20 +158,19 @@ def _lines(console: Any, cells: Sequence[str], shape: Sequence[tuple[int, bool]]
     """
     columns = []
     for cell, (width, _) in zip(cells, shape, strict=True):
-        # Most cells have no markup, and need no parser.
-        text = Text.from_markup(cell) if "[" in cell else Text(cell)
+        text = _parsed(cell)
         long = "\n" in cell or len(text) > width
         columns.append(text.wrap(console, width, overflow="fold") if long else [text])
     found = []
     for k in range(max(map(len, columns))):
-        line = Text()
+        line, spans = "", []
         for column, (width, right) in zip(columns, shape, strict=True):
             part = column[k] if k < len(column) else Text()
             pad = " " * (width - len(part))
-            line.append(" " * (GAP if line else 1))
-            line.append(pad if right else "").append_text(part).append("" if right else pad)
-        line.rstrip()
-        found.append(line)
+            line += " " * (GAP if line else 1) + (pad if right else "")
+            spans += [span.move(len(line)) for span in part.spans]
+            line += part.plain + ("" if right else pad)
+        found.append(Text(line.rstrip(), spans=spans))
     return found
 
 

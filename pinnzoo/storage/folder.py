@@ -424,11 +424,13 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
     # A pipe would be waited for without NONBLOCK.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(folder / name, flags)
+        descriptor = os.open(f"{folder}/{name}", flags)
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise _damaged(folder, name, "is a folder or a device")
-            return file.read(limit + 1)
+            # Room for the whole limit takes longer to make than a small file to read.
+            return file.read(min(limit, status.st_size) + 1)
     except (OSError, MemoryError) as error:
         code = getattr(error, "errno", None)
         if code == errno.EISDIR:
