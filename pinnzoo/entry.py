@@ -17,7 +17,7 @@ from jaxtyping import Float
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
 from pinnzoo.derivatives import Names
-from pinnzoo.errors import EntryError, PointsError, RecipeError
+from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import check_counts, check_network
 from pinnzoo.observations import Observations
@@ -255,7 +255,9 @@ class Entry:
         Raises:
             PinnzooError: See `store.load`.
         """
-        opened = folder if isinstance(folder, EntryFolder) else EntryFolder.open(folder)
+        from pinnzoo.zoo import open_place
+
+        opened = folder if isinstance(folder, EntryFolder) else open_place(folder)
         parts = store.load(opened, verify=verify, problem=problem, model=model)
         network = nnx.merge(parts.blueprint.graph, parts.state)
         return cls(
@@ -574,15 +576,20 @@ class Entry:
         mostly are, so register the problem before the entry is trained or loaded.
         """
         known = knows_problem(self.recipe, self.problem)
+        absent, kernels, snapshots = "", None, None
+        try:
+            kernels, snapshots = self.records.ntk, self.records.snapshots
+        except AbsentRecordsError as error:
+            absent = str(error)
         network = None if is_known(self.recipe.architecture) else self.model
         state = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model)))
-        kernels = self.records.ntk
         parts = {
             "recipe": self.recipe.to_dict(),
             "state": state,
             "metrics": dict(self.metrics),
             "history": self.history,
-            "snapshots": (self.snapshots.steps, self.snapshots.thetas),
+            "snapshots": snapshots and (snapshots.steps, snapshots.thetas),
+            "absent": absent,
             "ntk": None if kernels is None else kernels.to_arrays(),
             "folder": self.folder,
             "observations": self.observations,
@@ -634,7 +641,8 @@ class Entry:
         if self.folder is None:
             return None
         try:
-            manifest = EntryFolder.open(self.folder).manifest
+            # Its other files may be elsewhere.
+            manifest = EntryFolder.open(self.folder, fetch=lambda _: None).manifest
         except EntryError:
             return None
         return manifest["command"] if manifest["entry"] == self.name else None
@@ -723,12 +731,18 @@ def _unpickled(parts: Mapping[str, Any]) -> Entry:
     plan = blueprint(recipe, parts["problem"], parts["model"])
     state = jax.tree.map(lambda leaf: leaf, plan.state)
     nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, parts["state"]))
-    arrays = parts["ntk"]
-    kernels = None if arrays is None else NTKSnapshots.from_arrays(arrays)
-    snapshots = Snapshots(*parts["snapshots"])
-    measured = parts["observations"]
-    records = Records(
-        lambda: parts["history"], lambda: kernels, lambda: snapshots, lambda: measured
-    )
+    arrays, kept = parts["ntk"], parts["snapshots"]
+
+    def ntk() -> NTKSnapshots | None:
+        if parts["absent"]:
+            raise AbsentRecordsError(parts["absent"])
+        return None if arrays is None else NTKSnapshots.from_arrays(arrays)
+
+    def snapshots() -> Snapshots:
+        if parts["absent"]:
+            raise AbsentRecordsError(parts["absent"])
+        return Snapshots(*kept)
+
+    records = Records(lambda: parts["history"], ntk, snapshots, lambda: parts["observations"])
     network = nnx.merge(plan.graph, state)
     return Entry(recipe, network, parts["metrics"], records, parts["folder"], plan.problem)

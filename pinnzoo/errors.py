@@ -79,6 +79,10 @@ class EntryError(PinnzooError):
     """An entry's folder that cannot be read."""
 
 
+class AbsentRecordsError(EntryError):
+    """Kernels or snapshots of an entry that this installation carries without them."""
+
+
 class IntegrityError(EntryError):
     """Bytes, hashes, dtypes or golden values of an entry that are not what they should be."""
 

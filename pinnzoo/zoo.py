@@ -1,4 +1,4 @@
-"""Finding entries by name: in this repository, in the package, in the user's cache, on the Hub.
+"""Finding entries by name: in the user's folders, in this repository or the package, on the Hub.
 
 Imports no JAX until an entry is loaded.
 """
@@ -9,11 +9,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pinnzoo.errors import DownloadError, EntryError, IntegrityError, UnknownNameError
+from pinnzoo.errors import (
+    AbsentRecordsError,
+    DownloadError,
+    EntryError,
+    IntegrityError,
+    UnknownNameError,
+)
 from pinnzoo.hub.remote import (
     PREFIXES,
+    Pin,
     Remote,
     cache_folder,
+    open_copy,
     open_remote,
     open_with_rest,
     parse_address,
@@ -39,6 +47,10 @@ if TYPE_CHECKING:
     from pinnzoo.storage.metrics import Metrics
 
 PACKAGE = Path(__file__).resolve().parent
+
+CARRIED = PACKAGE / "checkpoints"
+"""Entries of an installed package."""
+
 # Next to the package lies a folder of that name only in a checkout of the repository.
 OWN = [
     home / "checkpoints"
@@ -47,15 +59,31 @@ OWN = [
 ]
 """Folders of entries that came with the package."""
 
-
 CHECKPOINTS_VARIABLE = "PINNZOO_CHECKPOINTS"
 """Environment variable that names a folder of entries, such as `checkpoints/` of a clone."""
 
 
 def search_folders() -> list[Path]:
     """Folders that hold entries, in the order in which a name is looked up in them."""
+    return [*_given_folder(), *OWN, cache_folder()]
+
+
+def _given_folder() -> list[Path]:
+    """The folder that the environment names, if any.
+
+    Raises:
+        EntryError: There is none of that name.
+    """
     given = os.environ.get(CHECKPOINTS_VARIABLE)
-    return [*([Path(given).expanduser()] if given else []), *OWN, cache_folder()]
+    if not given:
+        return []
+    folder = Path(os.path.abspath(folder_path(given)))
+    if not folder.is_dir():
+        raise EntryError(
+            f"{CHECKPOINTS_VARIABLE}={given!r} is set, and there is no such folder: give one that "
+            "holds entries, such as checkpoints/ of a clone of the repository, or unset it."
+        )
+    return [folder]
 
 
 def list_entries(pattern: str = "*") -> list[str]:
@@ -160,8 +188,7 @@ def open_entry(
         return open_remote(resolve(*address, **access))
     place, expected = find(name_or_path), resolve_entry_name(given)
     if place is not None:
-        own = Path(os.path.abspath(place)).parent in OWN
-        folder = _open_carried(place, access) if own else EntryFolder.open(place)
+        folder = open_place(place, **access)
         named = is_entry_name(expected) and place.parent in search_folders()
     else:
         pins = read_registry()["entries"]
@@ -178,30 +205,50 @@ def open_entry(
     return folder
 
 
-def _open_carried(place: Path, access: dict[str, Any]) -> EntryFolder:
-    """The folder of an entry that came with the package, which may have left the records out."""
-    if has_records(place):
+def open_place(place: str | os.PathLike[str], **access: Any) -> EntryFolder:
+    """The folder of an entry on this machine.
+
+    An entry that came with the installed package may lack its kernels and snapshots; they are
+    fetched when they are read, if the registry pins this very entry.
+
+    Args:
+        place: The folder.
+        **access: `token` and `local_files_only`, see `load`.
+
+    Raises:
+        EntryError: It is not the folder of an entry, or something else is missing or damaged.
+    """
+    folder = Path(os.path.abspath(folder_path(place)))
+    # Snapshots every entry has, and without them nobody computes kernels.
+    if folder.parent != CARRIED or (folder / SNAPSHOTS).is_dir():
         return EntryFolder.open(place)
-    sha256 = record(read_bytes(place, MANIFEST))["sha256"]
-    pin = read_registry()["entries"].get(place.name)
-    if pin is not None and pin["manifest"] == sha256:
+    pin = _pin_of(folder)
+    if pin is not None:
         remote = Remote(pin["repository"], pin["revision"], **access)
-        return open_with_rest(place, RECORDS, remote, sha256)
+        return open_with_rest(folder, RECORDS, remote, pin["manifest"])
 
     def refuse(names: Iterable[str]) -> None:
         del names
-        raise EntryError(
-            f"this installation carries {place.name} without its kernels and snapshots: set "
-            f"{CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a clone of the repository, or "
-            "give the folder of the entry there in place of its name."
+        given = os.environ.get(CHECKPOINTS_VARIABLE)
+        also = f" (it is {given!r}, where this entry is not)" if given else ""
+        raise AbsentRecordsError(
+            f"this installation carries {folder.name} without its kernels and snapshots: set "
+            f"{CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a clone of the repository"
+            f"{also}, or give the folder of the entry there in place of its name."
         )
 
-    return EntryFolder.open(place, fetch=refuse, absent=RECORDS)
+    return EntryFolder.open(folder, fetch=refuse, absent=RECORDS)
 
 
-def has_records(folder: Path) -> bool:
-    """Whether the snapshots of an entry are in its folder; without them there are no kernels."""
-    return (folder / SNAPSHOTS).is_dir()
+def _pin_of(folder: Path) -> Pin | None:
+    """Where the entry of a folder is published, byte for byte; None where it is not known to be."""
+    try:
+        pin = read_registry()["entries"].get(folder.name)
+        sha256 = record(read_bytes(folder, MANIFEST))["sha256"]
+    except EntryError:
+        # Its network needs no registry.
+        return None
+    return pin if pin is not None and pin["manifest"] == sha256 else None
 
 
 def download(
@@ -224,13 +271,13 @@ def download(
         PinnzooError: See `load`.
 
     Example:
-        >>> download("heat-mlp-lm").name
-        'heat-mlp-levenberg_marquardt'
+        >>> (download("burgers-mlp-lm") / "model.safetensors").is_file()
+        True
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
-    if folder.rest is not None and folder.fetch is not None:
-        folder.fetch(folder.manifest["files"])
-        folder = EntryFolder.open(folder.rest)
+    if folder.rest is not None and (pin := _pin_of(folder.path)) is not None:
+        remote = Remote(pin["repository"], pin["revision"], token, local_files_only)
+        folder = open_copy(remote, pin["manifest"])
     folder.verify()
     return folder.path
 

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pinnzoo.errors import AbsentRecordsError
 from pinnzoo.storage.metrics import known_block
+from pinnzoo.storage.records import kernels_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pinnzoo.diagnostics.ntk import NTKSnapshots
     from pinnzoo.entry import Entry
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
@@ -51,24 +54,36 @@ def evaluation(entry: "Entry") -> dict[str, Any]:
     }
 
 
+def absence(entry: "Entry") -> str | None:
+    """Why the kernels that an entry's figures tell of are not shown, or None where they are."""
+    if known_block(entry.metrics, "ntk") is None:
+        return None
+    try:
+        _ = entry.ntk
+    except AbsentRecordsError as error:
+        return str(error)
+    return None
+
+
 def analysis(entry: "Entry") -> dict[str, Any]:
     """Kernel figures at every snapshot, as far as kernels are on record, and the metrics."""
     from pinnzoo.cards import problem_title
 
-    kernels = known_block(entry.metrics, "ntk")
+    block = known_block(entry.metrics, "ntk")
+    kernels = kernels_of(entry)
     return {
         "name": entry.name,
         "problem_title": problem_title(entry.recipe),
-        "points": {} if kernels is None else kernels["points"],
-        "snapshots": [] if kernels is None else _snapshots(entry),
+        "points": {} if block is None else block["points"],
+        "snapshots": [] if kernels is None else _snapshots(entry, kernels),
         "metrics": entry.metrics,
         "plots": [],
     }
 
 
-def _snapshots(entry: "Entry") -> list[dict[str, Any]]:
+def _snapshots(entry: "Entry", ntk: "NTKSnapshots") -> list[dict[str, Any]]:
     """The kernel at every step at which it was taken, and the error there."""
-    ntk, errors = entry.ntk, _errors_by_step(entry)
+    errors = _errors_by_step(entry)
     columns = zip(
         np.asarray(ntk.steps).tolist(),
         ntk.drift("spectral"),
@@ -96,9 +111,8 @@ def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
 
 
 def _compared(entry: "Entry") -> dict[str, Any]:
-    kernels = known_block(entry.metrics, "ntk")
+    ntk = kernels_of(entry)
     hessian = known_block(entry.metrics, "residual_hessian")
-    ntk = None if kernels is None else entry.ntk
     ends = ("initial", "final")
     return {
         "name": entry.name,

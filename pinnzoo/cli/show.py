@@ -182,7 +182,7 @@ def analyze(
 ) -> None:
     """Show how the neural tangent kernel and the Hessians changed, of one entry or of several."""
     from pinnzoo.cli import screens
-    from pinnzoo.cli.analysis import analysis, comparison
+    from pinnzoo.cli.analysis import absence, analysis, comparison
 
     options.bring_in(imports, problem)
     if what is not None:
@@ -191,6 +191,9 @@ def analyze(
     found = options.matching(names)
     with stdout_for_json(as_json):
         entries = [options.load(name) for name in found]
+        for entry in entries:
+            if (reason := absence(entry)) is not None:
+                complain(reason)
         data = analysis(entries[0]) if len(entries) == 1 else comparison(entries)
         if plots:
             from pinnzoo.plots import save_comparison, save_plots

@@ -345,7 +345,7 @@ def open_remote(remote: Remote, manifest: str | None = None) -> EntryFolder:
         IntegrityError: What arrives is not what was published.
         EntryError: The repository holds no entry that can be read.
     """
-    folder = _open_copy(remote, manifest)
+    folder = open_copy(remote, manifest)
     folder.require([name for name in folder.manifest["files"] if name.startswith(WEIGHTS)])
     return folder
 
@@ -366,7 +366,7 @@ def open_with_rest(
     """
     return EntryFolder.open(
         place,
-        fetch=lambda names: _open_copy(remote, pinned).require(names),
+        fetch=lambda names: _fetch(remote, open_copy(remote, pinned).path, names),
         absent=absent,
         rest=_home(remote),
     )
@@ -377,8 +377,17 @@ def _home(remote: Remote) -> Path:
     return cache_folder() / "hub" / remote.repository.replace("/", "--") / remote.revision
 
 
-def _open_copy(remote: Remote, manifest: str | None) -> EntryFolder:
-    """The folder of the cache, with nothing but the manifest fetched."""
+def open_copy(remote: Remote, manifest: str | None) -> EntryFolder:
+    """The folder of the cache for an entry on the Hub, with nothing but the manifest fetched.
+
+    Args:
+        remote: Where it is.
+        manifest: SHA-256 of its manifest, if that is pinned.
+
+    Raises:
+        DownloadError: It cannot be downloaded.
+        IntegrityError: What arrives is not what was published.
+    """
     home = _home(remote)
     with _writing(home):
         if not _has_manifest(home, manifest):

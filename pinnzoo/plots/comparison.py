@@ -10,6 +10,7 @@ import numpy as np
 from pinnzoo.plots.kernel import DRIFT_LABEL
 from pinnzoo.plots.style import COLORS, Drawable, new_figure, positive, styled
 from pinnzoo.storage.metrics import known_block
+from pinnzoo.storage.records import kernels_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +36,8 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
         step, values = _column(entry, "step"), _column(entry, column)
         left.plot(step, positive(values), label=entry.name, **style)
         marked: dict[str, Any] = {"marker": "o", "markersize": 2.2, **style}
-        if known_block(entry.metrics, "ntk") is not None:
-            steps, drifts = np.asarray(entry.ntk.steps), np.asarray(entry.ntk.drift())
+        if (kernels := kernels_of(entry)) is not None:
+            steps, drifts = np.asarray(kernels.steps), np.asarray(kernels.drift())
             middle.plot(steps[1:], positive(drifts[1:]), **marked)
         if (magnitudes := known_block(entry.metrics, "residual_hessian")) is not None:
             ends = [magnitudes[when]["mean"] for when in ("initial", "final")]

@@ -15,6 +15,7 @@ from pinnzoo.plots.kernel import drift, eigenvalues, kernel, ntk
 from pinnzoo.plots.solution import solution
 from pinnzoo.plots.style import Drawable, save
 from pinnzoo.storage.metrics import known_block
+from pinnzoo.storage.records import kernels_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,8 @@ def check_names(names: Iterable[str]) -> list[str]:
 
 
 def card_plots(entry: Drawable) -> list[str]:
-    """The plots of an entry's card: the solution, the training, and the kernel if it is stored."""
-    return ["solution", "history", *(["kernel"] if _has_kernels(entry) else [])]
+    """The plots of an entry's card: the solution, the training, and the kernel if it is there."""
+    return ["solution", "history", *(["kernel"] if kernels_of(entry) is not None else [])]
 
 
 def _has_kernels(entry: Drawable) -> bool:
@@ -100,10 +101,13 @@ def save_plots(entry: Drawable, folder: str | Path, names: Iterable[str] = ()) -
         EntryError: A plot of kernels was asked for, and the entry has none.
     """
     names = check_names(names) or card_plots(entry)
-    without = [name for name in names if name in _OF_KERNEL and not _has_kernels(entry)]
-    if without:
+    of_kernel = [name for name in names if name in _OF_KERNEL]
+    if of_kernel and _has_kernels(entry):
+        # Where they are elsewhere, this says so before anything is drawn.
+        _ = entry.ntk
+    elif of_kernel:
         raise EntryError(
-            f"the plot {without[0]!r} of {entry.name} was asked for, which has no kernels on "
+            f"the plot {of_kernel[0]!r} of {entry.name} was asked for, which has no kernels on "
             f"record: draw {', '.join(card_plots(entry))}, or record kernels with "
             "`pinnzoo diagnose`."
         )

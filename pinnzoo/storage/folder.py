@@ -117,7 +117,7 @@ Fetch = Callable[[Iterable[str]], None]
 
 @dataclass(frozen=True)
 class EntryFolder:
-    """A folder whose manifest is sound, and which has all files that the manifest lists.
+    """A folder whose manifest is sound, with all files that it lists or a way to bring them.
 
     Other files may lie beside them, such as pictures, notes, or what file managers and editors
     leave behind. They are no part of the entry and are never read.

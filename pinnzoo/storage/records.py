@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from pinnzoo.errors import IntegrityError
+from pinnzoo.errors import AbsentRecordsError, IntegrityError
 from pinnzoo.pdes import Problem
 from pinnzoo.storage.metrics import Metrics, known_block
 
@@ -152,6 +152,20 @@ class Records:
     def observations(self) -> "Observations | None":
         """See `Entry.observations`."""
         return self._observations()
+
+
+def kernels_of(entry: Any) -> "NTKSnapshots | None":
+    """The kernels of an entry, or of what is drawn of one.
+
+    Returns:
+        None where there are none on record, or where this installation has the entry without them.
+    """
+    if known_block(entry.metrics, "ntk") is None:
+        return None
+    try:
+        return entry.ntk
+    except AbsentRecordsError:
+        return None
 
 
 def check_snapshots(snapshots: Snapshots, theta: Float[np.ndarray, " p"]) -> None:
