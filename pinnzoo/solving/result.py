@@ -1,5 +1,6 @@
 """From what was tried to an entry."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -118,7 +119,9 @@ def joined_estimate(windows: Sequence[Round]) -> float:
     """The estimate for all windows together: what one is in error, those after it begin with."""
     carried, squares, norms = 0.0, 0.0, 0.0
     for r in windows:
-        norm = float(np.linalg.norm(r.values))
+        # Each has a grid of its own, of about as many points however long it is.
+        span = r.problem.domain.upper[0] - r.problem.domain.lower[0]
+        norm = float(np.linalg.norm(r.values)) * math.sqrt(span / len(r.values))
         carried += r.estimate * norm
         squares, norms = squares + carried**2, norms + norm**2
     return float(np.sqrt(squares / norms)) if norms > 0 else float(np.sqrt(squares))

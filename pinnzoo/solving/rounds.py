@@ -276,8 +276,8 @@ def refine(
     ]
     base = fit(problem, model, plan.recipe, stages, allowance, plan.tell, data, hopeless)
     tangent = None if base.abandoned else _tangent(plan, problem, base, allowance)
-    points = plan.problem.evaluation_points(COARSEN)
-    points = points[problem.domain.contains(points)]
+    # Those of the window: of the whole domain's, few or none may lie at the window's times.
+    points = problem.evaluation_points(COARSEN)
     states = values_of(base.assembly, base.kept, points)
     losses = list(base.fresh)
     if tangent is not None:

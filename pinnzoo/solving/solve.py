@@ -193,6 +193,7 @@ def _search(
         if last.abandoned or (
             hopeless is not None
             and last.fall > HARD
+            and last.estimate > tolerance
             and _time_for_windows(allowance, last.base.setup, last.base.step)
         ):
             try:

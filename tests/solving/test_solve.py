@@ -339,6 +339,29 @@ def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimat
     assert len(windows) == len(finals) - 1
 
 
+def test_a_tolerance_that_is_met_asks_for_no_windows(hasty, monkeypatch):
+    module, asked = hasty
+    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+        monkeypatch.setattr(module, name, value)
+    solve(decay(), tolerance=1.0, diagnostics=False)
+    assert asked == [3]
+
+
+def test_windows_between_the_times_of_a_coarse_grid_have_an_estimate_too(hasty, monkeypatch):
+    module, _ = hasty
+    for name, value in {"WINDOWS": 3, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+        monkeypatch.setattr(module, name, value)
+    # Of its times every fourth one counts: the first and the last of all.
+    problem = replace(decay(), evaluation_shape=(5,))
+    entry = solve(problem, tolerance=1e-30, diagnostics=False)
+    windows = [r for r in entry.metrics["solve"]["rounds"] if r["final"]]
+    assert len(windows) == 3
+    assert all(r["estimated_error"] > 1e-14 for r in windows)
+    t = np.linspace(0, 1, 21)[:, None]
+    error = relative(entry.predict(t), np.exp(-2 * t))
+    assert entry.metrics["estimated_error"] > error / 10
+
+
 def test_the_seconds_until_the_first_step_are_those_of_the_compiler_too(monkeypatch):
     ticking = Ticking()
     monkeypatch.setattr(clock, "now", ticking)
