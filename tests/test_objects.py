@@ -308,6 +308,10 @@ def test_finetuning_begins_with_points_and_weights_of_the_last_phase_and_enough_
     assert tuned.points == {"equation": 400, "conditions": 6, "initial": 9}
     assert tuned.weights == {"initial": 7.0}
     (few,) = pinnzoo.finetune(trained, steps=1, diagnostics=False).recipe.phases
+    given = {"points": {"equation": 77}, "weights": {"equation": 0.5}}
+    (some,) = pinnzoo.finetune(entry, steps=1, diagnostics=False, **given).recipe.phases
+    assert some.points == {**tuned.points, "equation": 77}
+    assert some.weights == {**tuned.weights, "equation": 0.5}
     assert few.points["equation"] == 3 * trained.theta.size
 
 

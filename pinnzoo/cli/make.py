@@ -322,7 +322,7 @@ def finetune(
             steps,
             progress=True,
             problem_arguments=options.settings(physical) or None,
-            points=_counts(entry, options.settings(points)),
+            points=options.settings(points),
             freeze=tuple(freeze or ()),
             part=int(part) if part is not None and part.isdigit() else part,
             seed=seed,
@@ -349,11 +349,6 @@ def finetune(
         )
     before = entry.metrics.get("relative_l2_error")
     emit(_outcome(tuned, folder) | {"before": before}, as_json, _screen)
-
-
-def _counts(entry: "Entry", points: dict[str, Any]) -> dict[str, int] | None:
-    recipe = entry.recipe
-    return {**recipe.points, **recipe.phases[-1].points, **points} if points else None
 
 
 @app.command()

@@ -74,9 +74,9 @@ def finetune(
         freeze: Parameters that keep their values: names such as "hidden.0", or patterns such as
             "*.bias".
         seconds: Wall time of all steps together; None is no limit.
-        points: Points per term, as in a recipe; by default those of the entry's last phase, and for
-            second-order optimizers at least three on the equation for each parameter.
-        weights: Loss weight per term; by default those of the entry's last phase.
+        points: Points per term, as in a recipe; where none are given those of the entry's last
+            phase, and for Levenberg-Marquardt at least three on the equation for each parameter.
+        weights: Loss weight per term; where none is given that of the entry's last phase.
         resample_every: Draw new points after this many steps; 0 keeps the first ones. By default
             10 for Levenberg-Marquardt, which soon fits a fixed set more closely than the solution,
             and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
@@ -142,14 +142,14 @@ def finetune(
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
     counted = kept({**recipe.points, **last.points})
-    if name == LEVENBERG_MARQUARDT and not points:
+    if name == LEVENBERG_MARQUARDT and EQUATION not in (points or {}):
         counted = _enough(entry.model, trained, posed, counted)
     phase = Phase(
         name,
         steps,
         arguments,
-        points=dict(points or counted),
-        weights=dict(weights or kept(last.weights)),
+        points={**counted, **(points or {})},
+        weights={**kept(last.weights), **(weights or {})},
         resample_every=resample_every,
         adaptive=adaptive,
         part=trained,
