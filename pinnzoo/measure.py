@@ -143,6 +143,7 @@ def core_metrics(
     seconds: float,
     observations: Observations | None = None,
     points: Mapping[str, Float[np.ndarray, "n d"]] | None = None,
+    machines: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The figures of an entry without its diagnostics; errors only where there is a reference.
 
@@ -154,6 +155,7 @@ def core_metrics(
         seconds: How long it took.
         observations: What was measured.
         points: Those of the end of the training, per term; by default those of its beginning.
+        machines: Those that trained it, one after the other; by default this one.
     """
     errors = {}
     if problem.reference is not None:
@@ -173,7 +175,7 @@ def core_metrics(
         "parameters": int(sum(sizes)),
         "dtype": recipe.dtype,
         "training_seconds": float(seconds),
-        "hardware": hardware(),
+        "hardware": ", then ".join(machines) or hardware(),
         "platform": jax.default_backend(),
     }
 

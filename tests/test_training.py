@@ -142,6 +142,17 @@ def test_interrupted_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypa
     same_numbers(trained, train(TINY, workdir=tmp_path))
 
 
+def test_a_run_that_goes_on_elsewhere_names_both_machines(trained, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "hardware", lambda: "a large machine")
+        train_and_die(patch, TINY, tmp_path, 7)
+    there = f"a large machine, then {trained.metrics['hardware']}"
+    assert train(TINY, workdir=tmp_path).metrics["hardware"] == there
+    # Whoever only reads the finished run has not trained it.
+    monkeypatch.setattr(loop, "hardware", lambda: "a third one")
+    assert train(TINY, workdir=tmp_path).metrics["hardware"] == there
+
+
 def test_run_of_another_recipe_is_refused_and_resume_false_begins_anew(trained, tmp_path):
     train(dataclasses.replace(TINY, seed=3), workdir=tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):

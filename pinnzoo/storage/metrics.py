@@ -35,8 +35,9 @@ class Core(TypedDict):
         parameters: Number of trained parameters.
         dtype: Precision of the parameters.
         training_seconds: Time of the training itself, without the diagnostics after it.
-        hardware: Processor and number of cores.
-        platform: "cpu", "gpu" or "tpu".
+        hardware: Processor and number of cores; of several machines, one after the other, where a
+            training went on elsewhere.
+        platform: "cpu", "gpu" or "tpu", of the last of them.
     """
 
     format: int

@@ -20,6 +20,7 @@ from pinnzoo._typing import Theta
 from pinnzoo.collocation import SNAPSHOTS, log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.evaluation import error_figures
+from pinnzoo.measure import hardware
 from pinnzoo.objective import (
     OBSERVATIONS,
     Assembly,
@@ -305,10 +306,13 @@ class Trainer:
         if run.ended:
             return
         stage = self._begin(run, phase, optimizer, moved)
+        here = hardware()
         clock = time.monotonic() - run.seconds
         offset = run.total - run.step
         while (stop := next_stop(phase, run.step, stage.every, offset, self.keep)) is not None:
             info, loss = self._advance(run, stage, stop)
+            if here not in run.machines:
+                run.machines.append(here)
             run.seconds = time.monotonic() - clock
             self._note(run, stage, info, loss)
             self._follow(run, stage)

@@ -47,6 +47,7 @@ class Run:
         rejected: Rejected steps in a row.
         ended: Whether the current phase ended before its last step.
         factors: Factors of the current phase's weighting, by term.
+        machines: Those that have done the steps so far, in words, the first one first.
     """
 
     phase: int
@@ -66,6 +67,7 @@ class Run:
     rejected: int = 0
     ended: bool = False
     factors: dict[str, np.ndarray] = field(default_factory=dict)
+    machines: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -105,7 +107,7 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     leaves = jax.tree.leaves(run.state)
     arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     about = {name: getattr(run, name) for name in NUMBERS}
-    about |= {"recipe": recipe.to_dict(), "leaves": len(leaves)}
+    about |= {"recipe": recipe.to_dict(), "leaves": len(leaves), "machines": run.machines}
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -194,6 +196,7 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
         snapshot_steps=arrays["snapshot_steps"].tolist(),
         snapshot_thetas=list(arrays["snapshot_thetas"]),
         factors=group("factors/"),
+        machines=about.get("machines", []),
     )
     run.done += [0] * (len(recipe.phases) - len(run.done))
     return SavedRun(run)

@@ -487,6 +487,7 @@ def _entry(trainer: Trainer, run: Run, done: _Done, tick: Tick) -> Entry:
             seconds=run.seconds,
             observations=observations,
             points=run.points,
+            machines=run.machines,
         ),
         lambda: tick("error" if problem.reference else "figures"),
     )
