@@ -94,6 +94,7 @@ class Remembered(Reference):
     @classmethod
     def of(cls, problem: Problem) -> "Remembered":
         """The reference of a problem, remembered under its physical arguments."""
+        # Where its pressure is zero changes the solution in the cavity.
         physical = {k: v for k, v in problem.arguments.items() if k != "constraints"}
         parts = {f.name: getattr(problem.reference, f.name) for f in dataclasses.fields(Reference)}
         remembered = cls(**parts)
@@ -172,7 +173,8 @@ def test_error_at_other_points_is_the_stated_error(entry):
     # So has a grid in three coordinates, of few lines along each: what it states may be too much.
     # So may it be where few other points can be afforded, or the error is largest in a corner.
     rel = 0.5 if entry.problem.domain.parameters else 0.15
-    rough = entry.problem.d > 2 or entry.problem.name in (*OTHER_POINTS, "laplace_l_shape")
+    corners = "laplace_l_shape", "lid_driven_cavity"
+    rough = entry.problem.d > 2 or entry.problem.name in (*OTHER_POINTS, *corners)
     less = max(rel, 0.25 if rough else rel)
     found, stated = figures["relative_l2_error"], entry.metrics["relative_l2_error"]
     assert (1 - less) * stated - 1e-13 <= found <= (1 + rel) * stated + 1e-13

@@ -15,6 +15,7 @@ from pinnzoo.catalog.phases import (
     SCALED,
     levenberg_marquardt,
     on_accelerator,
+    then_in_the_middle,
     with_tangent,
 )
 from pinnzoo.recipes import Phase, Recipe
@@ -149,14 +150,21 @@ FURTHER = (
         arguments=HARD,
         least_squares=GENTLE,
     ),
-    _tangent(
-        "lid_driven_cavity",
-        _layers(28),
-        (3000, 300),
-        (120, 80, 4),
-        None,
-        arguments=CORNERS,
-        least_squares=GENTLE,
+    on_accelerator(
+        then_in_the_middle(
+            _tangent(
+                "lid_driven_cavity",
+                _layers(36),
+                (6000, 500),
+                (50, 451, 6),
+                None,
+                arguments=CORNERS,
+                least_squares=GENTLE,
+            ),
+            levenberg_marquardt(
+                5, 12000, 1000, part=1, arguments=GENTLE, resample_every=3, adaptive=True
+            ),
+        )
     ),
     _tangent("beltrami", _layers(28), (2500, 150), (120, 60, 4), None, least_squares=GENTLE),
     on_accelerator(

@@ -68,6 +68,26 @@ def with_tangent(
     )
 
 
+MIDDLE = {"pressure_at": "middle"}
+"""Pressure prescribed where a network is best, so that nearly nothing of it is off everywhere."""
+
+
+def then_in_the_middle(recipe: Recipe, *phases: Phase) -> Recipe:
+    """The phases of a recipe with the pressure in the corner, then others with it in the middle.
+
+    In a few steps all of the pressure moves by a constant.
+    """
+    corner = (
+        replace(p, problem_arguments={**p.problem_arguments, "pressure_at": "corner"})
+        for p in recipe.phases
+    )
+    return replace(
+        recipe,
+        phases=(*corner, *phases),
+        problem_arguments={**recipe.problem_arguments, **MIDDLE},
+    )
+
+
 def on_accelerator(recipe: Recipe) -> Recipe:
     """The same with Jacobian rows of so many points at once that an accelerator has enough to do.
 

@@ -24,7 +24,7 @@ Coefficient: TypeAlias = float | Callable[[Field], Scalar]
 """A number, or what gives an unknown one, such as `lambda u: u.unknowns["viscosity"]`."""
 
 PLACES = ("corner", "middle")
-"""Where the pressure may be prescribed."""
+"""Where the pressure may be prescribed; which corner, the problem says."""
 
 VELOCITIES = {"x": "u", "y": "v", "z": "w"}
 """The velocity along each coordinate of space."""

@@ -4,7 +4,8 @@ Interlocked spirals that fade without changing their shape, vorticity everywhere
 velocity, on t ∈ [0, 1], x, y, z ∈ [-1, 1]. With ν = 1/Re,
 `u = -a (e^{ax} sin(ay + dz) + e^{az} cos(ax + dy)) e^{-νd²t}`; v and w follow by the cyclic change
 x → y → z → x. Velocities at t = 0 and on the six faces are those of the exact solution; the
-pressure, free up to a function of time, is prescribed at (1, 1, 1).
+pressure, free up to a function of time, is prescribed at (1, 1, 1),
+or in the middle of the domain.
 
 Source: Ethier and Steinman, "Exact fully 3D Navier-Stokes solutions for benchmarking" (Int. J.
 Numer. Methods Fluids 19, 1994), with a = d = 1; Re = 1 as in Jin, Cai, Li and Karniadakis,

@@ -2,7 +2,8 @@
 
 The steady wake behind a row of cylinders, on x ∈ [-½, 1], y ∈ [-½, 3/2]:
 `u = 1 - e^{λx} cos 2πy`, `v = λ/2π e^{λx} sin 2πy`, `p = ½ (1 - e^{2λx})` with
-`λ = Re/2 - √(Re²/4 + 4π²)`. The pressure, free up to a constant, is prescribed at (1, 3/2).
+`λ = Re/2 - √(Re²/4 + 4π²)`. The pressure, free up to a constant, is prescribed at (1, 3/2),
+or in the middle of the domain.
 
 Source: Kovasznay, "Laminar flow behind a two-dimensional grid" (Proc. Camb. Phil. Soc. 44, 1948);
 the domain and Re = 40 are those of Jin, Cai, Li and Karniadakis, "NSFnets" (J. Comput. Phys. 426,

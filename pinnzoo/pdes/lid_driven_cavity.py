@@ -2,7 +2,8 @@
 
 The steady flow in the unit square, at rest on three walls. The lid at y = 1 slides along x with the
 velocity `4x (1 - x)` at Re = 100 ("parabolic"), or `16 x² (1 - x)²` at Re = 1000 ("regularised").
-The pressure, free up to a constant, is prescribed at (0, 0).
+The pressure, free up to a constant, is prescribed at (0, 0), or in the middle
+of the square.
 
 Source: the parabolic lid is "NS2d-C" of PINNacle (Hao et al., NeurIPS 2024, arXiv 2306.08827), and
 of "DSGNAR" (arXiv 2607.02194); the regularised one is that of Shen, "Hopf bifurcation of the

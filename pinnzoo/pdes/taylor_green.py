@@ -2,7 +2,8 @@
 
 A chequerboard of eddies that fades without changing its shape, on t ∈ [0, 1], x, y ∈ [0, 2π]:
 `u = -cos x sin y e^{-2νt}`, `v = sin x cos y e^{-2νt}`, `p = -¼ (cos 2x + cos 2y) e^{-4νt}`. The
-pressure, free up to a function of time, is prescribed at (2π, 2π).
+pressure, free up to a function of time, is prescribed at (2π, 2π),
+or in the middle of the domain.
 
 Source: Taylor and Green, "Mechanism of the production of small eddies from large ones" (Proc. R.
 Soc. A 158, 1937), in two dimensions. ν = 0.1, with which the pressure falls by a third, is this
