@@ -60,7 +60,9 @@ class Observations:
                 "observations were given points with named columns, whose names would be lost: "
                 "give Observations(problem.check_points(table), ...), which puts them in order."
             )
-        points, values = real_numbers(self.points, "points"), real_numbers(self.values, "values")
+        points = real_numbers(self.points, "points")
+        table, components = _in_order(self.values, self.components)
+        values = real_numbers(table, "values")
         values = values[:, None] if values.ndim == 1 else values
         if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
             raise PointsError(
@@ -68,7 +70,7 @@ class Observations:
                 f"{np.shape(self.values)} were given: give points (n, d) and values (n, k), with "
                 "one row for each of one or more points."
             )
-        names = (self.components,) if isinstance(self.components, str) else self.components
+        names = (components,) if isinstance(components, str) else components
         if names is not None and (len(names) != values.shape[1] or len(set(names)) < len(names)):
             raise PointsError(
                 f"observations of {tuple(names)} with {values.shape[1]} columns of values were "
@@ -157,7 +159,8 @@ class Observations:
             path: A text file whose first line has the names, with commas, semicolons or tabs
                 between the columns, an ".npz" file, or a ".mat" file of MATLAB up to version 7.
             problem: Its coordinates are columns of the file, and at least one of its components.
-                A column "sigma" holds the standard deviation at each point.
+                A column "sigma" holds the standard deviation at each point; it is called "std"
+                where a component has that name.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
                 are other names.
 
@@ -170,7 +173,8 @@ class Observations:
             Observations.read("sensors.csv", problem, {"u": "temperature", "t": "time"})
             ```
         """
-        known = (*problem.coords, *problem.components, SIGMA)
+        sigma_name = SIGMA if SIGMA not in problem.components else "std"
+        known = (*problem.coords, *problem.components, sigma_name)
         for name in columns or {}:
             if name not in known:
                 raise UnknownNameError.of("column", name, known)
@@ -190,10 +194,10 @@ class Observations:
                 "--column NAME=COLUMN."
             )
         others = [name for name in found if name not in names.values()]
-        if names[SIGMA] not in found and (near := [n for n in others if LIKE_SIGMA.match(n)]):
+        if names[sigma_name] not in found and (near := [n for n in others if LIKE_SIGMA.match(n)]):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
-                f"the name {SIGMA!r}, or the one that columns={{{SIGMA!r}: ...}} says.",
+                f"the name {sigma_name!r}, or the one that columns={{{sigma_name!r}: ...}} says.",
                 stacklevel=2,
             )
         own = {name: found[name]() for name in names.values() if name in found}
@@ -206,7 +210,7 @@ class Observations:
                 "of a grid."
             )
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
-        sigma: Any = own[names[SIGMA]].ravel() if names[SIGMA] in own else None
+        sigma: Any = own[names[sigma_name]].ravel() if names[sigma_name] in own else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
@@ -277,6 +281,25 @@ def observe(
     scale = exact.std(axis=0) if relative else np.ones(len(names))
     values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
     return Observations(points, values, names)
+
+
+def _in_order(values: Any, components: Any) -> tuple[Any, Any]:
+    """Values and the names of their columns; those of a data frame go by its own names."""
+    columns = getattr(values, "columns", None)
+    if columns is None:
+        return values, components
+    own = [str(name) for name in columns]
+    if components is None:
+        return values, tuple(own)
+    wanted = [components] if isinstance(components, str) else list(map(str, components))
+    if set(wanted) <= set(own):
+        return values[wanted], components
+    if set(wanted) & set(own):
+        raise PointsError(
+            f"values with the columns {', '.join(map(repr, own))} were given as the components "
+            f"{', '.join(map(repr, wanted))}: name the columns as the components."
+        )
+    return values, components
 
 
 def _deviations(given: Any, shape: tuple[int, int]) -> Any:

@@ -528,3 +528,49 @@ class TestTraining:
         blind = dataclasses.replace(DECAY, truth={})
         with pytest.raises(PinnzooError, match="rate"):
             residual(blind, lambda z: z, [[0.5]])
+
+
+STRESS = Problem(
+    name="stress",
+    domain=Box("x", (0,), (1,)),
+    components=("sigma", "u"),
+    equation=lambda u, z: u(z, "sigma_x")[0] - u(z, "u")[0],
+)
+
+
+def test_a_component_called_sigma_is_no_standard_deviation(tmp_path):
+    file = tmp_path / "stress.csv"
+    file.write_text("x,sigma\n0.1,-2\n0.2,20\n")
+    read = Observations.read(file, STRESS)
+    assert read.sigma is None
+    assert read.values.ravel().tolist() == [-2, 20]
+    file.write_text("x,sigma,std\n0.1,-2,0.5\n0.2,20,0.25\n")
+    read = Observations.read(file, STRESS)
+    assert read.sigma is not None
+    assert read.sigma.ravel().tolist() == [0.5, 0.25]
+
+
+class Table:
+    """What a data frame does that is asked of one here."""
+
+    def __init__(self, **columns):
+        self.data, self.columns = columns, list(columns)
+
+    def __getitem__(self, names):
+        return Table(**{name: self.data[name] for name in names})
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack([np.asarray(column, float) for column in self.data.values()], axis=1)
+
+
+def test_columns_of_a_data_frame_are_its_components():
+    table = Table(v=[1.0, 2.0], u=[10.0, 20.0])
+    points = [[0.1], [0.2]]
+    named = Observations(points, table)
+    assert named.components == ("v", "u")
+    ordered = Observations(points, table, components=("u", "v"))
+    assert ordered.values.tolist() == [[10, 1], [20, 2]]
+    renamed = Observations(points, Table(first=[1.0, 2.0]), components=("u",))
+    assert renamed.components == ("u",)
+    with pytest.raises(PointsError, match="name the columns as the components"):
+        Observations(points, table, components=("u", "w"))
