@@ -22,6 +22,7 @@ from pinnzoo import (
     dirichlet,
     initial,
     neumann,
+    prescribe,
     robin,
 )
 from pinnzoo.collocation import draw_points
@@ -452,3 +453,74 @@ def test_an_edge_that_a_difference_takes_away_is_no_part_of_it():
     assert not L_SHAPE.contains(gone).any()
     assert L_SHAPE.contains(left).all()
     assert len(L_SHAPE.grid((5, 5))) == 25 - 4
+
+
+def _normals(part, n=200):
+    points = sample(part, n, "uniform", np.random.default_rng(0))
+    return np.asarray(jax.vmap(part.normal)(points))
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        Box("txy", (0, 0, 0), (1, 1, 1)) * Parameter("n", 0.1, 1.0),
+        Box("xy", (0, 0), (1, 1)) * Parameter("n", 0.1, 1.0),
+        Interval("t", 0, 1) * Box("xy", (0, 0), (1, 1)) * Parameter("n", 0.1, 1.0),
+        Box("txy", (0, 0, 0), (1, 1, 1)),
+    ],
+)
+def test_normals_of_named_faces_are_units_whatever_the_product(domain):
+    found = _normals(domain.part("x_left"))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+    np.testing.assert_allclose(found[:, domain.coords.index("x")], -1)
+
+
+def test_whole_boundary_of_a_cylinder_is_asked_for_by_its_parts():
+    disc, height = Ball("xy", (0, 0), 1.0), Interval("z", 0, 1)
+    for cylinder in (disc * height, height * disc):
+        with pytest.raises(PointsError, match=r"'ball'.*face.*'z'"):
+            cylinder.part()
+        assert cylinder.part("ball").measure == pytest.approx(2 * np.pi)
+
+
+def test_face_that_another_shape_only_touches_from_inside_is_boundary():
+    first = Box("xyz", (0, 0, 0), (1, 1, 1)) - Box("xyz", (0.5, 0.2, 0.2), (1, 0.8, 0.8))
+    shape = first | Box("xyz", (1, 0.3, 0.3), (2, 0.7, 0.7))
+    points = sample(shape.part(), 20_000, "uniform", np.random.default_rng(0))
+    exposed = np.all(np.abs(points - (1, 0.5, 0.5)) <= (1e-9, 0.2, 0.2), axis=1)
+    # Its area is 0.16 of some 9.
+    assert 100 < exposed.sum() < 800
+
+
+def test_shapes_far_from_the_origin_are_cut_where_their_boundaries_meet():
+    at = 5e6
+    corners = ((at, at + 0.75), (at + 0.375, at + 0.25), (at + 0.375, at + 0.5))
+    shape = Polygon("xy", corners) | Ball("xy", (at, at + 0.625), 0.125)
+    near = Polygon("xy", tuple((x - at, y - at) for x, y in corners))
+    expected = (near | Ball("xy", (0, 0.625), 0.125)).measure
+    assert shape.measure == pytest.approx(expected, rel=0.1)
+    points = sample(shape, 500, "uniform", np.random.default_rng(0))
+    assert shape.contains(points).all()
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1e-6, 1.0, 1e6])
+def test_slack_is_in_proportion_to_the_domain(unit):
+    box = Box("tx", (0, 0), (unit, unit))
+    assert box.contains(np.array([[unit, unit]])).all()
+    assert not box.contains(np.array([[1.001 * unit, 0.0]])).any()
+    holed = Box("xy", (0, 0), (unit, unit)) - Ball("xy", (unit / 2, unit / 2), unit / 4)
+    inside = holed.contains(np.array([[0.5, 0.5], [0.1, 0.1]]) * unit)
+    assert inside.tolist() == [False, True]
+
+
+def test_thin_shapes_are_judged_at_scattered_points():
+    ring = Ball("xy", (0, 0), 1.0) - Ball("xy", (0, 0), 0.99)
+    problem = Problem(
+        name="ring",
+        domain=ring,
+        components=("u",),
+        equation=lambda u, z: sum(u(z, "u_xx u_yy")),
+        conditions=(prescribe(ring.part(), "u", 0.0, "edge"),),
+    )
+    assert problem.scattered
+    assert len(problem.evaluation_points(4)) > 10_000

@@ -204,7 +204,7 @@ class Box(Shape):
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
         """Which points lie inside, up to `slack` times the extent of each axis."""
         lower, upper = np.asarray(self.lower), np.asarray(self.upper)
-        margin = slack * np.maximum(upper - lower, 1.0)
+        margin = slack * np.maximum(upper - lower, np.maximum(np.abs(lower), np.abs(upper)))
         return np.all((points >= lower - margin) & (points <= upper + margin), axis=1)
 
     def grid(self, shape: tuple[int, ...]) -> Float[np.ndarray, "n d"]:

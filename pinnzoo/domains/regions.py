@@ -214,9 +214,16 @@ class Shape(Domain):
     @functools.cached_property
     def measure(self) -> float:
         """Area, exactly; in three or more dimensions volume, to about one in a thousand."""
-        if self.d == 2:
-            return sum(patch.moment for patch in self.patches) / 2  # pyright: ignore
         box = float(np.prod(np.subtract(self.upper, self.lower)))
+        if self.d == 2:
+            area = sum(patch.moment for patch in self.patches) / 2  # pyright: ignore
+            if not 0 <= area <= 1.01 * box:
+                raise PointsError(
+                    f"the area of a shape from {self.lower} to {self.upper} was asked for, and "
+                    "rounding leaves nothing of it: count coordinates from a point near it, and "
+                    "in a unit in which it is neither tiny nor huge."
+                )
+            return area
         from scipy.stats import qmc
 
         unit = qmc.Sobol(self.d, scramble=False).random_base2(16)
@@ -250,7 +257,7 @@ class Shape(Domain):
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = SLACK) -> np.ndarray:
         """Which points lie inside or on the boundary, up to `slack` times the extent."""
-        return self.level(points) <= slack * max(self.extent, 1.0)
+        return self.level(points) <= slack * reach(self)
 
     def lattice(self, shape: tuple[int, ...]) -> Float[np.ndarray, "n d"]:
         """A uniform tensor grid over the box around it, bounds included."""
@@ -371,7 +378,7 @@ class Combination(Shape):
         combination lies beside them or not: an edge that a difference took away with the inside
         has to be told from one that is left.
         """
-        margin, level = slack * max(self.extent, 1.0), self.level(points)
+        margin, level = slack * reach(self), self.level(points)
         held = level <= margin
         if self.operation == "union":
             return held
@@ -396,14 +403,15 @@ class Combination(Shape):
             bounding = [self.bounding(*pair).any() for pair in zip(both, trials, strict=True)]
             return tuple(itertools.compress(both, bounding))
         size = max(self.first.extent, self.second.extent)
+        close = max(tolerance(self.first), tolerance(self.second))
         kept: list[Patch] = []
         for curve, others in [(c, theirs) for c in ours] + [(c, ours) for c in theirs]:
             before = tuple(kept) if others is ours else ()
-            for piece in cut(curve, others, 1e-9 * size):  # pyright: ignore
+            for piece in cut(curve, others, close):  # pyright: ignore
                 middle = piece.at(np.array([[0.5]]))
                 # What bounds both is kept once.
-                if all(patch.gap(middle)[0] > 1e-9 * size for patch in before):
-                    kept.extend(self._oriented(piece, middle, 1e-7 * size))
+                if all(patch.gap(middle)[0] > close for patch in before):
+                    kept.extend(self._oriented(piece, middle, max(1e-7 * size, 4 * close)))
         return tuple(kept)
 
     def _oriented(
@@ -489,7 +497,9 @@ class Part(Region):
         assert self.shape is not None
         bounds = self.shape.bounding(self.patches[k], points)
         for patch in self.patches[:k]:
-            bounds &= patch.gap(points) > 1e-9 * self.shape.extent
+            # One that lies there too, but inside of the shape or outside, leaves it to this one.
+            there = bounds & (patch.gap(points) <= tolerance(self.shape))
+            bounds[there] = ~self.shape.bounding(patch, points[there])
         return bounds
 
     def within(self, coord: str, low: float, high: float) -> "Part | None":
@@ -602,7 +612,7 @@ class Parameter(Domain):
 
     def contains(self, points: Float[np.ndarray, "n 1"], slack: float = SLACK) -> np.ndarray:
         """Which values lie between the bounds."""
-        margin = slack * max(self.high - self.low, 1.0)
+        margin = slack * max(self.high - self.low, abs(self.low), abs(self.high))
         return ((points >= self.low - margin) & (points <= self.high + margin))[:, 0]
 
     def lattice(self, shape: tuple[int, ...]) -> Float[np.ndarray, "n 1"]:
@@ -648,6 +658,9 @@ class Product(Domain):
     factors: tuple[Region, ...]
 
     def __post_init__(self) -> None:
+        # A box of time and space divides into a product where a part of it is asked for.
+        flat = (f for factor in self.factors for f in getattr(factor, "factors", (factor,)))
+        object.__setattr__(self, "factors", tuple(flat))
         letters = self.coords
         if len(set(letters)) < len(letters) or ("t" in letters and letters[0] != "t"):
             raise PointsError(
@@ -757,6 +770,14 @@ class Product(Domain):
             UnknownNameError: No factor has such a part.
         """
         spatial = [f for f in self.factors if isinstance(f, Shape) and f.coords != "t"]
+        if len(spatial) > 1 and not names:
+            parts = ", ".join(repr(name) for f in spatial if f.d > 1 for name in f.names)
+            ends = " and ".join(repr(f.coords) for f in spatial if f.d == 1)
+            raise PointsError(
+                "the whole boundary of a product of shapes was asked for, which is several "
+                f"regions: give a condition for each, on domain.part(...) with {parts or 'a name'}"
+                + (f", and on domain.face(...) at both ends along {ends}." if ends else ".")
+            )
         for factor in spatial:
             if len(spatial) == 1 or set(names) <= set(factor.names):
                 part = factor.part(*names)
@@ -775,6 +796,16 @@ class Product(Domain):
         self.axis(coord)
         changed = [change(f) if coord in f.coords else f for f in self.factors]
         return None if None in changed else Product(tuple(changed))
+
+
+def reach(shape: Shape) -> float:
+    """The largest of its extent and its coordinates, to which rounding is in proportion."""
+    return float(max(shape.extent, *np.abs(shape.lower), *np.abs(shape.upper)))
+
+
+def tolerance(shape: Shape) -> float:
+    """Distance below which points of boundaries are the same."""
+    return max(1e-9 * shape.extent, 64 * float(np.finfo(float).eps) * reach(shape))
 
 
 def factors(domain: Domain) -> tuple[Region, ...]:
