@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Point: TypeAlias = Float[Array, " d"]
 """One point, a JAX array with one number per coordinate."""
 
 HostPoint: TypeAlias = Float[np.ndarray, " d"]
+WholePoint: TypeAlias = Int[Array, " d"] | Int[np.ndarray, " d"]
 Points: TypeAlias = Float[Array, "n d"]
 Values: TypeAlias = Float[Array, " m"]
 """The values of all components at one point."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar
+from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar, WholePoint
 from pinnzoo.errors import UnknownNameError
 
 Names: TypeAlias = str | Sequence[str]
@@ -46,7 +46,7 @@ class Field:
     def __post_init__(self) -> None:
         object.__setattr__(self, "unknowns", _Coefficients(self.unknowns))
 
-    def __call__(self, z: Point | HostPoint, names: Names) -> tuple[Scalar, ...]:
+    def __call__(self, z: Point | HostPoint | WholePoint, names: Names) -> tuple[Scalar, ...]:
         """Values and derivatives at the point `z`, one scalar per name.
 
         Args:
@@ -57,7 +57,7 @@ class Field:
             UnknownNameError: A component or a coordinate that the problem does not have.
         """
         requests = [self._parse(name) for name in names_in(names)]
-        z = jnp.asarray(z)
+        z = real_point(z)
         towers: dict[str, list[jax.Array]] = {}
         for path in sorted({path for _, path in requests}, key=len, reverse=True):
             if any(known.startswith(path) for known in towers if _is_pure(known)):
@@ -94,7 +94,7 @@ class Recorder(Field):
 
     asked: set[str] = field(default_factory=set, compare=False)
 
-    def __call__(self, z: Point | HostPoint, names: Names) -> tuple[Scalar, ...]:
+    def __call__(self, z: Point | HostPoint | WholePoint, names: Names) -> tuple[Scalar, ...]:
         """Zeros, as many as there are names.
 
         Raises:
@@ -102,7 +102,18 @@ class Recorder(Field):
         """
         check_names(names, self.components, self.coords)
         self.asked.update(names_in(names))
-        return tuple(jnp.zeros((), jnp.asarray(z).dtype) for _ in names_in(names))
+        return tuple(jnp.zeros((), real_point(z).dtype) for _ in names_in(names))
+
+
+def real_point(z: Point | HostPoint | WholePoint) -> Point:
+    """The point with real coordinates: an equation may name one in whole numbers, such as (0, 0).
+
+    Example:
+        >>> real_point(jnp.array([0, 1])).dtype == jnp.zeros(0).dtype
+        True
+    """
+    z = jnp.asarray(z)
+    return z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype(float)
 
 
 class _Coefficients(dict[str, Any]):

@@ -110,7 +110,8 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
     weights = problem.evaluation_weights()
     values = evaluate_function(function, points)
     figures: dict[str, Any] = dict(error_figures(values, exact, weights))
-    if problem.domain.parameters:
+    # Of a Sobol sequence each point has values of its own.
+    if problem.domain.parameters and not problem.scattered:
         figures["parameter_errors"] = parameter_errors(problem, points, values, exact, weights)
     return figures | {
         "reference_error": certified,

@@ -1,6 +1,7 @@
 """Conditions that a network meets by construction: the ansatz and symmetries around it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
@@ -72,11 +73,47 @@ def constrained(
     return {"conditions": tuple(kept), "ansatz": ansatz}
 
 
+@dataclass(frozen=True)
+class ConstantAlong:
+    """See `constant_along`.
+
+    Attributes:
+        axis: Index of the coordinate.
+        components: Indices of the components.
+        at: Where the coordinate is when they are taken from the network; None before the domain is
+            known.
+    """
+
+    axis: int
+    components: tuple[int, ...]
+    at: float | None = None
+
+    def inside(self, low: float, high: float) -> "ConstantAlong":
+        """The same with a place between two bounds: zero, or their middle if that is outside.
+
+        A place that is known stays, so that all windows of time have the same.
+        """
+        if self.at is not None:
+            return self
+        return replace(self, at=0.0 if low <= 0 <= high else (low + high) / 2)
+
+    def __call__(self, network: PointFunction) -> PointFunction:
+        """The network with these components constant along the coordinate."""
+
+        def function(z: Point) -> Values:
+            values, still = network(z), network(z.at[self.axis].set(self.at or 0.0))
+            fixed = np.isin(np.arange(values.shape[0]), self.components)
+            return jnp.where(fixed, still, values)
+
+        return function
+
+
 def constant_along(axis: int, components: Sequence[int]) -> Symmetry:
     """Makes some components of a network independent of one coordinate.
 
     Such as a coefficient of the equation that is a component of its own and does not change in
-    time. These components are taken from the network where the coordinate is zero.
+    time. These components are taken from the network where the coordinate is zero; a problem on
+    whose domain it never is takes them from the middle.
 
     Args:
         axis: Index of the coordinate; `domain.axis("t")` gives it.
@@ -87,17 +124,7 @@ def constant_along(axis: int, components: Sequence[int]) -> Symmetry:
         >>> still(jnp.array([0.25, 0.5])).tolist()
         [0.25, 0.0]
     """
-    chosen = tuple(components)
-
-    def symmetrize(network: PointFunction) -> PointFunction:
-        def function(z: Point) -> Values:
-            values, still = network(z), network(z.at[axis].set(0.0))
-            fixed = np.isin(np.arange(values.shape[0]), chosen)
-            return jnp.where(fixed, still, values)
-
-        return function
-
-    return symmetrize
+    return ConstantAlong(axis, tuple(components))
 
 
 def odd_in(axis: int) -> Symmetry:

@@ -24,7 +24,7 @@ from pinnzoo.pdes.conditions import (
     meets,
     whole,
 )
-from pinnzoo.pdes.constraints import Ansatz, Symmetry
+from pinnzoo.pdes.constraints import Ansatz, ConstantAlong, Symmetry
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
 from pinnzoo.unknowns import Unknown, values_of
@@ -50,6 +50,9 @@ POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
 SCATTERED = 100_000
 """About so many points has the grid with more coordinates than these; where three per axis would be
 twice as many, they are those of a Sobol sequence."""
+
+THIN = 0.05
+"""Share of the box around it below which a domain has points of a Sobol sequence for a grid."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -142,7 +145,9 @@ class Problem:
         equation, system = _expanded(self.equation, system, self.domain)
         shape = self.evaluation_shape
         axis = POINTS_PER_AXIS.get(self.d, max(3, int(SCATTERED ** (1 / self.d))))
-        grid = (axis,) * self.d if axis**self.d <= 2 * SCATTERED else (SCATTERED,)
+        # A grid has hardly any points in what fills little of the box around it.
+        many = axis**self.d > 2 * SCATTERED or getattr(self.domain, "fill", 1.0) < THIN
+        grid = (SCATTERED,) if many else (axis,) * self.d
         for key, value in {
             "components": tuple(components),
             "equation": equation,
@@ -155,6 +160,9 @@ class Problem:
             "truth": {name: float(value) for name, value in self.truth.items()},
         }.items():
             object.__setattr__(self, key, value)
+        if isinstance(self.symmetry, ConstantAlong):
+            bounds = (side[self.symmetry.axis] for side in (self.domain.lower, self.domain.upper))
+            object.__setattr__(self, "symmetry", self.symmetry.inside(*bounds))
         self._check_components()
         self._check_unknowns()
         self._check_reference()
@@ -166,6 +174,12 @@ class Problem:
             raise RecipeError(
                 f"problem {self.name!r} was given the components {self.components}: give one or "
                 "more different names of letters and digits, such as ('u', 'v')."
+            )
+        letters = set(self.components) & set(self.coords)
+        if letters:
+            raise RecipeError(
+                f"problem {self.name!r} was given the component {min(letters)!r}, which is one of "
+                f"its coordinates {', '.join(self.coords)}: give it another name."
             )
         if len(self.evaluation_shape) not in (1, self.d) or min(self.evaluation_shape) < 2:
             raise RecipeError(
@@ -232,7 +246,8 @@ class Problem:
             RecipeError: It does.
         """
         region, domain = term.region, self.domain
-        slack = 1e-9 * (1 + np.abs(domain.lower) + np.abs(domain.upper))
+        lower, upper = np.asarray(domain.lower), np.asarray(domain.upper)
+        slack = 1e-9 * (upper - lower + np.abs(lower) + np.abs(upper))
         inside = region.coords == domain.coords and (
             np.all(np.asarray(region.lower) >= domain.lower - slack)
             and np.all(np.asarray(region.upper) <= domain.upper + slack)
@@ -379,8 +394,9 @@ class Problem:
         """What is carried from one window of time to the next: values, then velocities."""
         highest = dict.fromkeys(self.components, self.time_order)
         if self.time_order == 0:
-            for component, _, letters in (name.partition("_") for name in self.asked()):
-                highest[component] = max(highest[component], letters.count("t"))
+            from pinnzoo.pdes.times import time_orders
+
+            highest = time_orders(self)
         return [
             component + ("_" + "t" * k if k else "")
             for k in range(max(1, *highest.values()))

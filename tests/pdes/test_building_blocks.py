@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pinnzoo import (
     Field,
     Problem,
     Reference,
+    constant_along,
     dirichlet,
     initial,
     neumann,
@@ -22,6 +24,7 @@ from pinnzoo import (
 )
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.pdes.times import time_orders
 
 DOMAIN = Box("txy", (0, -1, 0), (2, 1, 3))
 
@@ -207,3 +210,75 @@ def test_a_reference_that_vanishes_has_no_relative_error():
     nothing = Reference(jnp.zeros_like, "zero")
     with pytest.raises(PointsError, match="zero"):
         nothing.certified_error(np.ones((3, 2)))
+
+
+def _field_in_time(t_from, t_to):
+    domain = Box("tx", (t_from, 0), (t_to, 1))
+    return Problem(
+        name="still",
+        domain=domain,
+        components=("u", "a"),
+        equation=lambda u, z: u(z, "u_t")[0] - u(z, "a")[0] * u(z, "u_xx")[0],
+        conditions=(initial(domain, "u", 0.0),),
+        symmetry=constant_along(0, [1]),
+    )
+
+
+def test_what_is_constant_in_time_is_taken_from_inside_of_the_domain():
+    def network(z):
+        return jnp.stack([z[0], z[0] + z[1]])
+
+    for times, expected in (((0.0, 4.0), 0.0), ((2020.0, 2024.0), 2022.0), ((-3.0, -1.0), -2.0)):
+        problem = _field_in_time(*times)
+        whole = problem.constrain(network)
+        z = jnp.array([times[1], 0.25])
+        np.testing.assert_allclose(whole(z), [times[1], expected + 0.25])
+        # A window of time has the same place as all others.
+        window = problem.between(times[1] - 0.5, times[1], None)
+        np.testing.assert_allclose(window.constrain(network)(z), whole(z))
+
+
+@pytest.mark.parametrize(
+    ("equation", "order"),
+    [
+        (
+            lambda u, z: sum(jnp.diag(jax.hessian(lambda y: u(y, "u")[0])(z)) * jnp.array([1, -1])),
+            2,
+        ),
+        (lambda u, z: jax.grad(lambda y: 2 * u(y, "u_t")[0])(z)[0] - u(z, "u_xx")[0], 2),
+        (lambda u, z: u(z, "u_t")[0] - jax.grad(lambda y: u(y, "u_x")[0] ** 3)(z)[1], 1),
+        (lambda u, z: jax.grad(lambda y: u(y, "u_tt")[0])(z)[0] - u(z, "u")[0], 3),
+    ],
+)
+def test_derivatives_in_time_are_seen_however_they_are_taken(equation, order):
+    domain = Box("tx", (0, 0), (1, 1))
+    problem = Problem(
+        name="flux",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(initial(domain, "u", 0.0),),
+    )
+    assert time_orders(problem) == {"u": order}
+    window = problem.between(0.5, 1.0, lambda z: z[:1])
+    joins = ["join_u", "join_u_t", "join_u_tt"][:order]
+    assert [name for name in window.terms if name.startswith("join")] == joins
+
+
+def test_points_in_whole_numbers_are_points():
+    domain = Box("xy", (0, 0), (1, 1))
+    problem = Problem(
+        name="pinned",
+        domain=domain,
+        components=("p",),
+        equation=lambda u, z: u(z, "p_xx")[0] + u(jnp.array([0, 0]), "p_x")[0],
+        conditions=(),
+    )
+    field = problem.field(lambda z: jnp.sin(z).sum(keepdims=True))
+    np.testing.assert_allclose(problem.equation(field, jnp.array([0.5, 0.5])), 1 - np.sin(0.5))
+
+
+def test_a_component_with_the_name_of_a_coordinate_is_refused():
+    domain = Box("tx", (0, 0), (1, 1))
+    with pytest.raises(RecipeError, match="component 'x', which is one of its coordinates"):
+        Problem(name="clash", domain=domain, components=("x",), equation=lambda u, z: u(z, "x")[0])
