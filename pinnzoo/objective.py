@@ -498,7 +498,9 @@ def assemble(
 
         def at_point(vector: Theta, z: Point) -> Any:
             values = values_of(to_model(vector), problem.unknowns) if problem.unknowns else {}
-            return residual(problem.field(functools.partial(field, vector), values), z)
+            found = residual(problem.field(functools.partial(field, vector), values), z)
+            # A constant of the equation in another precision must not change that of the rows.
+            return jax.tree.map(lambda value: jnp.asarray(value, vector.dtype), found)
 
         return made_of.setdefault(id(residual), at_point)
 
@@ -727,6 +729,14 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
             f"the network {kind} keeps random keys, as nnx.Dropout(rngs=...) does, which no entry "
             "can hold: leave these layers out, or make them without rngs."
         )
+
+    for leaf in jax.tree.leaves(nnx.state(model)):
+        if getattr(getattr(leaf, "dtype", None), "kind", "") not in tuple("fiub"):
+            given = getattr(leaf, "dtype", None) or f"a {type(leaf).__name__}"
+            raise RecipeError(
+                f"the network {kind} keeps {given} in a Variable, which no entry can hold: keep "
+                "arrays of real or whole numbers, or plain attributes."
+            )
 
 
 def _state_leaves(model: nnx.Module) -> list[Any]:

@@ -1,18 +1,26 @@
 """What must not cost a training, and what must be noticed before it."""
 
+import contextlib
 import dataclasses
 import io
 import math
 import sys
+from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 import pinnzoo
-from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
+from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic
+from pinnzoo.errors import RecipeError, RegistrationError, TrainingError, UnknownNameError
+from pinnzoo.optimizers import Info, Optimizer
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.blueprint import build
+from pinnzoo.storage.files import exchange
 from pinnzoo.training import loop
 from pinnzoo.training.progress import Progress, printable, progress_bar
 from tests.tiny_entries import tiny_recipe
@@ -134,3 +142,121 @@ def test_a_pipe_that_is_closed_costs_no_training(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Broken())
     with progress_bar(RECIPE) as bar:
         bar(of_a_step())
+
+
+@contextlib.contextmanager
+def registered(compute, **options):
+    """A diagnostic for as long as the context lasts."""
+    made = pinnzoo.register_diagnostic(compute, **options)
+    try:
+        yield made
+    finally:
+        DIAGNOSTICS.pop("failing", None)
+
+
+def failing(study):
+    """A diagnostic that asks the package for what it has not."""
+    return {"x": study.problem.domain.axis("q")}
+
+
+def impatient(study):
+    raise ValueError("boom")
+
+
+@pytest.mark.parametrize("begin", [None, impatient])
+def test_a_diagnostic_that_the_package_refuses_costs_no_training(begin, small_diagnostics):
+    made = Diagnostic("failing", "Failing", 1, failing, lambda _: [], begin)
+    with (
+        registered(made),
+        pytest.warns(UserWarning, match="'failing' failed with UnknownNameError"),
+    ):
+        entry = pinnzoo.train(RECIPE, diagnostics=["failing"])
+    assert entry.recipe.steps == 6
+    assert "failing" not in entry.metrics
+
+
+def test_blocks_of_the_package_are_no_names_for_diagnostics():
+    for name in ("solve", "parameter_errors", "unknowns", "components"):
+        with pytest.raises(RegistrationError), registered(failing, name=name):
+            pass
+
+
+NOISE = optax.chain(optax.add_noise(1e-4, 0.5, key=jax.random.key(0)), optax.sgd(1e-3))
+HALF = optax.adamw(1e-3, mu_dtype=jnp.bfloat16)
+
+
+@pytest.mark.parametrize("optimizer", [NOISE, HALF], ids=["random keys", "bfloat16"])
+def test_any_state_of_an_optimizer_is_kept_and_taken_up_again(optimizer, tmp_path):
+    recipe = tiny_recipe(phases=(Phase("own", 4),))
+    longer = tiny_recipe(phases=(Phase("own", 8),))
+    options = {"optimizers": {"own": optimizer}}
+    train(recipe, workdir=tmp_path, **options)
+    resumed = train(longer, workdir=tmp_path, **options)
+    np.testing.assert_array_equal(resumed.theta, train(longer, **options).theta)
+
+
+@pytest.mark.parametrize("other", [optax.rmsprop(1e-1), optax.adam(1e-3)])
+def test_state_of_another_optimizer_is_not_taken_over(other, tmp_path):
+    recipe, longer = (tiny_recipe(phases=(Phase("own", steps),)) for steps in (4, 8))
+    first = {"own": optax.sgd(1e-3, momentum=0.9)}
+    train(recipe, workdir=tmp_path, optimizers=first)
+    with pytest.raises(RecipeError, match="another state"):
+        train(longer, workdir=tmp_path, optimizers={"own": other})
+    assert train(longer, workdir=tmp_path, optimizers=first).recipe.steps == 8
+
+
+def test_a_phase_whose_time_is_over_does_not_go_on_when_it_is_taken_up(tmp_path):
+    recipe = tiny_recipe(phases=(Phase("adam", 100_000, seconds=0.05),))
+    first = train(recipe, workdir=tmp_path)
+    again = train(recipe, workdir=tmp_path)
+    np.testing.assert_array_equal(again.theta, first.theta)
+    assert again.recipe.steps == first.recipe.steps
+
+
+def test_rejected_steps_between_accepted_ones_are_no_stall():
+    def step(objective, theta, state):
+        slope = jax.grad(objective.loss)(theta)
+        taken = (state % 2 == 0).astype(theta.dtype)
+        return theta - 1e-4 * taken * slope, state + 1, Info(objective.loss(theta), accepted=taken)
+
+    hesitating = Optimizer(lambda *_: jnp.zeros((), int), step)
+    # So many that several are done before the host looks in.
+    recipe = tiny_recipe(phases=(Phase("own", 3000),))
+    entry = train(recipe, optimizers={"own": hesitating})
+    assert entry.recipe.steps == 3000
+
+
+class Keeping(nnx.Module):
+    """A network with something beside its parameters."""
+
+    def __init__(self, kept):
+        self.layer = nnx.Linear(2, 1, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
+        self.kept = nnx.Variable(kept)
+
+    def __call__(self, z):
+        return jnp.tanh(self.layer(z))
+
+
+@pytest.mark.parametrize("kept", [1.0, jnp.ones(1, complex), jnp.ones(1, jnp.bfloat16)])
+def test_what_no_entry_can_hold_is_noticed_before_the_training(kept, monkeypatch):
+    monkeypatch.setattr(loop.Trainer, "run", lambda *_: pytest.fail("trained"))
+    with pytest.raises(RecipeError, match="no entry can hold"):
+        train(tiny_recipe(architecture="keeping", architecture_arguments={}), model=Keeping(kept))
+
+
+def test_an_interrupt_between_two_moves_takes_the_first_back(tmp_path, monkeypatch):
+    target, made, aside = (tmp_path / name for name in ("target", "made", "aside"))
+    for folder in (target, made):
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    rename = Path.rename
+
+    def interrupted(self, other):
+        if self == made:
+            raise KeyboardInterrupt
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        exchange(target, made, aside)
+    assert (target / "name").read_text() == "target"

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import pinnzoo
 from pinnzoo import ARCHITECTURES, Phase, Recipe, train
 from pinnzoo.architectures import make_architecture
 from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError
@@ -99,3 +100,26 @@ def test_training_computes_products_in_all_digits():
         diagnostics=False,
     )
     assert found == ["highest"]
+
+
+@pytest.mark.parametrize("optimizer", ["levenberg_marquardt", "spring"])
+def test_constants_of_an_equation_do_not_change_the_precision_of_its_rows(optimizer):
+    domain = pinnzoo.Box("tx", (0, 0), (1, 1))
+    diffusivity = jnp.asarray(np.array([0.1]))
+    problem = pinnzoo.Problem(
+        name="rod_of_constants",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0] - diffusivity[0] * u(z, "u_xx")[0],
+        conditions=(pinnzoo.initial(domain, "u", 1.0),),
+    )
+    recipe = Recipe(
+        "rod_of_constants",
+        "mlp",
+        (Phase(optimizer, 2, points={"equation": 700}),),
+        architecture_arguments={"width": 4, "depth": 1},
+        dtype="float32",
+    )
+    entry = train(recipe, problem=problem, diagnostics=False)
+    assert entry.metrics["dtype"] == "float32"
+    assert entry.recipe.steps == 2

@@ -1,6 +1,7 @@
 """The figures of all entries as one table, for statistics of one's own."""
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +39,12 @@ def frame(pattern: str = "*", library: str | None = None) -> Any:
     for name in list_entries(pattern):
         if find(name) is None:
             continue
-        folder = open_entry(name)
-        rows.append(_row(folder.recipe(), folder.metrics()))
+        try:
+            folder = open_entry(name)
+            rows.append(_row(folder.recipe(), folder.metrics()))
+        except PinnzooError as error:
+            # One damaged folder must not hide all others.
+            warnings.warn(str(error), stacklevel=2)
     names = list(dict.fromkeys(key for row in rows for key in row))
     columns = {key: [row.get(key) for row in rows] for key in names}
     if library is None:

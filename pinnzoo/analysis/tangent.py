@@ -160,7 +160,7 @@ def resolve(
         purpose: What they are for, in errors.
 
     Raises:
-        DiagnosticError: An objective was given without parameters.
+        DiagnosticError: An objective was given without parameters, or a tangent with some.
         PointsError: The parameters have another shape than those of the entry.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
@@ -235,6 +235,11 @@ def tangent(source: Source, theta: Any = None) -> Tangent:
         True
     """
     if isinstance(source, Tangent):
+        if theta is not None:
+            raise DiagnosticError(
+                "parameters were given with a tangent, which is at its own: give the entry or the "
+                "objective with them, or the tangent alone."
+            )
         return source
     objective, checked = resolve(source, theta, "a tangent")
     rows = np.concatenate(list(jacobian_blocks(objective, checked)))

@@ -236,23 +236,29 @@ FURTHER = (
     ),
     # Its velocities are sums of four products, its pressure is one of fifteen.
     on_accelerator(
-        Recipe(
-            "beltrami",
-            "spinn",
-            (
-                levenberg_marquardt(150, 3000, 300, **MOVING),
-                levenberg_marquardt(700, 3000, 300, arguments=SCALED, **MOVING),
+        then_in_the_middle(
+            Recipe(
+                "beltrami",
+                "spinn",
+                (
+                    levenberg_marquardt(150, 3000, 300, **MOVING),
+                    levenberg_marquardt(700, 3000, 300, arguments=SCALED, **MOVING),
+                ),
+                architecture_arguments={"width": 10, "rank": 16, "depth": 2, "activation": "tanh"},
+                points=POINTS,
             ),
-            architecture_arguments={"width": 10, "rank": 16, "depth": 2, "activation": "tanh"},
-            points=POINTS,
+            levenberg_marquardt(6, 10000, 300, resample_every=10, adaptive=True),
         )
     ),
-    _sines(
-        "taylor_green",
-        {"width": 12, "rank": 3, "activation": "sin", "omega": [1.0, 4.0, 4.0]},
-        (1000, 100),
-        (120, 300),
-        architecture="spinn",
+    then_in_the_middle(
+        _sines(
+            "taylor_green",
+            {"width": 12, "rank": 3, "activation": "sin", "omega": [1.0, 4.0, 4.0]},
+            (1000, 100),
+            (120, 300),
+            architecture="spinn",
+        ),
+        levenberg_marquardt(300, 1269, 100, resample_every=10, adaptive=True),
     ),
     # A factor for each coordinate: fast waves along one, hardly any along the others.
     _sines(

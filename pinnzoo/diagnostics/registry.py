@@ -4,6 +4,7 @@ A diagnostic is a function of a `Study` (a network at the steps of its training,
 that returns plain numbers. They become a block of `metrics.json`, under the diagnostic's name.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +47,8 @@ RESERVED = frozenset(
         "estimated_error",
         "unknowns",
         "components",
+        "parameter_errors",
+        "solve",
     }
 )
 """Keys of `metrics.json` that are not blocks of diagnostics."""
@@ -283,16 +286,19 @@ def begin_blocks(study: Study, names: Iterable[str]) -> None:
     for name in names:
         if (begin := DIAGNOSTICS[name].begin) is not None:
             study.tick(DIAGNOSTICS[name].title)
-            begin(study)
+            # What cannot be compiled ahead says why when it is computed.
+            with contextlib.suppress(Exception):
+                begin(study)
 
 
 def _compute(diagnostic: Diagnostic, study: Study) -> Block:
     study.tick(diagnostic.title)
     try:
         found = diagnostic.compute(study)
-    except PinnzooError:
-        raise
     except Exception as error:
+        # What the package's own refuse has a sentence of its own.
+        if isinstance(error, PinnzooError) and is_builtin(diagnostic.compute):
+            raise
         raise DiagnosticError(
             f"the diagnostic {diagnostic.name!r} failed with {type(error).__name__} ({error}): "
             "mend it, or name the diagnostics that are to be computed."

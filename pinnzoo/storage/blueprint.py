@@ -116,7 +116,10 @@ def _function(problem: Problem, graph: nnx.GraphDef, state: nnx.State) -> Callab
 
 
 def _describe(state: nnx.State) -> dict[str, str]:
-    return {name: f"{a.dtype}{list(a.shape)}" for name, a in flat_names(state).items()}
+    return {
+        name: f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else type(a).__name__
+        for name, a in flat_names(state).items()
+    }
 
 
 def flat_names(state: nnx.State) -> dict[str, Any]:

@@ -41,6 +41,6 @@ def exchange(target: Path, made: Path, aside: Path) -> None:
     target.rename(aside)
     try:
         made.rename(target)
-    except OSError:
+    except BaseException:
         aside.rename(target)
         raise

@@ -632,7 +632,8 @@ def check_writable(folder: str | os.PathLike[str], *, overwrite: bool, entry: bo
             place = target.parent if entry else target
             for step in (*reversed(place.parents), place):
                 if not step.exists():
-                    step.mkdir()
+                    # Another process may begin to write here at the same time.
+                    step.mkdir(exist_ok=True)
                     made.append(step)
             with tempfile.TemporaryDirectory(prefix=".pinnzoo.", dir=place) as work:
                 # The folder's own name may be one that this disk does not take.
@@ -642,7 +643,8 @@ def check_writable(folder: str | os.PathLike[str], *, overwrite: bool, entry: bo
                     raise PermissionError(0, "Permission denied")
         finally:
             for step in reversed(made):
-                step.rmdir()
+                with contextlib.suppress(OSError):
+                    step.rmdir()
     except OSError as error:
         raise EntryError(
             f"{str(target)!r} cannot be written ({error.strerror or error}): give a folder that "

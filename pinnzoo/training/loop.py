@@ -317,7 +317,10 @@ class Trainer:
             self._note(run, stage, info, loss)
             self._follow(run, stage)
             self._save(run)
-            if run.ended or self._is_over(run, stage):
+            if not run.ended and self._is_over(run, stage):
+                # A run that is taken up again has had its time too.
+                run.ended = True
+            if run.ended:
                 return
 
     def _enter(self, run: Run, phase: Phase, optimizer: Optimizer) -> bool:
@@ -373,6 +376,10 @@ class Trainer:
         # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
+        # Of several steps the last one alone tells whether it was accepted; if one was, the
+        # parameters have moved.
+        still = float(info.accepted) == 0 and bool(jnp.array_equal(before, theta))
+        run.rejected = run.rejected + k if still else 0
         # A step reports the loss before it; the loss after it is computed here.
         loss = _loss(stage.objective, run.theta[part])
         run.step = run.done[run.phase] = stop
@@ -425,7 +432,6 @@ class Trainer:
         if run.total in self.keep and run.total not in run.snapshot_steps:
             run.snapshot_steps.append(run.total)
             run.snapshot_thetas.append(np.asarray(run.theta))
-        run.rejected = run.rejected + 1 if float(info.accepted) == 0 else 0
         if recorded:
             self._record(run, info, loss)
             self.observe(run)
@@ -551,11 +557,12 @@ class Trainer:
         self.last_save = time.monotonic()
         try:
             save_run(run, self.recipe, self.workdir)
-        except TrainingError as error:
+        except Exception as error:
             # The folder could be written at the beginning. A disk that is full since then must not
             # cost what is in memory: the training goes on, and the next save may find a place.
             if not self.warned:
-                warnings.warn(f"{error} The training goes on.", stacklevel=2)
+                told = str(error) if isinstance(error, TrainingError) else f"not kept: {error!r}."
+                warnings.warn(f"{told} The training goes on.", stacklevel=2)
             self.warned = True
 
     def keep_run(self, run: Run) -> None:

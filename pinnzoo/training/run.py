@@ -105,9 +105,10 @@ def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     arrays |= {f"factors/{name}": value for name, value in run.factors.items()}
     arrays |= {f"history/{name}": np.asarray(value) for name, value in run.history.items()}
     leaves = jax.tree.leaves(run.state)
-    arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays |= {f"state/{i}": _plain(leaf) for i, leaf in enumerate(leaves)}
     about = {name: getattr(run, name) for name in NUMBERS}
     about |= {"recipe": recipe.to_dict(), "leaves": len(leaves), "machines": run.machines}
+    about["leaf_names"] = _leaf_names(run.state)
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -127,20 +128,55 @@ class SavedRun:
     Attributes:
         run: The run, with the leaves of the optimizer's state as a list, or None before its phase
             began.
+        leaf_names: Where in the state each leaf is; None in files of older versions.
     """
 
     run: Run
+    leaf_names: list[str] | None = None
 
     def restored(self, fresh: Any) -> Run:
-        """The run with the state in the structure of a fresh one."""
+        """The run with the state in the structure of a fresh one.
+
+        Raises:
+            RecipeError: It is the state of another optimizer.
+        """
         if self.run.state is None:
             return self.run
         leaves, structure = jax.tree.flatten(fresh)
-        state = [
-            jnp.asarray(new) if isinstance(old, jax.Array) else new
-            for old, new in zip(leaves, self.run.state, strict=True)
-        ]
+        plain = list(map(_plain, leaves))
+        kinds = [[(np.shape(a), a.dtype) for a in arrays] for arrays in (plain, self.run.state)]
+        renamed = self.leaf_names is not None and self.leaf_names != _leaf_names(fresh)
+        if renamed or kinds[0] != kinds[1]:
+            raise RecipeError(
+                "the folder holds a run whose optimizer keeps another state than the one that was "
+                "given under its name: give the same optimizer, another folder, or resume=False "
+                "to begin anew."
+            )
+        state = list(map(_as_before, leaves, self.run.state))
         return dataclasses.replace(self.run, state=jax.tree.unflatten(structure, state))
+
+
+def _leaf_names(state: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)]
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    """A leaf as NumPy's files hold it: bits of random keys, and of floats that it does not know."""
+    array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
+
+
+def _as_before(old: Any, new: np.ndarray) -> Any:
+    """What `_plain` made of a leaf like `old`, as that is."""
+    if _is_key(old):
+        return jax.random.wrap_key_data(jnp.asarray(new), impl=jax.random.key_impl(old))
+    if not isinstance(old, jax.Array):
+        return new
+    return jnp.asarray(new.view(old.dtype) if np.dtype(old.dtype).kind == "V" else new)
 
 
 def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
@@ -199,7 +235,7 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
         machines=about.get("machines", []),
     )
     run.done += [0] * (len(recipe.phases) - len(run.done))
-    return SavedRun(run)
+    return SavedRun(run, about.get("leaf_names"))
 
 
 def begins(before: Recipe, recipe: Recipe, phase: int) -> bool:

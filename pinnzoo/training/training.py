@@ -20,7 +20,7 @@ from pinnzoo.casting import cast
 from pinnzoo.collocation import SNAPSHOTS, draw_points, log_spaced_steps, term_counts
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
-from pinnzoo.errors import DiagnosticError, RecipeError, TrainingError
+from pinnzoo.errors import PinnzooError, RecipeError, TrainingError
 from pinnzoo.measure import Tick, as_trained, check_diagnostics, core_metrics, study_of
 from pinnzoo.objective import (
     OBSERVATIONS,
@@ -530,9 +530,10 @@ def diagnosed_if_possible(
         return entry
     try:
         return entry.diagnosed(names, _until_asked(request, tick), study=study)
-    except DiagnosticError as error:
+    except Exception as error:
         # A network that took hours is worth more than a figure that could not be computed.
-        warnings.warn(str(error), stacklevel=3)
+        told = str(error) if isinstance(error, PinnzooError) else f"diagnostics failed: {error!r}"
+        warnings.warn(told, stacklevel=3)
         own = [name for name in names if is_builtin(DIAGNOSTICS[name].compute)]
         return entry if own == names else diagnosed_if_possible(entry, own, request, tick, study)
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pinnzoo import analysis
-from pinnzoo.errors import PointsError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
 from tests.diagnostics.oracles import dense_jacobian, dense_loss_hessian, moved, small
 
 
@@ -94,3 +94,11 @@ def test_singular_values_beside_the_damping(burgers, scaled):
     values = np.asarray(jax.jit(objective.residual)(theta))
     np.testing.assert_allclose(found.residual[:5], np.abs(left.T @ values)[:5], rtol=1e-6)
     assert analysis.singular_values(objective, theta).undamped is None
+
+
+def test_a_tangent_is_at_its_own_parameters(burgers):
+    objective, theta = burgers
+    at = analysis.tangent(objective, theta)
+    assert analysis.singular_values(at).values.size
+    with pytest.raises(DiagnosticError, match="given with a tangent"):
+        analysis.singular_values(at, theta + 1)
