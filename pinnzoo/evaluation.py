@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Names, names_in
+from pinnzoo.domains import Domain
 from pinnzoo.errors import PinnzooError, PointsError
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
@@ -299,7 +300,8 @@ def residual(
         unknowns: Values of the problem's unknowns; the true ones by default.
 
     Returns:
-        One column per equation, the first one first, then those of `problem.system`.
+        One column per equation, the first one first, then those of `problem.system`; NaN where an
+        equation of the system holds on a part of the domain, and the point is not in it.
 
     Raises:
         PointsError: See `Problem.check_points`.
@@ -318,7 +320,11 @@ def residual(
         )
     numbers = {name: np.float64(value) for name, value in values.items()}
     whole = jax.tree_util.Partial(_residual(problem), numbers, _as_pytree(function))
-    return evaluate_function(whole, checked)
+    found = evaluate_function(whole, checked)
+    for k, term in enumerate(problem.equations):
+        if term.region != problem.domain and isinstance(term.region, Domain):
+            found[~term.region.contains(checked), k] = np.nan
+    return found
 
 
 @functools.lru_cache(maxsize=256)

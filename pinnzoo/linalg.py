@@ -223,6 +223,12 @@ class HostSVD(AbstractDampedSystem):
         self.gradient = rows.T @ r
         self.norm = float(np.einsum("ij,ij->", rows, rows))
         self.inverse_scaling = 1 / scaling
+        if not np.isfinite(self.norm):
+            # LAPACK would raise. As with the other factorizations every step is NaN, and rejected.
+            k = min(rows.shape)
+            self.values, self.c = np.full(k, np.nan), np.full(k, np.nan)
+            self.vt = np.full((k, rows.shape[1]), np.nan)
+            return
         with threads_for(rows.size * rows.shape[1]):
             q, upper = np.linalg.qr(rows * self.inverse_scaling)
             u, self.values, self.vt = scipy.linalg.svd(

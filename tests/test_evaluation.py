@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pinnzoo import Box, Condition, Problem
 from pinnzoo.domains import sample
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.evaluation import (
@@ -170,3 +171,16 @@ class TestEvaluate:
         first = evaluate(entry)
         assert evaluate(entry) == first
         assert calls == [25, 25]
+
+
+def test_residual_of_an_equation_on_a_part_of_the_domain_is_nan_elsewhere():
+    half = Box("x", (0.5,), (1.0,))
+    problem = Problem(
+        name="halves",
+        domain=Box("x", (0.0,), (1.0,)),
+        components=("u",),
+        equation=lambda u, z: u(z, "u")[0],
+        system=(Condition("right", lambda u, z: u(z, "u_x")[0], half),),
+    )
+    found = residual(problem, lambda z: 2 * z, [[0.25], [0.75]])
+    np.testing.assert_array_equal(found, [[0.5, np.nan], [1.5, 2.0]])

@@ -34,7 +34,9 @@ class TestPublished:
 
     def test_is_matched_by_its_recipe_under_any_constraints_and_by_no_other_row(self, published):
         constrained = {**published.arguments, "constraints": "hard"}
-        for recipe in (solving(published), solving(published, problem_arguments=constrained)):
+        moved = {**published.arguments, "pressure_at": "middle"}
+        others = (solving(published, problem_arguments=given) for given in (constrained, moved))
+        for recipe in (solving(published), *others):
             assert [other for other in PUBLISHED if other.matches(recipe)] == [published]
 
 

@@ -187,6 +187,20 @@ def test_step_into_nan_is_rejected(rule):
     assert float(state.damping) > 1e-8
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("method", ["auto", "cholesky", "kernel", "qr", "svd"])
+def test_derivatives_that_are_nan_reject_the_step_by_every_method(method):
+    def kinked(theta, z):
+        return jnp.sqrt(jnp.abs(theta[0])) * z[0] + theta[1]
+
+    objective = Objective((Term(jnp.ones((5, 1)), jnp.asarray(1.0), EQUATION, kinked),))
+    theta = jnp.array([0.0, 1.0])
+    assert np.isfinite(float(objective.loss(theta)))
+    delta, _, info = one_step(lm(method=method), objective, theta)
+    assert np.all(delta == 0)
+    assert info.accepted == 0
+
+
 @pytest.mark.parametrize("rule", ["search", "paper"])
 def test_where_no_step_helps_the_parameters_stay_and_the_step_says_so(rule):
     def flat(theta, z):
