@@ -350,8 +350,9 @@ def page() -> str:
             repeats its experiments. Everything below can be asked of a single entry in more depth:
             `pinnzoo analyze NAME --what all` computes modes of the kernel, the linearised training,
             alignments, Hessians and the landscape of the loss, in a clone or wherever the
-            snapshots of the entry are ([a wheel leaves most out](publishing.md#what-the-wheel-carries)). A cell of a table is the median,
-            with the least and the largest in brackets. Methods of first order are
+            snapshots of the entry are
+            ([a wheel leaves most out](publishing.md#what-the-wheel-carries)). A cell of a table is
+            the median, with the least and the largest in brackets. Methods of first order are
             {", ".join(map(title, FIRST_ORDER))}; of second order, Levenberg-Marquardt and its
             relatives; L-BFGS and SSBroyden count as neither."""
         ),
