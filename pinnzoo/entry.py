@@ -255,7 +255,7 @@ class Entry:
         Raises:
             PinnzooError: See `store.load`.
         """
-        from pinnzoo.zoo import open_place
+        from pinnzoo.hub.carried import open_place
 
         opened = folder if isinstance(folder, EntryFolder) else open_place(folder)
         parts = store.load(opened, verify=verify, problem=problem, model=model)

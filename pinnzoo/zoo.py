@@ -5,25 +5,22 @@ Imports no JAX until an entry is loaded.
 
 import fnmatch
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pinnzoo.errors import (
-    AbsentRecordsError,
     DownloadError,
     EntryError,
     IntegrityError,
     UnknownNameError,
 )
+from pinnzoo.hub.carried import CHECKPOINTS_VARIABLE, open_place, pin_of
 from pinnzoo.hub.remote import (
     PREFIXES,
-    Pin,
     Remote,
     cache_folder,
     open_copy,
     open_remote,
-    open_with_rest,
     parse_address,
     read_registry,
     resolve,
@@ -31,13 +28,9 @@ from pinnzoo.hub.remote import (
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
 from pinnzoo.storage.folder import (
     MANIFEST,
-    RECORDS,
-    SNAPSHOTS,
     EntryFolder,
     folder_path,
     has_manifest,
-    read_bytes,
-    record,
 )
 
 if TYPE_CHECKING:
@@ -48,9 +41,6 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parent
 
-CARRIED = PACKAGE / "checkpoints"
-"""Entries of an installed package."""
-
 # Next to the package lies a folder of that name only in a checkout of the repository.
 OWN = [
     home / "checkpoints"
@@ -58,9 +48,6 @@ OWN = [
     if home == PACKAGE or (home / "pyproject.toml").is_file()
 ]
 """Folders of entries that came with the package."""
-
-CHECKPOINTS_VARIABLE = "PINNZOO_CHECKPOINTS"
-"""Environment variable that names a folder of entries, such as `checkpoints/` of a clone."""
 
 
 def search_folders() -> list[Path]:
@@ -205,52 +192,6 @@ def open_entry(
     return folder
 
 
-def open_place(place: str | os.PathLike[str], **access: Any) -> EntryFolder:
-    """The folder of an entry on this machine.
-
-    An entry that came with the installed package may lack its kernels and snapshots; they are
-    fetched when they are read, if the registry pins this very entry.
-
-    Args:
-        place: The folder.
-        **access: `token` and `local_files_only`, see `load`.
-
-    Raises:
-        EntryError: It is not the folder of an entry, or something else is missing or damaged.
-    """
-    folder = Path(os.path.abspath(folder_path(place)))
-    # Snapshots every entry has, and without them nobody computes kernels.
-    if folder.parent != CARRIED or (folder / SNAPSHOTS).is_dir():
-        return EntryFolder.open(place)
-    pin = _pin_of(folder)
-    if pin is not None:
-        remote = Remote(pin["repository"], pin["revision"], **access)
-        return open_with_rest(folder, RECORDS, remote, pin["manifest"])
-
-    def refuse(names: Iterable[str]) -> None:
-        del names
-        given = os.environ.get(CHECKPOINTS_VARIABLE)
-        also = f" (it is {given!r}, where this entry is not)" if given else ""
-        raise AbsentRecordsError(
-            f"this installation carries {folder.name} without its kernels and snapshots: set "
-            f"{CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a clone of the repository"
-            f"{also}, or give the folder of the entry there in place of its name."
-        )
-
-    return EntryFolder.open(folder, fetch=refuse, absent=RECORDS)
-
-
-def _pin_of(folder: Path) -> Pin | None:
-    """Where the entry of a folder is published, byte for byte; None where it is not known to be."""
-    try:
-        pin = read_registry()["entries"].get(folder.name)
-        sha256 = record(read_bytes(folder, MANIFEST))["sha256"]
-    except EntryError:
-        # Its network needs no registry.
-        return None
-    return pin if pin is not None and pin["manifest"] == sha256 else None
-
-
 def download(
     name_or_path: str | os.PathLike[str],
     *,
@@ -275,7 +216,7 @@ def download(
         True
     """
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
-    if folder.rest is not None and (pin := _pin_of(folder.path)) is not None:
+    if folder.rest is not None and (pin := pin_of(folder.path)) is not None:
         remote = Remote(pin["repository"], pin["revision"], token, local_files_only)
         folder = open_copy(remote, pin["manifest"])
     folder.verify()

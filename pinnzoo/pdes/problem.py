@@ -25,6 +25,7 @@ from pinnzoo.pdes.conditions import (
     whole,
 )
 from pinnzoo.pdes.constraints import Ansatz, ConstantAlong, Symmetry
+from pinnzoo.pdes.orders import time_orders
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
 from pinnzoo.unknowns import Unknown, values_of
@@ -394,8 +395,6 @@ class Problem:
         """What is carried from one window of time to the next: values, then velocities."""
         highest = dict.fromkeys(self.components, self.time_order)
         if self.time_order == 0:
-            from pinnzoo.pdes.times import time_orders
-
             highest = time_orders(self)
         return [
             component + ("_" + "t" * k if k else "")

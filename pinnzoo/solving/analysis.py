@@ -16,7 +16,8 @@ from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.times import across_time, uneven
+from pinnzoo.pdes.orders import uneven
+from pinnzoo.pdes.times import across_time
 
 PROBES = 8
 """Points at which a condition is tried."""

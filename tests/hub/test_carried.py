@@ -12,7 +12,9 @@ import pinnzoo
 from pinnzoo import zoo
 from pinnzoo.cli import app
 from pinnzoo.errors import AbsentRecordsError, EntryError, IntegrityError
+from pinnzoo.hub import carried as carried_module
 from pinnzoo.hub import remote as hub
+from pinnzoo.hub.carried import CHECKPOINTS_VARIABLE
 from pinnzoo.storage.folder import CONFIG, GOLDEN, MANIFEST, NTK, PARAMS, SNAPSHOTS
 
 NAME = "burgers-mlp-levenberg_marquardt"
@@ -27,7 +29,7 @@ def carried(made, tmp_path, monkeypatch):
     (place / NTK).unlink()
     shutil.rmtree(place / SNAPSHOTS)
     monkeypatch.setattr(zoo, "OWN", [home])
-    monkeypatch.setattr(zoo, "CARRIED", home)
+    monkeypatch.setattr(carried_module, "CARRIED", home)
     return place
 
 
@@ -150,27 +152,27 @@ def test_records_of_another_entry_of_that_name_are_not_taken(
 def test_clone_is_looked_in_first(carried, made, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
     shutil.copytree(made, clone / NAME)
-    monkeypatch.setenv(zoo.CHECKPOINTS_VARIABLE, str(clone))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(clone))
     entry = pinnzoo.load(NAME)
     assert entry.folder == clone / NAME
     assert entry.ntk.steps.size
     assert zoo.reference_of(entry) == NAME
     # By another way to the same folder too.
-    monkeypatch.setenv(zoo.CHECKPOINTS_VARIABLE, str(tmp_path / "package" / ".." / "clone"))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(tmp_path / "package" / ".." / "clone"))
     assert zoo.reference_of(pinnzoo.load(NAME)) == NAME
 
 
 @pytest.mark.parametrize("given", ["~nobody-of-that-name/x", "missing"])
 def test_folder_of_the_environment_has_to_be_there(monkeypatch, tmp_path, given):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(zoo.CHECKPOINTS_VARIABLE, given)
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, given)
     with pytest.raises(EntryError, match="give"):
         pinnzoo.load("heat-mlp-lm")
 
 
 def test_clone_without_the_entry_is_named(carried, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
-    monkeypatch.setenv(zoo.CHECKPOINTS_VARIABLE, str(tmp_path / "empty"))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(tmp_path / "empty"))
     with pytest.raises(AbsentRecordsError, match="empty', where this entry is not"):
         _ = pinnzoo.load(NAME).ntk
 
@@ -183,7 +185,7 @@ def test_folder_of_a_carried_entry_is_opened_like_its_name(only_carried):
 
 
 def test_snapshots_that_a_clone_lost_are_damage(only_carried, tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "CARRIED", tmp_path / "elsewhere")
+    monkeypatch.setattr(carried_module, "CARRIED", tmp_path / "elsewhere")
     with pytest.raises(IntegrityError, match="is missing"):
         pinnzoo.load(NAME)
 

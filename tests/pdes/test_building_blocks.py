@@ -24,7 +24,7 @@ from pinnzoo import (
 )
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes import PROBLEMS, make_problem
-from pinnzoo.pdes.times import time_orders
+from pinnzoo.pdes.orders import time_orders
 
 DOMAIN = Box("txy", (0, -1, 0), (2, 1, 3))
 
