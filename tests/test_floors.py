@@ -57,7 +57,16 @@ WITHOUT_JAX = [
     "pinnzoo.hub.remote",
 ]
 
-BLOCKS = {"layers", "problem", "conditions", "constraints", "points", "reference", "times"}
+BLOCKS = {
+    "layers",
+    "problem",
+    "conditions",
+    "constraints",
+    "orders",
+    "points",
+    "reference",
+    "times",
+}
 """What the files of a table's folder are built from."""
 
 PLACE = {
