@@ -557,7 +557,7 @@ class Trainer:
         self.last_save = time.monotonic()
         try:
             save_run(run, self.recipe, self.workdir)
-        except Exception as error:
+        except (TrainingError, TypeError, ValueError) as error:
             # The folder could be written at the beginning. A disk that is full since then must not
             # cost what is in memory: the training goes on, and the next save may find a place.
             if not self.warned:
