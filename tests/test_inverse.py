@@ -564,13 +564,14 @@ class Table:
 
 
 def test_columns_of_a_data_frame_are_its_components():
-    table = Table(v=[1.0, 2.0], u=[10.0, 20.0])
-    points = [[0.1], [0.2]]
+    table: Any = Table(v=[1.0, 2.0], u=[10.0, 20.0])
+    points = np.array([[0.1], [0.2]])
     named = Observations(points, table)
     assert named.components == ("v", "u")
     ordered = Observations(points, table, components=("u", "v"))
     assert ordered.values.tolist() == [[10, 1], [20, 2]]
-    renamed = Observations(points, Table(first=[1.0, 2.0]), components=("u",))
+    other: Any = Table(first=[1.0, 2.0])
+    renamed = Observations(points, other, components=("u",))
     assert renamed.components == ("u",)
     with pytest.raises(PointsError, match="name the columns as the components"):
         Observations(points, table, components=("u", "w"))
