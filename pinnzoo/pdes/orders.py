@@ -91,6 +91,7 @@ def _responds(problem: "Problem", powers: Mapping[str, Iterable[int]]) -> bool:
         compiled = jax.jit(jax.vmap(residuals), compiler_options=QUICKEST_COMPILE)
         one, other = map(np.asarray, compiled(jnp.asarray(points)))
     size = np.abs(np.where(np.isfinite(one), one, 0.0)).max(axis=0)
-    apart = np.abs(one - other) > ROUNDED * size
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(one - other) > ROUNDED * size
     # What is NaN for both fields says nothing.
     return bool((apart | (np.isnan(one) != np.isnan(other))).any())
