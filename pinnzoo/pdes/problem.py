@@ -144,18 +144,14 @@ class Problem:
             for given in (self.conditions, self.system)
         )
         equation, system = _expanded(self.equation, system, self.domain)
-        shape = self.evaluation_shape
-        axis = POINTS_PER_AXIS.get(self.d, max(3, int(SCATTERED ** (1 / self.d))))
-        # A grid has hardly any points in what fills little of the box around it.
-        many = axis**self.d > 2 * SCATTERED or getattr(self.domain, "fill", 1.0) < THIN
-        grid = (SCATTERED,) if many else (axis,) * self.d
+        shape = tuple(map(int, np.atleast_1d(self.evaluation_shape)))
         for key, value in {
             "components": tuple(components),
             "equation": equation,
             "conditions": conditions,
             "system": system,
             "title": self.title or self.name.replace("_", " ").capitalize(),
-            "evaluation_shape": tuple(map(int, np.atleast_1d(shape))) or grid,
+            "evaluation_shape": shape or _default_shape(self.domain),
             "arguments": arguments,
             "unknowns": dict(self.unknowns),
             "truth": {name: float(value) for name, value in self.truth.items()},
@@ -456,6 +452,15 @@ class Problem:
             >>> problem.check_points({"x": [0.5, 0.7], "t": [0.0, 0.1]})
         """
         return check_points(points, self.name, self.domain, inside=inside)
+
+
+def _default_shape(domain: Domain) -> tuple[int, ...]:
+    """A grid, or as many points of a Sobol sequence where it would have too many or hardly any."""
+    axis = POINTS_PER_AXIS.get(domain.d, max(3, int(SCATTERED ** (1 / domain.d))))
+    # How much of the box around it a shape fills takes a while to find out in three dimensions.
+    if axis**domain.d > 2 * SCATTERED or getattr(domain, "fill", 1.0) < THIN:
+        return (SCATTERED,)
+    return (axis,) * domain.d
 
 
 def _expanded(equation: Any, system: tuple[Any, ...], domain: Domain) -> tuple[Any, Any]:
