@@ -731,18 +731,17 @@ def _unpickled(parts: Mapping[str, Any]) -> Entry:
     plan = blueprint(recipe, parts["problem"], parts["model"])
     state = jax.tree.map(lambda leaf: leaf, plan.state)
     nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, parts["state"]))
-    arrays, kept = parts["ntk"], parts["snapshots"]
 
-    def ntk() -> NTKSnapshots | None:
+    def kept(name: str, make: Callable[[Any], Any]) -> Any:
         if parts["absent"]:
             raise AbsentRecordsError(parts["absent"])
-        return None if arrays is None else NTKSnapshots.from_arrays(arrays)
+        return None if parts[name] is None else make(parts[name])
 
-    def snapshots() -> Snapshots:
-        if parts["absent"]:
-            raise AbsentRecordsError(parts["absent"])
-        return Snapshots(*kept)
-
-    records = Records(lambda: parts["history"], ntk, snapshots, lambda: parts["observations"])
+    records = Records(
+        lambda: parts["history"],
+        lambda: kept("ntk", NTKSnapshots.from_arrays),
+        lambda: kept("snapshots", lambda arrays: Snapshots(*arrays)),
+        lambda: parts["observations"],
+    )
     network = nnx.merge(plan.graph, state)
     return Entry(recipe, network, parts["metrics"], records, parts["folder"], plan.problem)

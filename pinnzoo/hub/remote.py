@@ -378,16 +378,7 @@ def _home(remote: Remote) -> Path:
 
 
 def open_copy(remote: Remote, manifest: str | None) -> EntryFolder:
-    """The folder of the cache for an entry on the Hub, with nothing but the manifest fetched.
-
-    Args:
-        remote: Where it is.
-        manifest: SHA-256 of its manifest, if that is pinned.
-
-    Raises:
-        DownloadError: It cannot be downloaded.
-        IntegrityError: What arrives is not what was published.
-    """
+    """The same folder as `open_remote`, with nothing but the manifest fetched."""
     home = _home(remote)
     with _writing(home):
         if not _has_manifest(home, manifest):
