@@ -28,7 +28,7 @@ WHOLE = "all"
 """Name of the whole kernel where blocks go by the name of their term."""
 
 ZERO_BLOCK = (1e3 * float(np.finfo(np.float64).eps)) ** 2
-"""A block below this share of ‖K(0)‖ is rounding: its condition holds whatever θ is."""
+"""A block below this share of the whole kernel is rounding: no θ nearby changes its rows."""
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -165,7 +165,7 @@ class NTKSnapshots:
         block_spectra: All eigenvalues of each diagonal block, by term.
         drifts: ‖K(t) - K(0)‖ / ‖K(0)‖ by "all" or term, then by "spectral" or "frobenius". A
             block that is zero but for rounding, because the network meets its condition by
-            construction, has drift 0.
+            construction, has drift 0; one that was zero at first and is not now has none, infinity.
 
     Example:
         >>> kernels = entry.ntk
@@ -455,13 +455,17 @@ def ntk_snapshots(
         for name, block in blocks.items():
             tick("kernels")
             spectra[name].append(gram_eigenvalues(rows[block]))
-            constant = spectra[name][0][0] <= ZERO_BLOCK * spectra[WHOLE][0][0]
+            first, last = (
+                own[0] <= ZERO_BLOCK * whole[0]
+                for own, whole in ((spectra[name][k], spectra[WHOLE][k]) for k in (0, -1))
+            )
             for norm in NORMS:
-                change = (
-                    0.0
-                    if constant
-                    else ntk_drift(kernels[-1][block, block], kernels[0][block, block], norm=norm)
-                )
+                if first:
+                    change = 0.0 if last else float("inf")
+                else:
+                    change = ntk_drift(
+                        kernels[-1][block, block], kernels[0][block, block], norm=norm
+                    )
                 drifts[name][norm].append(change)
     return NTKSnapshots(
         steps=numbers,

@@ -1,5 +1,6 @@
 """The built-in diagnostics: the blocks "ntk", "residual_hessian" and "loss_hessian"."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -110,13 +111,17 @@ def ntk_report(ntk: NTKSnapshots) -> dict[str, Any]:
     """The block "ntk": drift of the last kernel, and both ends of the training.
 
     K is that of lemma 3.2 in arXiv 2402.03864, with unscaled rows; eigenvalues of `J Jᵀ`,
-    descending.
+    descending. A drift from K(0) = 0 is None.
     """
+
+    def drift(norm: str, name: str) -> float | None:
+        last = float(ntk.drift(norm, name)[-1])
+        return last if math.isfinite(last) else None
+
     return {
         "points": {name: len(points) for name, points in ntk.terms.items()},
         "drift": {
-            name: {norm: float(ntk.drift(norm, name)[-1]) for norm in NORMS}
-            for name in (WHOLE, *ntk.terms)
+            name: {norm: drift(norm, name) for norm in NORMS} for name in (WHOLE, *ntk.terms)
         },
         "initial": _kernel(ntk, 0),
         "final": _kernel(ntk, -1),

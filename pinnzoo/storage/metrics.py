@@ -88,12 +88,13 @@ class Drift(TypedDict):
     Figure 1b of Bonfanti, Bruno and Cipriani (arXiv 2402.03864).
 
     Attributes:
-        spectral: In the spectral norm, which is the paper's.
+        spectral: In the spectral norm, which is the paper's; null where K(0) is zero, so that
+            nothing is relative to it.
         frobenius: In the Frobenius norm.
     """
 
-    spectral: NotNegative
-    frobenius: NotNegative
+    spectral: NotNegative | None
+    frobenius: NotNegative | None
 
 
 class Kernel(TypedDict):

@@ -8,6 +8,7 @@ import pytest
 from pinnzoo import diagnostics
 from pinnzoo.diagnostics import NTKSnapshots, _rows
 from pinnzoo.diagnostics import points as points_module
+from pinnzoo.diagnostics.report import ntk_report
 from pinnzoo.errors import (
     IntegrityError,
     PointsError,
@@ -155,6 +156,19 @@ def test_a_block_that_is_zero_by_construction_has_no_drift():
     snapshots = diagnostics.ntk_snapshots(at.objective, [0, 1], thetas, points)
     assert snapshots.drift("spectral", "periodic").tolist() == [0, 0]
     assert snapshots.drift("spectral", "initial")[1] > 0.01
+
+
+def test_a_block_that_was_zero_at_first_has_no_finite_drift():
+    problem = make_problem("convection", {})
+    at = assemble(problem, network(problem, {"width": 4, "depth": 2}), points_of(problem, 6))
+    # Without weights a network is constant: no parameter changes its derivatives.
+    thetas = np.stack([np.zeros_like(at.theta), moved(at.theta)])
+    snapshots = diagnostics.ntk_snapshots(at.objective, [0, 1], thetas, points_of(problem, 6))
+    assert snapshots.drift("spectral", "equation").tolist() == [0, np.inf]
+    assert 0.01 < snapshots.drift("spectral", "initial")[1] < np.inf
+    stated = ntk_report(snapshots)
+    assert stated["drift"]["equation"] == {"spectral": None, "frobenius": None}
+    assert stated["drift"]["initial"]["spectral"] > 0.01
 
 
 def test_arrays_survive_a_file_without_pickles(snapshots):
