@@ -64,6 +64,7 @@ BLOCKS = {
     "constraints",
     "orders",
     "points",
+    "posed",
     "reference",
     "times",
 }

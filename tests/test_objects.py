@@ -22,6 +22,7 @@ from pinnzoo import Phase, Recipe
 from pinnzoo.architectures import MLP
 from pinnzoo.errors import (
     EntryError,
+    IntegrityError,
     PointsError,
     RecipeError,
     RegistrationError,
@@ -547,3 +548,61 @@ def test_a_signal_ends_a_real_training_and_its_entry_is_saved(tmp_path, number):
         process.stdout.close()  # pyright: ignore[reportOptionalMemberAccess]
     assert (tmp_path / "work" / WORK_FILE).is_file()
     assert Path(tmp_path / "out" / "manifest.json").is_file()
+
+
+def test_a_problem_of_ones_own_that_bears_a_known_name_is_asked_for(tmp_path):
+    known = make_problem("heat", {})
+    doubled = tuple(
+        dataclasses.replace(term, residual=lambda u, z, own=term.residual: 2 * own(u, z))
+        for term in known.conditions
+    )
+    own = dataclasses.replace(known, conditions=doubled)
+    entry = pinnzoo.train(SMALL, problem=own, diagnostics=False)
+    entry.save(tmp_path / "own")
+    with pytest.raises(IntegrityError, match=r"of which the condition '\w+' differs.* problem="):
+        pinnzoo.load(tmp_path / "own")
+    assert pinnzoo.load(tmp_path / "own", problem=own).problem is own
+    # The same problem from the factory itself, which is another object, is no other problem.
+    same = pinnzoo.train(SMALL, problem=dataclasses.replace(known), diagnostics=False)
+    same.save(tmp_path / "same")
+    assert pinnzoo.load(tmp_path / "same").problem is known
+
+
+def test_a_factory_that_states_no_arguments_is_not_loaded_with_its_defaults(tmp_path):
+    def pulse_without_arguments(amplitude=1.0):
+        domain = pinnzoo.Box("tx", (0.0, 0.0), (1.0, 1.0))
+        return pinnzoo.Problem(
+            name="pulse_without_arguments",
+            domain=domain,
+            components="u",
+            equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
+            conditions=(
+                pinnzoo.initial(domain, "u", lambda x: amplitude * jnp.sin(jnp.pi * x)),
+                pinnzoo.dirichlet(domain, "u", "x", "left"),
+                pinnzoo.dirichlet(domain, "u", "x", "right"),
+            ),
+        )
+
+    pinnzoo.register_problem(pulse_without_arguments)
+    strong = pulse_without_arguments(5.0)
+    recipe = dataclasses.replace(SMALL, problem="pulse_without_arguments")
+    pinnzoo.train(recipe, problem=strong, diagnostics=False).save(tmp_path / "pulse")
+    with pytest.raises(IntegrityError, match="the condition 'initial_u' differs"):
+        pinnzoo.load(tmp_path / "pulse")
+    assert (
+        pinnzoo.load(tmp_path / "pulse", problem=pulse_without_arguments(5.0)).metrics["loss"] > 0
+    )
+
+
+def test_a_network_is_not_taken_for_the_one_whose_name_it_bears(trained):
+    class Bent(MLP):
+        def __call__(self, z):
+            return jnp.sin(super().__call__(z))
+
+    model = trained.model
+    bent = nnx.merge(*nnx.split(model))
+    bent.__class__ = Bent
+    with pytest.raises(RecipeError, match="computes something else: give it a name of its own"):
+        pinnzoo.train(SMALL, model=bent, diagnostics=False)
+    copy = nnx.merge(*nnx.split(model))
+    assert pinnzoo.train(SMALL, model=copy, diagnostics=False).metrics["loss"] > 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
-from pinnzoo.domains import sample
+from pinnzoo.domains import Region, Surface, sample
 
 if TYPE_CHECKING:
     from pinnzoo.pdes.problem import Problem
@@ -42,6 +42,11 @@ def uneven(m: int) -> PointFunction:
         return 0.37 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
 
     return function
+
+
+def faces(region: Region) -> tuple[Region, ...]:
+    """The parts of a surface, each of which points are to be drawn on; another region as it is."""
+    return region.faces if isinstance(region, Surface) else (region,)
 
 
 @functools.lru_cache(maxsize=64)

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._compiling import QUICKEST_COMPILE
-from pinnzoo.domains import Surface, sample
+from pinnzoo.domains import sample
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.orders import NEAR, PLACES, uneven
+from pinnzoo.pdes.orders import NEAR, PLACES, faces, uneven
 from pinnzoo.pdes.problem import Problem
 
 CHANGED = 1e-6
@@ -38,9 +38,8 @@ def across_time(problem: Problem) -> tuple[str, ...]:
 def _reads_others(problem: Problem, term: Condition) -> bool:
     begin, end = problem.domain.bounds(problem.coords[0])
     rng = np.random.default_rng(0)
-    faces = term.region.faces if isinstance(term.region, Surface) else (term.region,)
-    points = np.concatenate([sample(face, PLACES, "uniform", rng) for face in faces])
-
+    places = [sample(face, PLACES, "uniform", rng) for face in faces(term.region)]
+    points = np.concatenate(places)
     plain = uneven(problem.m)
 
     def residuals(z: Any) -> Any:

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
+from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import check_dtype
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.metrics import Metrics
 from pinnzoo.unknowns import with_unknowns
+
+COMPARED = 8
+"""Points at which a network is compared with the one that its name stands for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,7 @@ class Blueprint:
         return sum(leaf.size for leaf in jax.tree.leaves(nnx.filter_state(self.state, nnx.Param)))
 
     def check(self, model: nnx.Module) -> None:
-        """Raise unless `model` has the structure, shapes and dtypes of the recipe.
+        """Raise unless `model` has the shapes and dtypes of the recipe, and computes the same.
 
         Raises:
             RecipeError: It has not.
@@ -74,6 +79,24 @@ class Blueprint:
                     f"a network with {name} of {given.get(name, 'no kind')} was given: by its "
                     f"recipe it has {expected.get(name, 'no such part')}."
                 )
+        graph, state = nnx.split(model)
+        if graph != self.graph and not self._computes(model, state):
+            raise RecipeError(
+                f"a network {type(model).__name__} was given that has the parameters of the "
+                "architecture in its recipe but computes something else: give it a name of its "
+                "own as architecture=."
+            )
+
+    def _computes(self, model: nnx.Module, state: nnx.State) -> bool:
+        """Whether the recipe's network has the values of `model` at some points."""
+        kind = jax.tree.leaves(self.state)[0].dtype
+        points = sample(self.problem.domain, COMPARED, "uniform", np.random.default_rng(0))
+        networks: tuple[Any, ...] = (nnx.merge(self.graph, state), model)
+        own, given = (
+            np.asarray(jax.vmap(network)(jnp.asarray(points, kind))) for network in networks
+        )
+        far = float(np.sqrt(np.finfo(own.dtype).eps)) * np.abs(own).max()
+        return own.shape == given.shape and np.allclose(own, given, 0.0, far, equal_nan=True)
 
     def check_metrics(self, metrics: Metrics, recipe: Recipe) -> None:
         """Raise unless the metrics are those of a network of this size and precision.

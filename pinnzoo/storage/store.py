@@ -35,6 +35,7 @@ from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, PointsError
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.conditions import whole
+from pinnzoo.pdes.posed import difference, posed
 from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import provider
@@ -46,6 +47,7 @@ from pinnzoo.storage.blueprint import (
     by_path,
     flat_names,
     flat_parameters,
+    knows_problem,
     stack_parameters,
     unstack_parameters,
 )
@@ -86,6 +88,9 @@ if TYPE_CHECKING:
     from pinnzoo.diagnostics.ntk import NTKSnapshots
 
 GOLDEN_POINTS = 32
+POSED = "posed."
+"""Beginning of the names of golden values that tell a problem of one's own from others."""
+
 GOLDEN_TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
 """How far replayed values may be from the stored ones, in units of their own scale. Platforms and
 library versions differ by rounding, wrong weights or wrong code by far more."""
@@ -443,6 +448,8 @@ def _check_golden(folder: EntryFolder, plan: Blueprint, state: nnx.State) -> Non
         "residual": (n,),
         "residual_scale": (1,),
     }
+    stored = {k.removeprefix(POSED): v for k, v in arrays.items() if k.startswith(POSED)}
+    arrays = {k: v for k, v in arrays.items() if not k.startswith(POSED)}
     given = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
     if given != {name: (shape, "float64") for name, shape in shapes.items()} or not all(
         np.isfinite(array).all() for array in arrays.values()
@@ -451,6 +458,12 @@ def _check_golden(folder: EntryFolder, plan: Blueprint, state: nnx.State) -> Non
             f"the entry in {str(folder.path)!r} is damaged: {GOLDEN!r} holds {given}, or numbers "
             f"that are not finite, instead of float64 arrays of the shapes {shapes}; download or "
             "train it again."
+        )
+    if stored and (what := difference(plan.problem, stored)) is not None:
+        raise IntegrityError(
+            f"the entry in {str(folder.path)!r} was trained for another problem "
+            f"{plan.problem.name!r} than the one that was given or is known by this name and these "
+            f"arguments, of which {what} differs: give its own as problem=."
         )
     values, residual = _replay(plan, state, arrays["points"], dtype)
     compared = {
@@ -770,12 +783,16 @@ def _golden(parts: Parts, plan: Blueprint) -> dict[str, np.ndarray]:
     moved = _nudged(parts.state, 1e-3, rng)
     change = 1e3 * (_replay(plan, moved, points, dtype)[1] - residual)
     scale = max(float(np.sqrt(np.mean(change**2))), float(np.abs(residual).max()))
-    return {
+    golden = {
         "points": points,
         "values": values,
         "residual": residual,
         "residual_scale": np.array([scale]),
     }
+    if not knows_problem(parts.recipe, plan.problem):
+        # By its name and arguments another one may be found, now or where the entry is loaded.
+        golden |= {f"{POSED}{name}": array for name, array in posed(plan.problem).items()}
+    return golden
 
 
 def _providers(parts: Parts, plan: Blueprint) -> dict[str, str]:

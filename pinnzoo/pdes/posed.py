@@ -1,0 +1,95 @@
+"""What a problem asks of a field, as numbers: two that bear one name need not be the same."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo.domains import sample
+from pinnzoo.pdes.orders import PLACES, faces, uneven
+from pinnzoo.pdes.problem import Problem
+
+CHANGED = 1e-6
+"""Difference, relative to the largest number, that is more than what other machines round."""
+
+REFERENCE = "reference"
+
+
+def posed(problem: Problem) -> dict[str, np.ndarray]:
+    """Residuals of all terms for one field, and the reference solution, at points of the problem.
+
+    Args:
+        problem: What is solved.
+
+    Returns:
+        By the name of each term "points.NAME", `(n, d)`, and "values.NAME", `(n,)`; the same of
+        "reference", with `(n, m)`, where there is one.
+
+    Example:
+        >>> sorted(posed(make_problem("bratu", {})))[:2]
+        ['points.equation', 'points.reference']
+    """
+    rng = np.random.default_rng(0)
+    found: dict[str, np.ndarray] = {}
+    for name, term in problem.terms.items():
+        places = [sample(face, PLACES, "uniform", rng) for face in faces(term.region)]
+        found[f"points.{name}"] = np.concatenate(places)
+        found[f"values.{name}"] = _residual(problem, name, found[f"points.{name}"])
+    if problem.reference is not None:
+        found[f"points.{REFERENCE}"] = sample(problem.domain, PLACES, "uniform", rng)
+        found[f"values.{REFERENCE}"] = _solution(problem, found[f"points.{REFERENCE}"])
+    return found
+
+
+def difference(problem: Problem, stored: Mapping[str, np.ndarray]) -> str | None:
+    """What a problem asks for otherwise than the one that `posed` looked at, None if nothing.
+
+    Args:
+        problem: What is solved.
+        stored: What `posed` returned.
+
+    Returns:
+        Such as "the condition 'initial'".
+
+    Example:
+        >>> problem = make_problem("heat", {})
+        >>> difference(problem, posed(problem)) is None
+        True
+    """
+    then = {key.removeprefix("values.") for key in stored if key.startswith("values.")}
+    now = {*problem.terms, *([] if problem.reference is None else [REFERENCE])}
+    equations = {term.name for term in problem.equations}
+    words = {
+        name: f"the {'equation' if name in equations else 'condition'} {name!r}"
+        for name in (then | now) - {REFERENCE}
+    } | {REFERENCE: "the reference solution"}
+    if then != now:
+        return words[min(then ^ now)]
+    for name in sorted(then):
+        points, values = stored[f"points.{name}"], stored[f"values.{name}"]
+        if points.ndim != 2 or points.shape[1] != problem.d:
+            return words[name]
+        own = name == REFERENCE
+        again = _solution(problem, points) if own else _residual(problem, name, points)
+        if again.shape != values.shape:
+            return words[name]
+        size = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+        if not np.allclose(again, values, rtol=0.0, atol=CHANGED * size, equal_nan=True):
+            return words[name]
+    return None
+
+
+def _solution(problem: Problem, points: np.ndarray) -> np.ndarray:
+    assert problem.reference is not None
+    with jax.enable_x64(True):
+        return problem.reference(points)
+
+
+def _residual(problem: Problem, name: str, points: np.ndarray) -> np.ndarray:
+    field = problem.field(problem.constrain(uneven(problem.m)), problem.guesses)
+    residual = problem.terms[name].residual
+    with jax.enable_x64(True):
+        many = jax.jit(jax.vmap(lambda z: residual(field, z)), compiler_options=QUICKEST_COMPILE)
+        return np.asarray(many(jnp.asarray(points)), np.float64)
