@@ -13,21 +13,22 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import optimistix as optx
-import typer
 from _optimistix import blocked_residual, levenberg_marquardt
 from rich.console import Console
 from rich.table import Table
 from scipy.linalg import blas, lapack
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.collocation import draw_points
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import OPTIMIZERS
@@ -72,12 +73,18 @@ def timed(function: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--points", default=8000, help="Rows of the Jacobian.")
+@click.option("--width", default=30, help="Neurons of a layer.")
+@click.option("--depth", default=3, help="Hidden layers.")
+@click.option("--repeats", default=5, help="Timed runs of each.")
+@click.option("--damping", default=1e-3, help="λ of the compared step.")
 def main(
-    points: Annotated[int, typer.Option(help="Rows of the Jacobian.")] = 8000,
-    width: Annotated[int, typer.Option(help="Neurons of a layer.")] = 30,
-    depth: Annotated[int, typer.Option(help="Hidden layers.")] = 3,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 5,
-    damping: Annotated[float, typer.Option(help="λ of the compared step.")] = 1e-3,
+    points: int,
+    width: int,
+    depth: int,
+    repeats: int,
+    damping: float,
 ) -> None:
     """Print the times and their ratio."""
     pinnzoo.enable_x64()
@@ -156,4 +163,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

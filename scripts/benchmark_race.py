@@ -14,17 +14,18 @@ A contestant stops at the goal or after `--budget` seconds; then its time is a l
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import _optimistix
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.collocation import draw_points
 from pinnzoo.domains import residual_adaptive, sample
 from pinnzoo.evaluation import error_figures, require_reference
@@ -137,14 +138,22 @@ def race(
     return seconds, last, False
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--width", default=20, help="Neurons of a layer.")
+@click.option("--depth", default=3, help="Hidden layers.")
+@click.option("--points", default=3000, help="Points of the equation.")
+@click.option("--goal", default=1e-5, help="Relative L2 error to reach.")
+@click.option("--budget", default=600.0, help="Seconds for each contestant.")
+@click.option("--constraints", default="odd", help="soft, hard or odd.")
+@click.option("--seed", default=0, help="Seed of parameters and points.")
 def main(
-    width: Annotated[int, typer.Option(help="Neurons of a layer.")] = 20,
-    depth: Annotated[int, typer.Option(help="Hidden layers.")] = 3,
-    points: Annotated[int, typer.Option(help="Points of the equation.")] = 3000,
-    goal: Annotated[float, typer.Option(help="Relative L2 error to reach.")] = 1e-5,
-    budget: Annotated[float, typer.Option(help="Seconds for each contestant.")] = 600.0,
-    constraints: Annotated[str, typer.Option(help="soft, hard or odd.")] = "odd",
-    seed: Annotated[int, typer.Option(help="Seed of parameters and points.")] = 0,
+    width: int,
+    depth: int,
+    points: int,
+    goal: float,
+    budget: float,
+    constraints: str,
+    seed: int,
 ) -> None:
     """Print seconds to the goal, and how many times as long as pinnzoo's each one took."""
     pinnzoo.enable_x64()
@@ -196,4 +205,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

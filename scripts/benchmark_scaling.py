@@ -23,16 +23,17 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import jax
 import numpy as np
-import typer
 from jax.sharding import PartitionSpec
 from rich.console import Console
 from rich.table import Table
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.collocation import draw_points
 from pinnzoo.linalg import damped_system
 from pinnzoo.optimizers import make_optimizer
@@ -127,12 +128,20 @@ def exponents(sizes: list[int], rows: list[dict[str, float]]) -> list[str]:
     ]
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option(
+    "--points", type=int, multiple=True, default=[1000, 2000, 4000], help="Rows of the Jacobian."
+)
+@click.option("--width", type=int, multiple=True, default=[15, 20, 30], help="Neurons of a layer.")
+@click.option("--devices", type=int, multiple=True, default=[1, 2, 4], help="Devices of the mesh.")
+@click.option("--depth", default=3, help="Hidden layers.")
+@click.option("--repeats", default=5, help="Timed runs of each.")
 def main(
-    points: Annotated[list[int], typer.Option(help="Rows of the Jacobian.")] = [1000, 2000, 4000],  # noqa: B006
-    width: Annotated[list[int], typer.Option(help="Neurons of a layer.")] = [15, 20, 30],  # noqa: B006
-    devices: Annotated[list[int], typer.Option(help="Devices of the mesh.")] = [1, 2, 4],  # noqa: B006
-    depth: Annotated[int, typer.Option(help="Hidden layers.")] = 3,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 5,
+    points: tuple[int, ...],
+    width: tuple[int, ...],
+    devices: tuple[int, ...],
+    depth: int,
+    repeats: int,
 ) -> None:
     """Print the three tables."""
     jax.config.update("jax_num_cpu_devices", max(devices))
@@ -181,4 +190,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

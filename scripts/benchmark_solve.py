@@ -21,11 +21,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 from rich.console import Console
 from rich.table import Table
+
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 
 HERE = Path(__file__).parent
 BASELINE = json.loads((HERE / "generic_baseline.json").read_text(encoding="utf-8"))
@@ -156,14 +158,22 @@ def write_page(done: list[dict[str, Any]]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{page_table(done)}\n\n{END}{after}", encoding="utf-8")
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("problems", "By default all.", nargs=-1, metavar="[PROBLEM]...")
+@click.option("--seconds", default=120.0, help="What solve is given.")
+@click.option("--out", type=Path, default=Path("runs/solve"), help="Folder of the results.")
+@click.option("--processor-time", is_flag=True, help="Count processor time.")
+@click.option("--only", is_flag=True, help="Solve the one problem here, and print JSON.")
+@click.option("--table", is_flag=True, help="Print the table of what is there.")
+@click.option("--page", is_flag=True, help="Print it into docs/solve.md too.")
 def main(
-    problems: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
-    seconds: Annotated[float, typer.Option(help="What solve is given.")] = 120.0,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/solve"),
-    processor_time: Annotated[bool, typer.Option(help="Count processor time.")] = False,
-    only: Annotated[bool, typer.Option(help="Solve the one problem here, and print JSON.")] = False,
-    table: Annotated[bool, typer.Option(help="Print the table of what is there.")] = False,
-    page: Annotated[bool, typer.Option(help="Print it into docs/solve.md too.")] = False,
+    problems: tuple[str, ...],
+    seconds: float,
+    out: Path,
+    processor_time: bool,
+    only: bool,
+    table: bool,
+    page: bool,
 ) -> None:
     """Solve every problem, and print the table."""
     names = problems or list(ERRORS)
@@ -195,4 +205,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

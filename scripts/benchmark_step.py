@@ -19,17 +19,18 @@ milliseconds of processor time, so that a busy machine counts less. Columns:
 import statistics
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import jax
 import numpy as np
 import scipy.linalg
-import typer
 from rich.console import Console
 from rich.table import Table
 from scipy.linalg.blas import get_blas_funcs
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.collocation import draw_points
 from pinnzoo.objective import residual_and_loss
 from pinnzoo.optimizers import make_optimizer
@@ -81,11 +82,16 @@ def contestants(name: str, rows: int, steps: int) -> tuple[int, dict[str, Callab
     }
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--problem", multiple=True, default=["burgers", "kovasznay"], help="What is solved.")
+@click.option("--rows", default=8000, help="Rows of the Jacobian, about.")
+@click.option("--steps", default=5, help="Steps before the one that is timed.")
+@click.option("--repeats", default=7, help="Timed runs of each.")
 def main(
-    problem: Annotated[list[str], typer.Option(help="What is solved.")] = ["burgers", "kovasznay"],  # noqa: B006
-    rows: Annotated[int, typer.Option(help="Rows of the Jacobian, about.")] = 8000,
-    steps: Annotated[int, typer.Option(help="Steps before the one that is timed.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 7,
+    problem: tuple[str, ...],
+    rows: int,
+    steps: int,
+    repeats: int,
 ) -> None:
     """Print one row per problem."""
     pinnzoo.enable_x64()
@@ -108,4 +114,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -18,17 +18,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import typer
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
@@ -180,13 +181,16 @@ def _numbers(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--platform", default="cuda", help="JAX's name of the accelerator.")
+@click.option("--entries", default="burgers-mlp-*", help="Entries that are loaded.")
+@click.option("--out", type=Path, help="Folder for the numbers; none are kept by default.")
+@click.option("--worker", is_flag=True, hidden=True)
 def main(
-    platform: Annotated[str, typer.Option(help="JAX's name of the accelerator.")] = "cuda",
-    entries: Annotated[str, typer.Option(help="Entries that are loaded.")] = "burgers-mlp-*",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the numbers; none are kept by default.")
-    ] = None,
-    worker: Annotated[bool, typer.Option(hidden=True)] = False,
+    platform: str,
+    entries: str,
+    out: Path | None,
+    worker: bool,
 ) -> None:
     """Compare and print; all but the entries takes some minutes."""
     if worker:
@@ -232,4 +236,4 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

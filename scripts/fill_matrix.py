@@ -16,14 +16,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
 
+import click
 import jax
 import numpy as np
-import typer
 
 import pinnzoo
 from pinnzoo.catalog.matrix import holes
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.recipes import Recipe
 
@@ -95,15 +95,20 @@ def fill(recipe: Recipe, folder: Path, workdir: Path | None, *, diagnostics: boo
     )
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--seconds", default=60.0, help="Wall time of each training.")
+@click.option("--only", default="*", help='Names to train, such as "heat-*-adam".')
+@click.option("--out", type=Path, default=CHECKPOINTS, help="Folder for entries.")
+@click.option("--workdir", type=Path, help="Folder for unfinished runs; none are kept by default.")
+@click.option("--list", "listed", is_flag=True, help="Print the names, train nothing.")
+@click.option("--diagnostics/--no-diagnostics", default=True, help="Kernels and Hessians.")
 def main(
-    seconds: Annotated[float, typer.Option(help="Wall time of each training.")] = 60.0,
-    only: Annotated[str, typer.Option(help='Names to train, such as "heat-*-adam".')] = "*",
-    out: Annotated[Path, typer.Option(help="Folder for entries.")] = CHECKPOINTS,
-    workdir: Annotated[
-        Path | None, typer.Option(help="Folder for unfinished runs; none are kept by default.")
-    ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="Print the names, train nothing.")] = False,
-    diagnostics: Annotated[bool, typer.Option(help="Kernels and Hessians.")] = True,
+    seconds: float,
+    only: str,
+    out: Path,
+    workdir: Path | None,
+    listed: bool,
+    diagnostics: bool,
 ) -> None:
     """Train the missing entries whose names match."""
     pinnzoo.enable_x64()
@@ -145,4 +150,4 @@ if __name__ == "__main__":
         if hasattr(signal, name):
             # `train` leaves alone what a program has set.
             signal.signal(getattr(signal, name), end)
-    typer.run(main)
+    main()

@@ -20,15 +20,16 @@ A run that is killed goes on where it was saved.
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import click
 import numpy as np
 import scipy.fft
-import typer
 from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize_scalar
 
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.references.limit_cycle import Cycle, write
 from pinnzoo.references.stored import DATA
 from pinnzoo.storage.arrays import pack
@@ -335,13 +336,20 @@ def distance(a: Cycle, b: Cycle, horizon: float) -> np.ndarray:
     return np.linalg.norm(values[0] - values[1], axis=0) / np.linalg.norm(values[1], axis=0)
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--workdir", type=Path, default=Path("runs"), help="Folder for unfinished runs.")
+@click.option("--fineness", default=1.0, help="Factor on the sizes of the triangles.")
+@click.option(
+    "--runs", type=int, default=len(RUNS), help="How many of the runs, from the first on."
+)
+@click.option(
+    "--store/--no-store", default=True, help="Store the last two as solution and refinement."
+)
 def main(
-    workdir: Annotated[Path, typer.Option(help="Folder for unfinished runs.")] = Path("runs"),
-    fineness: Annotated[float, typer.Option(help="Factor on the sizes of the triangles.")] = 1.0,
-    runs: Annotated[int, typer.Option(help="How many of the runs, from the first on.")] = len(RUNS),
-    store: Annotated[
-        bool, typer.Option(help="Store the last two as solution and refinement.")
-    ] = True,
+    workdir: Path,
+    fineness: float,
+    runs: int,
+    store: bool,
 ) -> None:
     """Run one after the other, and print how their figures converge."""
     workdir.mkdir(parents=True, exist_ok=True)
@@ -369,4 +377,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

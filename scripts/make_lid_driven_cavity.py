@@ -9,17 +9,18 @@ refinement.
     python scripts/make_lid_driven_cavity.py
 """
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
 import scipy.linalg
 import scipy.special
-import typer
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.references.cavity import Cavity, Lid, file_name, write
@@ -251,8 +252,10 @@ def legendre_to_chebyshev(row: np.ndarray) -> np.ndarray:
     return c
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("lids", "Which; by default all.", nargs=-1, metavar="[LID]...")
 def main(
-    lids: Annotated[list[str] | None, typer.Argument(help="Which; by default all.")] = None,
+    lids: tuple[str, ...],
 ) -> None:
     """Compute, store and certify."""
     pinnzoo.enable_x64()
@@ -281,4 +284,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -9,16 +9,17 @@ compared with it as well.
 """
 
 import importlib
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import typer
 from jaxtyping import Float
 
 import pinnzoo
 from pinnzoo import evaluate_function
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.pdes import make_problem
 from pinnzoo.references.multipoles import Harmonic, Screened, fit, on_circle
 from pinnzoo.references.stored import DATA
@@ -105,8 +106,10 @@ def by_finite_elements(name: str, order: int, size: float) -> float:
     return float(np.linalg.norm(computed - exact) / np.linalg.norm(exact))
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--check", is_flag=True, help="Compare with finite elements too.")
 def main(
-    check: Annotated[bool, typer.Option(help="Compare with finite elements too.")] = False,
+    check: bool,
 ) -> None:
     """Fit, store and certify."""
     pinnzoo.enable_x64()
@@ -126,4 +129,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -9,13 +9,14 @@ grid and with more Chebyshev coefficients in time and more waves, which is store
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import numpy as np
 import scipy.fft
-import typer
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.references import etdrk4
@@ -194,8 +195,10 @@ SETUPS = {
 }
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("names", "Which; by default all.", nargs=-1, metavar="[NAME]...")
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; by default all.")] = None,
+    names: tuple[str, ...],
 ) -> None:
     """Compute, store and certify."""
     pinnzoo.enable_x64()
@@ -220,4 +223,4 @@ def padded(c: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -10,14 +10,14 @@ method, the explicit Runge-Kutta method of order 8 of Dormand and Prince.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
+import click
 import numpy as np
 import scipy.fft
 import scipy.integrate
-import typer
 
 import pinnzoo
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.allen_cahn import DIFFUSION, KINK_RATE
@@ -282,8 +282,10 @@ SETUPS = {
 }
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("names", "Which; by default all.", nargs=-1, metavar="[NAME]...")
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; by default all.")] = None,
+    names: tuple[str, ...],
 ) -> None:
     """Compute, store and certify."""
     pinnzoo.enable_x64()
@@ -300,4 +302,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

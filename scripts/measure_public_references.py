@@ -13,15 +13,16 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import click
 import numpy as np
 import scipy.io
-import typer
 
 import pinnzoo
 from pinnzoo.cards.tables import markdown_table
 from pinnzoo.cards.words import figure
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 
@@ -340,9 +341,12 @@ def clone(folder: Path) -> None:
             subprocess.run(["git", "clone", "--depth", "1", source, folder / name], check=True)
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("folder", "Holds the repositories, as owner/name.", type=Path)
+@click.option("--clone", "fetch", is_flag=True, help="Clone what is missing, no more.")
 def main(
-    folder: Annotated[Path, typer.Argument(help="Holds the repositories, as owner/name.")],
-    fetch: Annotated[bool, typer.Option("--clone", help="Clone what is missing, no more.")] = False,
+    folder: Path,
+    fetch: bool,
 ) -> None:
     """Measure the files that are there, and print the page."""
     if fetch:
@@ -361,4 +365,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

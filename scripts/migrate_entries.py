@@ -7,17 +7,19 @@ Weights stay to the bit; kernels in float32 are rounded. A second run changes no
 """
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 from pinnzoo.storage.migrate import migrate_all
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("folder", "Folder of entries' folders.", type=Path, default=CHECKPOINTS)
 def main(
-    folder: Annotated[Path, typer.Argument(help="Folder of entries' folders.")] = CHECKPOINTS,
+    folder: Path,
 ) -> None:
     """Bring every entry below a folder to the newest formats."""
     changed, current = migrate_all(folder)
@@ -27,4 +29,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -16,13 +16,13 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
+import click
 import numpy as np
-import typer
 
 import pinnzoo
 from pinnzoo.catalog.experiments import FIGURES, SEEDS
+from pinnzoo.cli.commands import SETTINGS, Verb
 from pinnzoo.paper import dynamics, page, toys
 from pinnzoo.paper.figures import DRAW
 from pinnzoo.paper.results import fingerprint, reduce_entry, reduce_flow, run_name, sweep
@@ -113,20 +113,22 @@ def write(path: Path, arrays: Arrays) -> None:
     write_file(path, pack(arrays))
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@click.option("--figure", default="all", help=f"One of {', '.join(sorted(NAMES))}, or all.")
+@click.option("--rerun", is_flag=True, help="Run the sweeps again.")
+@click.option("--extend", is_flag=True, help="Run what the stored sweeps of trainings lack.")
+@click.option("--seeds", type=int, default=SEEDS, help="How often each training is repeated.")
+@click.option("--workdir", type=Path, default=Path("runs"), help="Folder for unfinished sweeps.")
 def main(
-    figure: Annotated[
-        str, typer.Option(help=f"One of {', '.join(sorted(NAMES))}, or all.")
-    ] = "all",
-    rerun: Annotated[bool, typer.Option(help="Run the sweeps again.")] = False,
-    extend: Annotated[
-        bool, typer.Option(help="Run what the stored sweeps of trainings lack.")
-    ] = False,
-    seeds: Annotated[int, typer.Option(help="How often each training is repeated.")] = SEEDS,
-    workdir: Annotated[Path, typer.Option(help="Folder for unfinished sweeps.")] = Path("runs"),
+    figure: str,
+    rerun: bool,
+    extend: bool,
+    seeds: int,
+    workdir: Path,
 ) -> None:
     """Draw figures, after running their sweeps if that is asked for."""
     if figure not in (*NAMES, "all"):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{figure!r} was given: the figures are {', '.join(sorted(NAMES))}, or all."
         )
     pinnzoo.enable_x64()
@@ -155,4 +157,4 @@ if __name__ == "__main__":
     # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
     # would be stored as what the recipe asks for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    typer.run(main)
+    main()

@@ -12,24 +12,31 @@ import math
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import pinnzoo
 from pinnzoo.catalog.benchmarks import MEASURED
 from pinnzoo.catalog.entries import CATALOG
+from pinnzoo.cli.commands import SETTINGS, Verb, argument
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
+@click.command(cls=Verb, context_settings=SETTINGS)
+@argument("patterns", "Names of the entries.", nargs=-1, metavar="[PATTERN]...")
+@click.option("--workdir", type=Path, default=Path("runs"), help="Folder for unfinished runs.")
+@click.option("--out", type=Path, default=CHECKPOINTS, help="Folder for entries.")
+@click.option("--overwrite", is_flag=True, help="Train entries that exist again.")
+@click.option("--budget", default=0.0, help="Seconds for each recipe; 0: no limit.")
+@click.option("--progress", is_flag=True, help="Show a progress bar.")
 def main(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Names of the entries.")] = None,
-    workdir: Annotated[Path, typer.Option(help="Folder for unfinished runs.")] = Path("runs"),
-    out: Annotated[Path, typer.Option(help="Folder for entries.")] = CHECKPOINTS,
-    overwrite: Annotated[bool, typer.Option(help="Train entries that exist again.")] = False,
-    budget: Annotated[float, typer.Option(help="Seconds for each recipe; 0: no limit.")] = 0.0,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = False,
+    patterns: tuple[str, ...],
+    workdir: Path,
+    out: Path,
+    overwrite: bool,
+    budget: float,
+    progress: bool,
 ) -> None:
     """Train the recipes whose names match one of the patterns; all of them by default."""
     pinnzoo.enable_x64()
@@ -72,4 +79,4 @@ if __name__ == "__main__":
     # Ctrl-C ends the script as a kill does. To `train` it would mean to return what there is, which
     # would be stored as what the recipe asks for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    typer.run(main)
+    main()

@@ -6,13 +6,15 @@ import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from pinnzoo import evaluation, training, zoo
 from pinnzoo.cli import app, options
 from pinnzoo.cli.analysis import analysis
+from pinnzoo.cli.commands import Argument
 from pinnzoo.cli.output import plain
 from pinnzoo.errors import TrainingError
 from pinnzoo.recipes import Phase
@@ -230,7 +232,70 @@ def test_info_shows_recipe_and_figures(checkpoints):
     assert data["recipe"]["phases"][0]["optimizer"] == "adam"
 
 
+# --- help
+
+
+@pytest.mark.parametrize("verb", app.commands)
+def test_help_tells_of_every_argument_and_option_within_80_columns(verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run(verb, "--help").stdout
+    assert text == run(verb, "-h").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    command = app.commands[verb]
+    assert command.help
+    assert " ".join(command.help.split()) in words
+    arguments, _, options = words.partition(" Options: ")
+    for parameter in command.params:
+        if isinstance(parameter, Argument):
+            assert parameter.about.replace("  ", " ") in arguments.partition(" Arguments: ")[2]
+        else:
+            assert isinstance(parameter, click.Option)
+            assert parameter.help
+            assert parameter.help in options
+            assert max(parameter.opts, key=len) in options
+    sentence = " ".join(command.help.split("\n\n")[0].split())
+    assert f" {verb} {sentence}" in " ".join(run("--help").stdout.split())
+
+
+def test_help_states_defaults_and_what_is_required():
+    text = " ".join(run("finetune", "--help").stdout.split())
+    for said in ("[required]", "[default: 200; x>=0]", "[default: resume]"):
+        assert said in text
+    assert "[default: *]" in run("list", "--help").stdout
+
+
+def test_verbs_are_in_the_order_of_their_use():
+    words = run("--help").stdout.partition("Commands:")[2]
+    places = [words.index(f"\n  {verb} ") for verb in ("train", "finetune", "cards", "list")]
+    assert places == sorted(places)
+
+
+def test_no_arguments_print_the_help():
+    assert run(code=2).stdout == run("--help").stdout
+
+
 # --- errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("lst",), "No such command 'lst'. Did you mean 'list'?"),
+        (("list", "--jsn"), "--json"),
+        (("info",), "Missing argument 'NAME'."),
+        (("finetune", "name"), "Missing option '--out'."),
+        (("finetune", "name", "--out", "x", "--steps", "x"), "'--steps': 'x' is not a valid int"),
+        (("finetune", "name", "--out", "x", "--steps", "-1"), "-1 is not in the range x>=0."),
+        (("train", "heat", "--column", "t"), "Invalid value: 't' was given: write NAME=VALUE."),
+    ],
+)
+def test_error_of_usage_says_what_is_wrong(arguments, says):
+    usage, hint, _, sentence = run(*arguments, code=2).stderr.splitlines()
+    assert usage.startswith("Usage: pinnzoo ")
+    assert hint.startswith("Try 'pinnzoo ")
+    assert sentence.startswith("Error: ")
+    assert says in sentence
 
 
 def test_users_error_is_one_sentence_on_stderr_and_exit_code_1(checkpoints):
@@ -439,7 +504,7 @@ def test_what_a_recipe_states_cannot_be_chosen_beside_it(tmp_path, monkeypatch, 
     path.write_text(tiny_recipe().to_json())
     said = run("train", path, *option, code=2).stderr
     assert option[0] in said
-    assert "states its own" in " ".join(said.replace("│", " ").split())
+    assert "states its own" in said
 
 
 def test_a_problem_of_an_installed_package_is_trained_by_its_name(monkeypatch):

@@ -14,8 +14,8 @@ import jaxtyping
 import numpy as np
 import optax
 import pytest
+from click.testing import CliRunner
 from flax import nnx
-from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import (
@@ -334,7 +334,7 @@ def test_command_says_what_to_write(source, says, tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(MINE)
     done = CliRunner().invoke(app, ["train", *source, "--steps", "1", "--out", "never"])
     assert done.exit_code != 0
-    assert says in " ".join(done.output.replace("│", " ").split())
+    assert says in done.output
     assert not (tmp_path / "never").exists()
 
 

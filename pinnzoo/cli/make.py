@@ -4,31 +4,29 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from pinnzoo.cli import options
+from pinnzoo.cli.commands import argument
 from pinnzoo.cli.options import (
-    AsJson,
-    Columns,
-    Diagnostics,
-    Factory,
-    Imports,
-    Measured,
-    Name,
-    OptimizerName,
-    Overwrite,
-    Physical,
-    Points,
-    Resume,
-    Seconds,
-    Seed,
-    Settings,
-    Steps,
-    Tag,
-    Workdir,
     app,
+    column_option,
+    diagnostics_option,
+    import_option,
+    json_option,
+    name_argument,
+    observations_option,
+    optimizer_option,
+    overwrite_option,
+    own_options,
+    physical_option,
+    points_option,
+    seed_option,
+    settings_option,
+    steps_option,
+    training_options,
 )
 from pinnzoo.cli.output import emit, stdout_for_json
 from pinnzoo.errors import EntryError
@@ -52,41 +50,52 @@ OF_A_PROBLEM = (
 """Arguments of `train` that only a problem leaves open; a recipe and an entry state them."""
 
 
+_out_option = click.option("--out", type=Path, help="Folder of the entry; ./<its name>.")
+
+
 @app.command()
+@argument(
+    "source", "A recipe's JSON file, an entry to retrain, a problem's name, or FILE.py:factory."
+)
+@_out_option
+@click.option("--architecture", default="mlp", help="Name of the network, or FILE.py:Class.")
+@optimizer_option
+@steps_option
+@physical_option
+@click.option(
+    "--network-set",
+    "network",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the network.",
+)
+@settings_option
+@points_option
+@training_options
+@click.pass_context
 def train(
-    context: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A recipe's JSON file, an entry to retrain, a problem's name, or FILE.py:factory.",
-        ),
-    ],
-    out: Annotated[Path | None, typer.Option(help="Folder of the entry; ./<its name>.")] = None,
-    architecture: Annotated[
-        str, typer.Option(help="Name of the network, or FILE.py:Class.")
-    ] = "mlp",
-    optimizer: OptimizerName = "levenberg_marquardt",
-    steps: Steps = 200,
-    physical: Physical = None,
-    network: Annotated[
-        list[str] | None,
-        typer.Option("--network-set", metavar="NAME=VALUE", help="An argument of the network."),
-    ] = None,
-    settings: Settings = None,
-    points: Points = None,
-    seed: Seed = None,
-    tag: Tag = None,
-    seconds: Seconds = None,
-    workdir: Workdir = None,
-    resume: Resume = True,
-    overwrite: Overwrite = False,
-    diagnostics: Diagnostics = True,
-    observations: Measured = None,
-    columns: Columns = None,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    context: click.Context,
+    source: str,
+    out: Path | None,
+    architecture: str,
+    optimizer: str,
+    steps: int,
+    physical: tuple[str, ...],
+    network: tuple[str, ...],
+    settings: tuple[str, ...],
+    points: tuple[str, ...],
+    seed: int | None,
+    tag: str | None,
+    seconds: float | None,
+    workdir: Path | None,
+    resume: bool,
+    overwrite: bool,
+    diagnostics: bool,
+    observations: Path | None,
+    columns: tuple[str, ...],
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Train a recipe, or a problem with chosen settings, and save the entry.
 
@@ -126,25 +135,31 @@ def train(
 
 
 @app.command()
+@argument("source", "A problem's name, or FILE.py:factory.", metavar="PROBLEM")
+@_out_option
+@click.option("--seconds", type=float, help="Time of the training; 120 without --tolerance.")
+@click.option("--tolerance", type=float, help="Estimated relative L2 error at which to stop.")
+@observations_option
+@column_option
+@physical_option
+@seed_option
+@overwrite_option
+@diagnostics_option
+@import_option
+@json_option
 def solve(
-    source: Annotated[
-        str, typer.Argument(metavar="PROBLEM", help="A problem's name, or FILE.py:factory.")
-    ],
-    out: Annotated[Path | None, typer.Option(help="Folder of the entry; ./<its name>.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Time of the training; 120 without --tolerance.")
-    ] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(help="Estimated relative L2 error at which to stop.")
-    ] = None,
-    observations: Measured = None,
-    columns: Columns = None,
-    physical: Physical = None,
-    seed: Seed = None,
-    overwrite: Overwrite = False,
-    diagnostics: Diagnostics = True,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    source: str,
+    out: Path | None,
+    seconds: float | None,
+    tolerance: float | None,
+    observations: Path | None,
+    columns: tuple[str, ...],
+    physical: tuple[str, ...],
+    seed: int | None,
+    overwrite: bool,
+    diagnostics: bool,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Solve a problem with nothing to choose, and save the entry."""
     from pinnzoo.precision import enable_x64
@@ -173,8 +188,8 @@ def solve(
         given: dict[str, Any] = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
         given["observations"] = observations
         command = ["pinnzoo solve", options.without_place(source)]
-        command += [f"--problem-set {value}" for value in physical or ()]
-        command += [f"--column {shlex.quote(value)}" for value in columns or ()]
+        command += [f"--problem-set {value}" for value in physical]
+        command += [f"--column {shlex.quote(value)}" for value in columns]
         command += [
             f"--{key} {options.without_place(value)}"
             for key, value in given.items()
@@ -185,17 +200,17 @@ def solve(
 
 
 def _observations(
-    file: Path | None, columns: Sequence[str] | None, problem: str, arguments: dict[str, Any]
+    file: Path | None, columns: Sequence[str], problem: str, arguments: dict[str, Any]
 ) -> "Observations | None":
     """What a file holds, whose columns may have other names; None where none is given.
 
     Raises:
-        typer.BadParameter: Columns are named without a file.
+        click.BadParameter: Columns are named without a file.
     """
     called = options.words(columns)
     if file is None:
         if called:
-            raise typer.BadParameter("--column was given without a file: give --observations.")
+            raise click.BadParameter("--column was given without a file: give --observations.")
         return None
     from pinnzoo.observations import Observations
     from pinnzoo.pdes import make_problem
@@ -207,10 +222,10 @@ def _choices(
     architecture: str,
     optimizer: str,
     steps: int,
-    physical: list[str] | None,
-    network: list[str] | None,
-    settings: list[str] | None,
-    points: list[str] | None,
+    physical: Sequence[str],
+    network: Sequence[str],
+    settings: Sequence[str],
+    points: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "architecture": architecture,
@@ -274,35 +289,40 @@ def _save(
 
 
 @app.command()
+@name_argument
+@click.option("--out", type=Path, required=True, help="Folder of the new entry.")
+@optimizer_option
+@steps_option
+@settings_option
+@physical_option
+@points_option
+@click.option("--freeze", multiple=True, help='Parameters that stay, such as "hidden.0".')
+@click.option(
+    "--part", help='Part of a composed network, or "all"; by default the one that was trained last.'
+)
+@training_options
 def finetune(
-    name: Name,
-    out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
-    optimizer: OptimizerName = "levenberg_marquardt",
-    steps: Steps = 200,
-    settings: Settings = None,
-    physical: Physical = None,
-    points: Points = None,
-    freeze: Annotated[
-        list[str] | None, typer.Option(help='Parameters that stay, such as "hidden.0".')
-    ] = None,
-    part: Annotated[
-        str | None,
-        typer.Option(
-            help='Part of a composed network, or "all"; by default the one that was trained last.'
-        ),
-    ] = None,
-    seed: Seed = None,
-    tag: Tag = None,
-    seconds: Seconds = None,
-    workdir: Workdir = None,
-    resume: Resume = True,
-    overwrite: Overwrite = False,
-    diagnostics: Diagnostics = True,
-    observations: Measured = None,
-    columns: Columns = None,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    name: str,
+    out: Path,
+    optimizer: str,
+    steps: int,
+    settings: tuple[str, ...],
+    physical: tuple[str, ...],
+    points: tuple[str, ...],
+    freeze: tuple[str, ...],
+    part: str | None,
+    seed: int | None,
+    tag: str | None,
+    seconds: float | None,
+    workdir: Path | None,
+    resume: bool,
+    overwrite: bool,
+    diagnostics: bool,
+    observations: Path | None,
+    columns: tuple[str, ...],
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Go on training an entry, also for other coefficients, and save the new entry."""
     options.bring_in(imports, problem)
@@ -323,7 +343,7 @@ def finetune(
             progress=True,
             problem_arguments=options.settings(physical) or None,
             points=options.settings(points),
-            freeze=tuple(freeze or ()),
+            freeze=freeze,
             part=int(part) if part is not None and part.isdigit() else part,
             seed=seed,
             tag=tag,
@@ -337,7 +357,7 @@ def finetune(
         given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
         method = options.without_place(optimizer)
         command = ["pinnzoo finetune", entry.name, f"--optimizer {method} --steps {steps}"]
-        command += [f"--{key} {value}" for key, values in given.items() for value in values or []]
+        command += [f"--{key} {value}" for key, values in given.items() for value in values]
         command += [] if part is None else [f"--part {part}"]
         _save(
             tuned,
@@ -352,18 +372,17 @@ def finetune(
 
 
 @app.command()
+@name_argument
+@argument("names", "Such as ntk; all by default.", nargs=-1, metavar="[DIAGNOSTIC]...")
+@click.option("--out", type=Path, help="Folder of the new entry; in place by default.")
+@own_options
 def diagnose(
-    name: Name,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[DIAGNOSTIC]...", help="Such as ntk; all by default."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the new entry; in place by default.")
-    ] = None,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    name: str,
+    names: tuple[str, ...],
+    out: Path | None,
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Compute kernels, Hessians and diagnostics of your own from stored parameters."""
     from pinnzoo.cli import screens

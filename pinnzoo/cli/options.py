@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from pinnzoo.cli.output import Verbs
+from pinnzoo.cli.commands import SETTINGS, Verbs, argument, together
 from pinnzoo.errors import EntryError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -16,104 +16,113 @@ if TYPE_CHECKING:
     from pinnzoo.observations import Observations
     from pinnzoo.pdes import Problem
 
-app = typer.Typer(
-    cls=Verbs,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="An entry's name, alias, folder, or hf-hub:org/name."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Workdir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder for the state of the run, so that it can go on after a kill; a hidden one "
-        "beside the entry's by default."
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
-Factory = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE.py:NAME",
-        help="A problem that the package does not know.",
-    ),
-]
-Imports = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import", metavar="FILE.py", help="Execute a file first, which registers what it defines."
-    ),
-]
-Diagnostics = Annotated[
-    bool, typer.Option("--diagnostics/--no-diagnostics", help="Compute kernels and Hessians.")
-]
-
-# What is trained, and how: for `train` and `finetune`.
-
-OptimizerName = Annotated[
-    str, typer.Option(help="Name or alias of the optimizer, or FILE.py:factory.")
-]
-Steps = Annotated[int, typer.Option(min=0, help="Number of steps.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the optimizer."),
-]
-Physical = Annotated[
-    list[str] | None,
-    typer.Option("--problem-set", metavar="NAME=VALUE", help="A physical argument of the problem."),
-]
-Points = Annotated[
-    list[str] | None,
-    typer.Option("--points", metavar="TERM=N", help="Number of collocation points of a term."),
-]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the points, and of a new network.")]
-Tag = Annotated[str | None, typer.Option(help="Tag of the new entry's name.")]
-Seconds = Annotated[float | None, typer.Option(help="Wall time of all steps together.", min=0)]
-Measured = Annotated[
-    Path | None,
-    typer.Option(
-        "--observations",
-        metavar="FILE",
-        help="What was measured: a .csv, .npz or .mat file with columns named by coordinates, "
-        "components and, if it is known, sigma.",
-    ),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="NAME=COLUMN",
-        help="What the file of observations calls a coordinate, a component or sigma, where that "
-        "is another name.",
-    ),
-]
-Resume = Annotated[bool, typer.Option(help="Go on with the run in the work folder.")]
-
-
-def _print_version(wanted: bool) -> None:
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
         print(version("pinnzoo"))
-        raise typer.Exit
+        context.exit()
 
 
-@app.callback()
-def _pinnzoo(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
+@click.group("pinnzoo", cls=Verbs, context_settings=SETTINGS)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+def app() -> None:
     """Pretrained physics-informed neural networks: list, fine-tune, analyze."""
-    del version
+
+
+name_argument = argument("name", "An entry's name, alias, folder, or hf-hub:org/name.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is in the folder.")
+problem_option = click.option(
+    "--problem", metavar="FILE.py:NAME", help="A problem that the package does not know."
+)
+import_option = click.option(
+    "--import",
+    "imports",
+    type=Path,
+    multiple=True,
+    metavar="FILE.py",
+    help="Execute a file first, which registers what it defines.",
+)
+diagnostics_option = click.option(
+    "--diagnostics/--no-diagnostics", default=True, help="Compute kernels and Hessians."
+)
+
+own_options = together(problem_option, import_option, json_option)
+"""For verbs that read entries, also of problems of one's own."""
+
+# What is trained, and how: for `train`, `finetune` and `solve`.
+
+optimizer_option = click.option(
+    "--optimizer",
+    default="levenberg_marquardt",
+    help="Name or alias of the optimizer, or FILE.py:factory.",
+)
+steps_option = click.option(
+    "--steps", type=click.IntRange(min=0), default=200, help="Number of steps."
+)
+settings_option = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="An argument of the optimizer."
+)
+physical_option = click.option(
+    "--problem-set",
+    "physical",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A physical argument of the problem.",
+)
+points_option = click.option(
+    "--points", multiple=True, metavar="TERM=N", help="Number of collocation points of a term."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of the points, and of a new network."
+)
+observations_option = click.option(
+    "--observations",
+    type=Path,
+    metavar="FILE",
+    help="What was measured: a .csv, .npz or .mat file with columns named by coordinates, "
+    "components and, if it is known, sigma.",
+)
+column_option = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    help="What the file of observations calls a coordinate, a component or sigma, where that is "
+    "another name.",
+)
+
+training_options = together(
+    seed_option,
+    click.option("--tag", help="Tag of the new entry's name."),
+    click.option(
+        "--seconds", type=click.FloatRange(min=0), help="Wall time of all steps together."
+    ),
+    click.option(
+        "--workdir",
+        type=Path,
+        help="Folder for the state of the run, so that it can go on after a kill; a hidden one "
+        "beside the entry's by default.",
+    ),
+    click.option(
+        "--resume/--no-resume", default=True, help="Go on with the run in the work folder."
+    ),
+    overwrite_option,
+    diagnostics_option,
+    observations_option,
+    column_option,
+    own_options,
+)
+"""What `train` and `finetune` take alike, after the recipe's own."""
 
 
 def summary(name: str) -> "tuple[Summary, Path]":
@@ -146,7 +155,7 @@ def load(name: str) -> "Entry":
     return zoo.load(name)
 
 
-def bring_in(files: Sequence[Path] | None, problem: str | None = None) -> str | None:
+def bring_in(files: Sequence[Path], problem: str | None = None) -> str | None:
     """Execute the user's own files and register the problem that they define.
 
     Returns:
@@ -154,7 +163,7 @@ def bring_in(files: Sequence[Path] | None, problem: str | None = None) -> str | 
     """
     from pinnzoo.registry import execute
 
-    for file in files or ():
+    for file in files:
         execute(file)
     if problem is None:
         return None
@@ -204,7 +213,7 @@ def known_source(text: str) -> None:
     """Raise unless a text is a problem, a recipe's file, or an entry that may exist.
 
     Raises:
-        typer.BadParameter: It is a Python file without the name of what it defines.
+        click.BadParameter: It is a Python file without the name of what it defines.
         UnknownNameError: It is the name of nothing.
         EntryError: The entry cannot be read.
     """
@@ -227,10 +236,10 @@ def _refuse_bare_file(text: str) -> None:
     """Raise where a Python file is named without what it defines.
 
     Raises:
-        typer.BadParameter: It is.
+        click.BadParameter: It is.
     """
     if text.endswith(".py"):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{text!r} was given: write {text}:NAME, with the name of the function in it."
         )
 
@@ -249,22 +258,22 @@ def is_problem(text: str) -> bool:
     return True
 
 
-def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+def refuse_given(context: click.Context, names: Sequence[str], why: str) -> None:
     """Raise if one of the named options stands on the command line.
 
     Args:
-        context: The call, as typer gives it.
+        context: The call, as click gives it.
         names: Parameters of the verb.
         why: For what they cannot be given, as the end of the sentence.
 
     Raises:
-        typer.BadParameter: One does, which would have no effect.
+        click.BadParameter: One does, which would have no effect.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
         if name in names and source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(
+            raise click.BadParameter(
                 f"{max(parameter.opts, key=len)} was given for {why}: leave it out, or give the "
                 "name of a problem."
             )
@@ -302,7 +311,7 @@ def check_free(folder: Path, overwrite: bool) -> Path:
     return check_writable(folder, overwrite=overwrite)
 
 
-def settings(texts: Sequence[str] | None) -> dict[str, Any]:
+def settings(texts: Sequence[str]) -> dict[str, Any]:
     """`damping=1e-3` and its like as names and values; what is not JSON is a word."""
     found: dict[str, Any] = {}
     for name, value in words(texts).items():
@@ -313,15 +322,15 @@ def settings(texts: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
-def words(texts: Sequence[str] | None) -> dict[str, str]:
+def words(texts: Sequence[str]) -> dict[str, str]:
     """`u=temperature` and its like as names and words."""
     found: dict[str, str] = {}
-    for text in texts or ():
+    for text in texts:
         name, separator, value = text.partition("=")
         if not (name.isidentifier() and separator):
-            raise typer.BadParameter(f"{text!r} was given: write NAME=VALUE.")
+            raise click.BadParameter(f"{text!r} was given: write NAME=VALUE.")
         if name in found:
-            raise typer.BadParameter(f"{name!r} was given twice: give it once.")
+            raise click.BadParameter(f"{name!r} was given twice: give it once.")
         found[name] = value
     return found
 

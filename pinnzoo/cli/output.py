@@ -9,34 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
-
-from pinnzoo.errors import PinnzooError
-
 FAILED, INTERRUPTED = 1, 130
 PIPE_WIDTH = 220
 """Columns of a table that is written to a file or a pipe: enough never to fold a line."""
-
-
-class Verbs(TyperGroup):
-    """A group of commands in which a user's error is a sentence and not a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command; exit with 1 after an error and with 130 after Ctrl-C."""
-        try:
-            return super().invoke(ctx)
-        except PinnzooError as error:
-            complain(str(error))
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            complain(f"{error.strerror or type(error).__name__}{where}.")
-        except KeyboardInterrupt:
-            complain("interrupted.")
-            raise typer.Exit(INTERRUPTED) from None
-        raise typer.Exit(FAILED)
 
 
 def tolerant_streams() -> None:

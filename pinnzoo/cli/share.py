@@ -1,24 +1,29 @@
 """Verbs that bring entries here, put them on the Hub, and print their cards."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from pinnzoo.cli import options
-from pinnzoo.cli.options import AsJson, Factory, Imports, app
+from pinnzoo.cli.commands import argument
+from pinnzoo.cli.options import app, json_option, own_options
 from pinnzoo.cli.output import FAILED, emit, stdout_for_json
+
+_names_argument = argument("names", "Entries; all by default.", nargs=-1, metavar="[NAME]...")
 
 
 @app.command()
-def download(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME...", help='Names, aliases, "burgers*", or hf-hub:org/name.'),
-    ],
-    token: Annotated[str | None, typer.Option(help="Access token; the stored one.")] = None,
-    as_json: AsJson = False,
-) -> None:
+@argument(
+    "names",
+    'Names, aliases, "burgers*", or hf-hub:org/name.',
+    nargs=-1,
+    required=True,
+    metavar="NAME...",
+)
+@click.option("--token", help="Access token; the stored one.")
+@json_option
+def download(names: tuple[str, ...], token: str | None, as_json: bool) -> None:
     """Bring entries to this machine, all of their files, checked."""
     from pinnzoo import zoo
     from pinnzoo.cli import screens
@@ -29,19 +34,23 @@ def download(
 
 
 @app.command()
+@argument("namespace", "User or organization on the Hub.")
+@_names_argument
+@click.option("--tag", help="Name of the release; v and the version.")
+@click.option("--dry-run", is_flag=True, help="Show the files, send none.")
+@click.option("--private", is_flag=True, help="Make repositories private.")
+@click.option("--root", type=Path, default=Path(), help="Folder that holds checkpoints/.")
+@click.option("--registry", type=Path, help="The registry to write; that of the package in --root.")
+@json_option
 def publish(
-    namespace: Annotated[str, typer.Argument(help="User or organization on the Hub.")],
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries; all by default.")
-    ] = None,
-    tag: Annotated[str, typer.Option(help="Name of the release; v and the version.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files, send none.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="Make repositories private.")] = False,
-    root: Annotated[Path, typer.Option(help="Folder that holds checkpoints/.")] = Path(),
-    registry: Annotated[
-        Path | None, typer.Option(help="The registry to write; that of the package in --root.")
-    ] = None,
-    as_json: AsJson = False,
+    namespace: str,
+    names: tuple[str, ...],
+    tag: str | None,
+    dry_run: bool,
+    private: bool,
+    root: Path,
+    registry: Path | None,
+    as_json: bool,
 ) -> None:
     """Publish entries on the Hugging Face Hub and pin them in the registry."""
     from importlib.metadata import version
@@ -52,7 +61,7 @@ def publish(
     from pinnzoo.hub import remote as hub
     from pinnzoo.storage.folder import EntryFolder
 
-    folders = [EntryFolder.open(path) for path in entry_folders(root, names or [])]
+    folders = [EntryFolder.open(path) for path in entry_folders(root, names)]
     if dry_run:
         plan = [publishing.prepare(f, f"{namespace}/{f.manifest['entry']}") for f in folders]
         emit(
@@ -78,20 +87,21 @@ def publish(
 
 
 @app.command()
+@_names_argument
+@click.option("--check", is_flag=True, help="Name stale cards, write nothing.")
+@click.option("--plots/--no-plots", default=True, help="Draw the plots too.")
+@click.option(
+    "--root", type=Path, default=Path(), help="Folder that holds checkpoints/ and MODEL_CARDS.md."
+)
+@own_options
 def cards(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries; all by default.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Name stale cards, write nothing.")
-    ] = False,
-    plots: Annotated[bool, typer.Option(help="Draw the plots too.")] = True,
-    root: Annotated[
-        Path, typer.Option(help="Folder that holds checkpoints/ and MODEL_CARDS.md.")
-    ] = Path(),
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    names: tuple[str, ...],
+    check: bool,
+    plots: bool,
+    root: Path,
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Print the entries' cards and MODEL_CARDS.md from their files."""
     from pinnzoo.cli import screens
@@ -100,20 +110,20 @@ def cards(
     options.bring_in(imports, problem)
     with stdout_for_json(as_json):
         if check:
-            data = stale_cards(root, names or [])
+            data = stale_cards(root, names)
         else:
             # A card shows the pictures that are there.
-            drawn = _draw(root, names or []) if plots else []
-            data = {"files": [*print_cards(root, names or []), *drawn]}
+            drawn = _draw(root, names) if plots else []
+            data = {"files": [*print_cards(root, names), *drawn]}
     if check:
         emit(data, as_json, screens.stale)
         if data["stale"]:
-            raise typer.Exit(FAILED)
+            raise click.exceptions.Exit(FAILED)
     else:
         emit(data, as_json, screens.files)
 
 
-def _draw(root: Path, names: list[str]) -> list[Path]:
+def _draw(root: Path, names: Sequence[str]) -> list[Path]:
     from pinnzoo.cli.printing import entry_folders
     from pinnzoo.plots import save_plots
     from pinnzoo.storage.folder import PLOTS

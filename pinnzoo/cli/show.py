@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from pinnzoo.cli import options
-from pinnzoo.cli.options import AsJson, Factory, Imports, Name, app
+from pinnzoo.cli.commands import argument
+from pinnzoo.cli.options import app, json_option, name_argument, own_options
 from pinnzoo.cli.output import FAILED, complain, emit, stdout_for_json
 from pinnzoo.errors import PinnzooError
 
 
 @app.command("list")
-def list_(
-    pattern: Annotated[str, typer.Argument(help='Names to show, such as "burgers*".')] = "*",
-    matrix: Annotated[
-        bool, typer.Option("--matrix", help="Best errors by problem, architecture and optimizer.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+@argument("pattern", 'Names to show, such as "burgers*".', default="*")
+@click.option("--matrix", is_flag=True, help="Best errors by problem, architecture and optimizer.")
+@json_option
+def list_(pattern: str, matrix: bool, as_json: bool) -> None:
     """List entries with their errors."""
     from pinnzoo import zoo
     from pinnzoo.cli import screens
@@ -38,7 +36,7 @@ def list_(
     else:
         emit(rows, as_json, screens.entries)
     if damaged:
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
@@ -101,9 +99,9 @@ def _published_row(name: str) -> dict[str, Any]:
 
 
 @app.command()
-def info(
-    name: Name, problem: Factory = None, imports: Imports = None, as_json: AsJson = False
-) -> None:
+@name_argument
+@own_options
+def info(name: str, problem: str | None, imports: tuple[Path, ...], as_json: bool) -> None:
     """Show recipe and figures of an entry."""
     from pinnzoo.cards import problem_statement, problem_title
     from pinnzoo.cli import screens
@@ -122,14 +120,15 @@ def info(
 
 
 @app.command()
+@argument("names", "Entries to evaluate.", nargs=-1, metavar="NAME...")
+@click.option("--all", "all_entries", is_flag=True, help="Evaluate every entry.")
+@own_options
 def evaluate(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Entries to evaluate.")
-    ] = None,
-    all_entries: Annotated[bool, typer.Option("--all", help="Evaluate every entry.")] = False,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    names: tuple[str, ...],
+    all_entries: bool,
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Recompute errors and compare them with the stored ones; exit with 1 if they differ."""
     from pinnzoo import zoo
@@ -139,7 +138,7 @@ def evaluate(
 
     options.bring_in(imports, problem)
     if bool(names) == all_entries:
-        raise typer.BadParameter("give names of entries, or --all.")
+        raise click.BadParameter("give names of entries, or --all.")
     rows, failed = [], False
     with stdout_for_json(as_json):
         for name in names or zoo.list_entries("*"):
@@ -155,30 +154,34 @@ def evaluate(
     if rows or not failed:
         emit(rows, as_json, screens.evaluations)
     if failed or any(row["matches"] is False for row in rows):
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 @app.command()
+@argument(
+    "names",
+    'Names, aliases, folders, or "burgers*" for many.',
+    nargs=-1,
+    required=True,
+    metavar="NAME...",
+)
+@click.option("--out", type=Path, help="Folder of the plots; ./<entry>-plots, or ./comparison.")
+@click.option("--plots/--no-plots", default=True, help="Draw plots.")
+@click.option(
+    "--what",
+    metavar="NAME,...",
+    help="Compute analyses from the stored parameters: modes, linearised, alignment, hessians, "
+    "landscape, a diagnostic of your own, or all.",
+)
+@own_options
 def analyze(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME...", help='Names, aliases, folders, or "burgers*" for many.'),
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the plots; ./<entry>-plots, or ./comparison.")
-    ] = None,
-    plots: Annotated[bool, typer.Option(help="Draw plots.")] = True,
-    what: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Compute analyses from the stored parameters: modes, linearised, alignment, "
-            "hessians, landscape, a diagnostic of your own, or all.",
-        ),
-    ] = None,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    names: tuple[str, ...],
+    out: Path | None,
+    plots: bool,
+    what: str | None,
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Show how the neural tangent kernel and the Hessians changed, of one entry or of several."""
     from pinnzoo.cli import screens
@@ -231,7 +234,7 @@ def _analyze_in_depth(
     if rows or not failed:
         emit(side_by_side(rows, chosen), as_json, screens.analyses)
     if failed:
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 def _plots_folder(name: str) -> Path:
@@ -240,25 +243,26 @@ def _plots_folder(name: str) -> Path:
 
 
 @app.command()
+@name_argument
+@argument(
+    "plots", "Such as history or ntk; those of the card by default.", nargs=-1, metavar="[PLOT]..."
+)
+@click.option("--out", type=Path, help="Folder of the plots; ./<entry>-plots.")
+@own_options
 def plot(
-    name: Name,
-    plots: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PLOT]...", help="Such as history or ntk; those of the card by default."
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the plots; ./<entry>-plots.")] = None,
-    problem: Factory = None,
-    imports: Imports = None,
-    as_json: AsJson = False,
+    name: str,
+    plots: tuple[str, ...],
+    out: Path | None,
+    problem: str | None,
+    imports: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Draw chosen plots of an entry."""
     from pinnzoo.cli import screens
     from pinnzoo.plots import check_names, save_plots
 
     options.bring_in(imports, problem)
-    chosen = check_names(plots or [])
+    chosen = check_names(plots)
     with stdout_for_json(as_json):
         entry = options.load(name)
         paths = save_plots(entry, out or _plots_folder(entry.name), chosen)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 from PIL import Image
-from typer.testing import CliRunner
 
 import pinnzoo
 import pinnzoo.measure

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from huggingface_hub import constants
-from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import zoo

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
-import typer
 
 import pinnzoo
 from pinnzoo.catalog.experiments import FIGURES
@@ -374,5 +374,5 @@ def test_the_dynamics_that_are_stored_are_of_the_networks_that_are_shipped(label
 
 
 def test_a_figure_that_the_paper_lacks_is_refused_by_name(script):
-    with pytest.raises(typer.BadParameter, match=r"'3' was given: the figures are 1a, .*3b"):
-        script["main"](figure="3")
+    with pytest.raises(click.BadParameter, match=r"'3' was given: the figures are 1a, .*3b"):
+        script["main"](["--figure", "3"], standalone_mode=False)

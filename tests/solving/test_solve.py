@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
-from typer.testing import CliRunner
 
 import pinnzoo
 from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, prescribe

@@ -184,8 +184,8 @@ def test_committed_entries_keep_their_weights_to_the_bit(name, tmp_path, capsys)
     before = contents(folder)
     published = Entry.read(ROOT / "checkpoints" / name)
     script = runpy.run_path(str(ROOT / "scripts" / "migrate_entries.py"))
-    script["main"](tmp_path)
-    script["main"](tmp_path)
+    script["main"].callback(tmp_path)
+    script["main"].callback(tmp_path)
     assert "0 rewritten, 1 in the newest formats already." in capsys.readouterr().out
     after = contents(folder)
     assert {key for key in before if before[key] != after.get(key)} <= REWRITTEN
