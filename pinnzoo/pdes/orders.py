@@ -10,7 +10,7 @@ import numpy as np
 
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
-from pinnzoo.domains import Region, Surface, sample
+from pinnzoo.domains import Domain, Region, Surface, sample
 
 if TYPE_CHECKING:
     from pinnzoo.pdes.problem import Problem
@@ -29,8 +29,12 @@ ROUNDED = 1e-12
 """Difference of two residuals, relative to the largest, that is more than rounding."""
 
 
-def uneven(m: int) -> PointFunction:
+def uneven(m: int, domain: Domain | None = None) -> PointFunction:
     """A function of m components that is nothing special: a symmetry may remove constants.
+
+    Args:
+        m: Number of components.
+        domain: Where it changes by about one, whatever the units; by default the unit box.
 
     Example:
         >>> uneven(2)(jnp.zeros(3)).shape
@@ -38,6 +42,9 @@ def uneven(m: int) -> PointFunction:
     """
 
     def function(z: Any) -> Any:
+        if domain is not None:
+            lower, upper = (np.asarray(end, float) for end in (domain.lower, domain.upper))
+            z = (z - lower) / np.where(upper > lower, upper - lower, 1.0)
         phases = jnp.arange(1.0, m + 1).astype(z.dtype)
         return 0.37 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
 

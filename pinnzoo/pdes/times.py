@@ -46,14 +46,13 @@ def _reads_others(problem: Problem, term: Condition) -> bool:
         def changed(y: Any) -> Any:
             return plain(y) * (1 + (jnp.abs(y[0] - z[0]) > NEAR * (end - begin)))
 
-        return tuple(
-            term.residual(problem.field(problem.constrain(f), problem.guesses), z)
-            for f in (plain, changed)
-        )
+        functions = (problem.constrain(plain), problem.constrain(changed), plain)
+        return tuple(term.residual(problem.field(f, problem.guesses), z) for f in functions)
 
     with jax.enable_x64(True):
         compiled = jax.jit(jax.vmap(residuals), compiler_options=QUICKEST_COMPILE)
-        one, other = map(np.asarray, compiled(jnp.asarray(points)))
+        found = np.asarray(compiled(jnp.asarray(points)))
+    # The field without ansatz tells the size of a condition that the ansatz meets but for rounding.
     # NaN at the same places is no difference.
-    size = max(np.abs(one[np.isfinite(one)]).max(initial=0.0), 1.0)
+    size, (one, other, _) = np.abs(found[np.isfinite(found)]).max(initial=0.0), found
     return not np.allclose(one, other, rtol=0.0, atol=CHANGED * size, equal_nan=True)

@@ -23,7 +23,7 @@ PROBES = 8
 """Points at which a condition is tried."""
 
 VANISHES = 1e-9
-"""A residual below this is zero, for functions of order one in double precision."""
+"""A residual below this share of what it is for other functions is zero, in double precision."""
 
 NEAR, KINK = 1e-6, 0.03
 """How far from the ends of an axis slopes are taken, as a share of it, and by how much they differ
@@ -94,6 +94,7 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
     domain = problem.domain
     rng = np.random.default_rng(0)
     space = [i for i, coord in enumerate(domain.coords) if coord != "t"]
+    aperiodic = uneven(problem.m, domain)
 
     @functools.cache
     def with_period(axis: int) -> Any:
@@ -110,7 +111,9 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
     def met(condition: Condition, face: Box, axis: int) -> bool:
         points = sample(face, PROBES, "uniform", rng)
         values = _residuals(problem, condition, with_period(axis), points)
-        return bool(np.abs(values).max() < VANISHES)
+        # In the units of the condition, which may be those of a flux.
+        others = _residuals(problem, condition, aperiodic, points)
+        return bool(np.abs(values).max() <= VANISHES * np.abs(others).max())
 
     held: dict[int, list[bool]] = {axis: [] for axis in space}
     for condition in problem.conditions:
@@ -261,8 +264,8 @@ def marches(problem: Problem) -> bool:
 
     plain = uneven(problem.m)
 
-    def built_in(time: float) -> bool:
-        """Whether the ansatz decides something at a time."""
+    def freedom(time: float) -> Any:
+        """How far the values of components at a time follow those of the network."""
         points[:, 0] = time
         with jax.enable_x64(True):
             at = jnp.asarray(points)
@@ -270,7 +273,13 @@ def marches(problem: Problem) -> bool:
                 np.asarray(jax.vmap(problem.constrain(f))(at))
                 for f in (plain, lambda z: 2 * plain(z))
             )
-        return bool(np.all(np.abs(others - some) < VANISHES, axis=0).any())
+        return np.abs(others - some).max(axis=0)
+
+    inside = freedom(begin + ASIDE * (end - begin))
+
+    def built_in(time: float) -> bool:
+        """Whether the ansatz decides something at a time."""
+        return bool((freedom(time) <= VANISHES * inside).any())
 
     known = built_in(begin)
     if built_in(end) or across_time(problem):
@@ -341,7 +350,7 @@ def _row_norms(objective: Objective, theta: Any) -> dict[str, Any]:
     }
 
 
-def balanced_weights(objective: Objective, theta: Any) -> dict[str, float]:
+def balanced_weights(problem: Problem, objective: Objective, theta: Any) -> dict[str, float]:
     """Loss weights with which every term moves the network alike at the beginning.
 
     The weight of a term is in inverse proportion to the trace of its block of the neural tangent
@@ -349,6 +358,7 @@ def balanced_weights(objective: Objective, theta: Any) -> dict[str, float]:
     points; rounded to powers of ten, so that recipes read well; the largest is one.
 
     Args:
+        problem: Whose terms they are.
         objective: The terms, on points of any number.
         theta: Parameters, `(p,)`.
 
@@ -356,16 +366,32 @@ def balanced_weights(objective: Objective, theta: Any) -> dict[str, float]:
         A weight per term. A term that no parameter moves has weight one.
 
     Example:
-        >>> balanced_weights(objective, theta)
+        >>> balanced_weights(problem, objective, theta)
         {'equation': 0.01, 'initial': 1.0}
     """
     squares = {name: float(value) for name, value in _row_norms(objective, theta).items()}
-    moving = {k: -math.log10(v) for k, v in squares.items() if math.isfinite(v) and v > 1e-18}
+    least = {t.name: (VANISHES * _size(problem, t.name, t.points)) ** 2 for t in objective.terms}
+    moving = {k: -math.log10(v) for k, v in squares.items() if math.isfinite(v) and v > least[k]}
     top = max(moving.values(), default=0.0)
     return {
         name: float(10.0 ** round(moving[name] - top)) if name in moving else 1.0
         for name in squares
     }
+
+
+def _size(problem: Problem, name: str, points: Any) -> float:
+    """How large a residual is for a function of order one that nothing ties; 0 if that is unknown.
+
+    In a term's own units, which may be those of a flux in metres and seconds.
+    """
+    if name not in problem.terms:
+        return 0.0
+    residual = problem.terms[name].residual
+    field = problem.field(uneven(problem.m, problem.domain), problem.guesses)
+    many = jax.jit(jax.vmap(lambda z: residual(field, z)), compiler_options=QUICKEST_COMPILE)
+    with jax.enable_x64(True):
+        size = np.abs(np.asarray(many(jnp.asarray(points, jnp.float64)[:PROBES])))
+    return float(size[np.isfinite(size)].max(initial=0.0))
 
 
 def parameters_of(model: nnx.Module) -> int:

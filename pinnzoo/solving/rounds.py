@@ -262,7 +262,7 @@ def refine(
     data = plan.observations
     points = draw_points(problem, few, "sobol", plan.recipe.seed, 0)
     probe = assemble(problem, model, points, observations=data)
-    weights = balanced_weights(probe.objective, probe.theta)
+    weights = balanced_weights(problem, probe.objective, probe.theta)
     if before is not None:
         model = _widened(before.base.model, model)
     elif warm is not None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from flax import nnx
 
 import pinnzoo
-from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, prescribe
+from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, prescribe, robin
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
@@ -221,7 +221,7 @@ def test_weights_balance_the_terms():
     model = plan.draw(problem, 8)
     points = draw_points(problem, {"equation": 50, "conditions": 1}, "sobol", 0, 0)
     theta, objective, _ = assemble(problem, model, points)
-    weights = balanced_weights(objective, theta)
+    weights = balanced_weights(problem, objective, theta)
     assert max(weights.values()) == 1.0
     assert all(math.log10(w) == round(math.log10(w)) for w in weights.values())
     # The oracle: rows of the whole Jacobian, term by term.
@@ -231,6 +231,65 @@ def test_weights_balance_the_terms():
         for name, part in objective.slices().items()
     }
     assert max(traces.values()) / min(traces.values()) < 11
+
+
+def in_units(equation=1.0, flux=None, length=1.0, time=1.0):
+    """A rod that cools, its equation and its fluxes in units of one's own."""
+    domain = Box("tx", (0.0, 0.0), (time, length))
+    ends = [
+        dirichlet(domain, "u", "x", side)
+        if flux is None
+        else robin(domain, "u", "x", side, alpha=0.0, beta=flux)
+        for side in ("left", "right")
+    ]
+    return Problem(
+        name="rod",
+        domain=domain,
+        components="u",
+        equation=lambda u, z: equation * (u(z, "u_t")[0] - length**2 / time * u(z, "u_xx")[0]),
+        conditions=(
+            initial(domain, "u", lambda x: jnp.sin(jnp.pi * x / length)),
+            *ends,
+        ),
+    )
+
+
+def weights_of(problem):
+    plan = plan_for(problem)
+    model = plan.draw(problem, 8)
+    points = draw_points(problem, {"equation": 50, "conditions": 20}, "sobol", 0, 0)
+    theta, objective, _ = assemble(problem, model, points)
+    return balanced_weights(problem, objective, theta)
+
+
+@pytest.mark.parametrize("factor", [1e-14, 1e12])
+def test_weights_follow_the_units_of_an_equation(factor):
+    plain, scaled = weights_of(in_units()), weights_of(in_units(equation=factor))
+    for name in plain:
+        ratio = (scaled["equation"] / scaled[name]) / (plain["equation"] / plain[name])
+        expected = 1.0 if name == "equation" else factor**-2
+        assert ratio == pytest.approx(expected, rel=1e-9)
+
+
+def test_weights_follow_long_times_and_lengths():
+    weights = weights_of(in_units(length=1e3, time=1e12))
+    assert 1e-26 < weights["initial_u"] < 1e-22
+
+
+def test_a_term_that_no_parameter_moves_has_weight_one():
+    problem = make_problem("convection", {})
+    points = draw_points(problem, {"equation": 50, "conditions": 10}, "sobol", 0, 0)
+    box, options = problem.domain, {"width": 8, "depth": 2, "periodic_axes": [1]}
+    model = make_architecture(
+        "mlp", options, m=1, lower=box.lower, upper=box.upper, dtype="float64", seed=0
+    )
+    theta, objective, _ = assemble(problem, model, points)
+    assert balanced_weights(problem, objective, theta)["periodic"] == 1.0
+
+
+@pytest.mark.parametrize("flux", [1.0, 1e-14])
+def test_a_flux_is_no_period_in_any_units(flux):
+    assert periodic_axes(in_units(flux=flux)) == ((), ())
 
 
 def test_periods_are_found_by_what_the_conditions_do():
@@ -449,6 +508,8 @@ def test_what_reads_other_times_is_not_divided_into_windows():
         problem = replace(timed(START, SIDE), equation=equation)
         assert across_time(problem) == names
         assert marches(problem) == (names == ())
+        small = replace(problem, equation=lambda u, z, own=equation: 1e-9 * own(u, z))
+        assert across_time(small) == names
 
 
 def test_values_that_agree_are_no_period_where_something_else_decides():
