@@ -126,6 +126,23 @@ def test_residual_adaptive_is_uniform_where_the_residual_vanishes():
         residual_adaptive(candidates, np.zeros(10), 11, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_residual_adaptive_points_are_none_at_which_the_residual_is_no_number(broken):
+    candidates, residual = np.arange(100.0)[:, None], np.full(100, 1e-3)
+    residual[7], residual[50] = broken, 5.0
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        chosen = residual_adaptive(candidates, residual, 20, rng)[:, 0]
+        # The spike is picked as ever: its neighbours of no number do not make the rest uniform.
+        assert 50.0 in chosen
+        assert 7.0 not in chosen
+    residual[:85] = broken
+    with pytest.raises(
+        PointsError, match=r"85 of which the residual is NaN or infinite, .*\[0\.0\]"
+    ):
+        residual_adaptive(candidates, residual, 20, rng)
+
+
 SIDES = BOX.boundary("xy")
 
 

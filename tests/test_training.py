@@ -26,6 +26,7 @@ from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
 from pinnzoo.training import loop
 from pinnzoo.training import run as state
+from pinnzoo.training.scope import phase_scope
 from tests.conftest import patch_diagnostics
 
 TINY = Recipe(
@@ -652,3 +653,30 @@ def test_a_phase_ends_at_its_target_and_states_the_steps_that_it_took(
     assert entry.history["phase"][13:15].tolist() == [0, 1]
     killed_before_phase(monkeypatch, recipe, tmp_path, 1)
     same_numbers(entry, train(recipe, workdir=tmp_path))
+
+
+def test_frozen_parameters_leave_the_shapes_of_the_others(trained):
+    recipe = dataclasses.replace(TINY, phases=(Phase("soap", 1, freeze=("hidden.0.bias",)),))
+    problem, model = build(recipe)
+    assembly = pinnzoo.objective.assemble(
+        problem, model, draw_points(problem, recipe.points, "sobol", 0, 0)
+    )
+    found = phase_scope(problem, assembly, recipe, recipe.phases[0], assembly.theta)
+    shapes = list(assembly.objective.shapes)
+    shapes.remove((6,))
+    assert found.objective.shapes == tuple(shapes)
+
+
+def test_a_limit_of_time_is_noticed_however_many_steps_are_asked_for():
+    phase = Phase("adam", 10**9, seconds=0.5)
+    entry = train(dataclasses.replace(TINY, phases=(phase,)))
+    # Records alone are a million steps apart.
+    assert entry.metrics["steps"] < 10**9 // loop.RECORDS
+
+
+def test_a_run_in_pieces_is_the_run_in_one(monkeypatch):
+    recipe = dataclasses.replace(TINY, phases=(Phase("adam", 4000),))
+    whole = train(recipe)
+    monkeypatch.setattr(loop, "LOOK", 0.0)
+    monkeypatch.setattr(loop, "FIRST", 1)
+    same_numbers(whole, train(recipe))

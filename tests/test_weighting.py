@@ -315,6 +315,12 @@ def test_curriculum_in_the_only_phase_trains_on_that_problem():
         ({"weighting": "causal", "weighting_arguments": {"e": 1.0}}, RecipeError, "tolerance"),
         ({"problem_arguments": {"betta": 1.0}}, RecipeError, "betta"),
         ({"reweigh_every": 0}, RecipeError, "reweigh_every"),
+        (
+            {"weighting": None, "weighting_arguments": {"tolerance": 1.0}},
+            RecipeError,
+            "without a weighting",
+        ),
+        ({"adaptive": True, "resample_every": 0}, RecipeError, "without resample_every"),
     ],
 )
 def test_phase_that_cannot_be_is_refused(changes, error, message):
@@ -336,3 +342,23 @@ def test_causal_weights_are_compiled_once_however_often_they_are_made():
     before = compiled._cache_size()
     make_weighting("causal", {}, problem)(objective, theta, {})
     assert compiled._cache_size() == before > 0
+
+
+def test_a_problem_whose_time_is_not_its_first_coordinate_is_told_so():
+    domain = pinnzoo.Box("xt", (0.0, 0.0), (1.0, 1.0))
+    problem = pinnzoo.Problem(
+        name="late",
+        domain=domain,
+        components="u",
+        equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
+    )
+    with pytest.raises(RecipeError, match="whose first coordinate is not t: make it that"):
+        make_weighting("causal", {}, problem)
+
+
+def test_fine_tuning_goes_on_with_the_weighting():
+    entry = train(weighted(weighting="causal", weighting_arguments={"tolerance": 2.0}))
+    (phase,) = pinnzoo.finetune(entry, steps=2, diagnostics=False).recipe.phases
+    last = entry.recipe.phases[-1]
+    for name in ("weighting", "weighting_arguments", "reweigh_every"):
+        assert getattr(phase, name) == getattr(last, name)

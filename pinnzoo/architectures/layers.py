@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.precision import product
+from pinnzoo.registry import check_positive
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": jax.nn.gelu,
@@ -30,6 +31,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 INITIALIZATIONS = ("xavier", "ntk")
+
+PLACES = 10_000
+"""Numbers that a precision has to have in a domain, at least, so that points are told apart."""
 
 
 class Buffer(nnx.Variable):
@@ -90,10 +94,12 @@ def check_axes(axes: Sequence[int], d: int) -> None:
     Raises:
         RecipeError: One is not.
     """
-    if not set(axes) <= set(range(d)) or len(set(axes)) != len(axes):
+    listed = isinstance(axes, Sequence) and not isinstance(axes, str)
+    whole = listed and all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+    if not whole or not set(axes) <= set(range(d)) or len(set(axes)) != len(axes):
         raise RecipeError(
-            f"periodic_axes={tuple(axes)} was given: "
-            f"list each of the axes 0 to {d - 1} at most once."
+            f"periodic_axes={tuple(axes) if listed else axes!r} was given: list each of the axes "
+            f"0 to {d - 1} at most once, such as (0,)."
         )
 
 
@@ -235,6 +241,13 @@ class Normalize(nnx.Module):
 
     def __init__(self, lower: Sequence[float], upper: Sequence[float], *, dtype: Any):
         """Store centre and half-width of the domain as buffers."""
+        for low, high in zip(lower, upper, strict=True):
+            if 0 < high - low < PLACES * jnp.finfo(dtype).eps * max(abs(low), abs(high)):
+                raise RecipeError(
+                    f"a coordinate from {low:.17g} to {high:.17g} was given, in which "
+                    f"{jnp.dtype(dtype).name} tells few points apart: use float64, or subtract "
+                    f"{low:g} from it."
+                )
         low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
         self.center = Buffer((low + high) / 2)
         self.half_width = Buffer((high - low) / 2)
@@ -297,6 +310,7 @@ class FourierFeatures(nnx.Module):
             rngs: Source of randomness.
         """
         check_sizes(features=features)
+        check_positive(scale=scale)
         frequencies = scale * jax.random.normal(rngs.params(), (fan_in, features), dtype)
         self.frequencies = Buffer(frequencies)
         self.features = 2 * features
@@ -329,6 +343,7 @@ class Inputs(nnx.Module):
             dtype: Type of the stored bounds.
         """
         d = len(lower)
+        check_axes(periodic_axes, d)
         self.normalize = Normalize(lower, upper, dtype=dtype)
         self.embedding = PeriodicEmbedding(d, periodic_axes, harmonics) if periodic_axes else None
         self.features = self.embedding.features if self.embedding else d

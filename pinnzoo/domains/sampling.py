@@ -89,7 +89,8 @@ def residual_adaptive(
 ) -> Float[np.ndarray, "n d"]:
     """Pick `n` of the candidates with probability ∝ |r|^k / mean(|r|^k) + c, without replacement.
 
-    The RAD rule of Wu, Zhu, Tan, Kartha and Lu (2023, arXiv 2207.10289, Eq. 2).
+    The RAD rule of Wu, Zhu, Tan, Kartha and Lu (2023, arXiv 2207.10289, Eq. 2). Candidates at which
+    the residual is NaN or infinite are never picked.
 
     Args:
         candidates: Points to choose from, more than `n` of them.
@@ -98,13 +99,25 @@ def residual_adaptive(
         rng: Source of randomness.
         exponent: k, how sharply large residuals attract points.
         offset: c, the weight of the uniform part.
+
+    Raises:
+        PointsError: There are fewer candidates with a finite residual than points.
     """
+    power = np.abs(residual) ** exponent
+    finite = np.isfinite(power)
+    if n <= len(candidates) and np.count_nonzero(finite) < n:
+        first = candidates[int(np.argmin(finite))].tolist()
+        raise PointsError(
+            f"{n} points were asked of {len(candidates)} candidates, at "
+            f"{np.count_nonzero(~finite)} of which the residual is NaN or infinite, such as "
+            f"{first}: change the equation there, or draw points evenly."
+        )
     if n > len(candidates):
         raise PointsError(
             f"{n} points were asked of {len(candidates)} candidates: give more candidates."
         )
-    power = np.abs(residual) ** exponent
-    mean = power.mean()
+    mean = power[finite].mean()
     density = (power / mean if mean > 0 else np.ones_like(power)) + offset
+    density = np.where(finite, density, 0.0)
     chosen = rng.choice(len(candidates), size=n, replace=False, p=density / density.sum())
     return candidates[np.sort(chosen)]

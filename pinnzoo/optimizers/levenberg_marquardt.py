@@ -182,6 +182,11 @@ def levenberg_marquardt(
             f"acceleration={acceleration} were given: allowed are 0 < damping < max_damping, "
             "tolerance in [0, 1/4) and acceleration in [0, 1)."
         )
+    if rule == "paper" and max_damping < 1:
+        raise RecipeError(
+            f"max_damping={max_damping} was given with rule='paper', which keeps the damping "
+            "between 1/max_damping and max_damping: give at least 1."
+        )
     if not 0 <= min_damping <= damping:
         raise RecipeError(
             f"min_damping={min_damping} was given: it must be at least 0 and at most the damping, "

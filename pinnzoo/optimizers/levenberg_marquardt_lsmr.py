@@ -91,10 +91,10 @@ def levenberg_marquardt_lsmr(
         RecipeError: A number is out of range.
     """
     check_positive(iterations=iterations, linear_tolerance=linear_tolerance)
-    if not (0 < damping < max_damping and 0 <= tolerance < 0.25):
+    if not (0 < damping < max_damping and max_damping >= 1 and 0 <= tolerance < 0.25):
         raise RecipeError(
             f"damping={damping}, max_damping={max_damping} and tolerance={tolerance} were given: "
-            "allowed are 0 < damping < max_damping and tolerance in [0, 1/4)."
+            "allowed are 0 < damping < max_damping, which is at least 1, and tolerance in [0, 1/4)."
         )
 
     def solve(operator: LinearOperator, residual: np.ndarray, damped: float) -> np.ndarray:

@@ -67,8 +67,9 @@ def soap(
     gradients with b2, and every `precondition_frequency` steps one power iteration and a QR
     factorization (algorithm 4) turn the bases after them.
 
-    The matrices are found through `Objective.shapes`. Biases, and all parameters of an objective
-    without shapes, are vectors without a basis, on which SOAP is Adam. L and R begin with the
+    The matrices are found through `Objective.shapes`; an array of more axes is one whose rows are
+    all but the last. Biases, and all parameters of an objective without shapes, are vectors without
+    a basis, on which SOAP is Adam. L and R begin with the
     first gradient, as in the authors' code, but no step is skipped for that.
 
     Args:
@@ -152,7 +153,7 @@ def _split(vector: Theta, shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
     stops = [sum(map(math.prod, shapes[: k + 1])) for k in range(len(shapes))]
     parts = jnp.split(vector, stops[:-1])
     return [
-        part.reshape(shape) if len(shape) == 2 else part
+        part.reshape(-1, shape[-1]) if len(shape) >= 2 else part
         for part, shape in zip(parts, shapes, strict=True)
     ]
 

@@ -151,8 +151,11 @@ def finetune(
         points={**counted, **(points or {})},
         weights={**kept(last.weights), **(weights or {})},
         resample_every=resample_every,
-        adaptive=adaptive,
+        adaptive=adaptive and resample_every > 0,
         part=trained,
+        weighting=last.weighting,
+        weighting_arguments=last.weighting_arguments,
+        reweigh_every=last.reweigh_every,
         freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
     )
     derived = replace(

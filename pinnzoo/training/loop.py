@@ -44,6 +44,9 @@ COARSENING = 4
 LOSS_TOLERANCE, LOSS_ROUNDING = 1e-3, 1e-20
 """How far two computations of one loss may be apart, on two machines or in two precisions: in
 relation to it, and where it is nothing but rounding."""
+FIRST, LOOK = 100, 2.0
+"""Steps of a phase that are done at once before their time is known, and the seconds that those may
+take which are done at once then: how late a limit of time or Ctrl-C is noticed."""
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -129,6 +132,7 @@ class _Stage:
         advance: Does a number of steps.
         every: Steps between two records.
         begun: When it began, less the seconds that it had before.
+        most: Steps that may be done at once.
     """
 
     phase: Phase
@@ -137,6 +141,7 @@ class _Stage:
     advance: Callable[..., tuple]
     every: int
     begun: float
+    most: int = FIRST
 
 
 @dataclass
@@ -310,7 +315,7 @@ class Trainer:
         clock = time.monotonic() - run.seconds
         offset = run.total - run.step
         while (stop := next_stop(phase, run.step, stage.every, offset, self.keep)) is not None:
-            info, loss = self._advance(run, stage, stop)
+            info, loss = self._advance(run, stage, min(stop, run.step + stage.most))
             if here not in run.machines:
                 run.machines.append(here)
             run.seconds = time.monotonic() - clock
@@ -370,7 +375,7 @@ class Trainer:
         Raises:
             TrainingError: The loss left the finite numbers.
         """
-        part, k = stage.scope.part, stop - run.step
+        part, k, begun = stage.scope.part, stop - run.step, time.monotonic()
         before = run.theta[part]
         advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
         # Records and files are made in this process alone, without the mesh.
@@ -383,6 +388,9 @@ class Trainer:
         # A step reports the loss before it; the loss after it is computed here.
         loss = _loss(stage.objective, run.theta[part])
         run.step = run.done[run.phase] = stop
+        # The first steps are compiled too, so that this many may be too few at first.
+        pace = (time.monotonic() - begun) / k
+        stage.most = int(self._agree(float(min(max(1.0, LOOK / max(pace, 1e-9)), stage.every))))
         if not np.isfinite(loss):
             where = f"the loss of {self.recipe.name} is {loss} after {run.total} steps"
             told = self._about_slopes(stage.objective, before) or (

@@ -3,6 +3,7 @@
 import dataclasses
 import fnmatch
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,7 +176,21 @@ def restrict(scope: Scope, theta: Theta, free: np.ndarray) -> Scope:
         return dataclasses.replace(term, residual=wrapped(term.residual, of_moving))
 
     terms = tuple(map(narrowed, scope.objective.terms))
-    return Scope(scope.problem, Objective(terms), inside[moving])
+    shapes = _free_shapes(scope.objective.shapes, free[inside])
+    return Scope(scope.problem, Objective(terms, shapes), inside[moving])
+
+
+def _free_shapes(
+    shapes: tuple[tuple[int, ...], ...], free: np.ndarray
+) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the arrays that are free; of one that is so in part, that part as a vector."""
+    kept, start = [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        count = int(np.count_nonzero(free[start:stop]))
+        kept += [shape] if count == stop - start else [(count,)] * (count > 0)
+        start = stop
+    return tuple(kept)
 
 
 @jax.jit

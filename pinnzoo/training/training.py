@@ -344,6 +344,7 @@ def _check_phases(
             make_optimizer(phase.optimizer, phase.arguments)
         else:
             _check_given(phase, optimizers[phase.optimizer])
+        _check_followed(phase)
         if phase.weighting:
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.freeze:
@@ -356,6 +357,24 @@ def _check_phases(
                     f"{phase.part}, of which nothing is left: freeze less of it."
                 )
         _check_terms(phase, _posed_for(recipe, phase, problem), model, observations)
+
+
+def _check_followed(phase: Phase) -> None:
+    """Raise where a phase says how points or weights follow the training, but not that they do.
+
+    Raises:
+        RecipeError: It does. Recipes that exist may, so that reading one does not.
+    """
+    if phase.adaptive and not phase.resample_every:
+        raise RecipeError(
+            "adaptive=True was given without resample_every: points are drawn by residual where "
+            "they are drawn anew, so say after how many steps, such as resample_every=10."
+        )
+    if phase.weighting_arguments and not phase.weighting:
+        raise RecipeError(
+            f"weighting_arguments={dict(phase.weighting_arguments)} were given without a "
+            "weighting: name it, such as weighting='causal'."
+        )
 
 
 def _check_given(phase: Phase, optimizer: Optimizer) -> None:

@@ -33,8 +33,10 @@ def causal(problem: Problem, tolerance: float = 1.0, chunks: int = 32) -> Weight
     check_positive(tolerance=tolerance)
     check_sizes(chunks=chunks)
     if problem.coords[0] != "t":
+        what = "whose first coordinate is not t" if "t" in problem.coords else "which has no time"
+        other = "make it that, or " if "t" in problem.coords else ""
         raise RecipeError(
-            f"the weighting 'causal' was given for {problem.name}, which has no time: use "
+            f"the weighting 'causal' was given for {problem.name}, {what}: {other}use "
             "'ntk_trace' or 'gradient_norm'."
         )
     names = tuple(n for n, term in problem.terms.items() if term.region == problem.domain)

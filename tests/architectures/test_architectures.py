@@ -522,3 +522,45 @@ def test_scales_share_their_hidden_layers():
 def test_scales_that_are_no_scales_are_refused(scales):
     with pytest.raises(RecipeError, match="scales"):
         build("multiscale_fourier", {"scales": scales})
+
+
+@pytest.mark.parametrize("axes", [0, 1, "0", [True], [1.0]])
+def test_axes_that_are_no_list_of_whole_numbers_are_refused(axes):
+    with pytest.raises(
+        RecipeError, match=r"periodic_axes=.* was given: list each of the axes 0 to 1"
+    ):
+        make_architecture(
+            "mlp",
+            {"periodic_axes": axes},
+            m=1,
+            lower=(0.0, 0.0),
+            upper=(1.0, 1.0),
+            dtype="float64",
+            seed=0,
+        )
+
+
+@pytest.mark.parametrize(("dtype", "start"), [("float32", 1e6), ("float64", 1e13)])
+def test_a_coordinate_far_from_zero_is_refused_where_its_points_cannot_be_told_apart(dtype, start):
+    def made(lower):
+        return make_architecture(
+            "mlp", {}, m=1, lower=(lower,), upper=(lower + 1.0,), dtype=dtype, seed=0
+        )
+
+    with pytest.raises(RecipeError, match=f"{dtype} tells few points apart: use float64, or subtr"):
+        made(start)
+    assert made(1.0) is not None
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_frequencies_of_no_scale_are_refused(scale):
+    with pytest.raises(RecipeError, match="scale"):
+        make_architecture(
+            "fourier_mlp",
+            {"scale": scale},
+            m=1,
+            lower=(0.0,),
+            upper=(1.0,),
+            dtype="float64",
+            seed=0,
+        )

@@ -310,3 +310,12 @@ def test_folded_rows_of_an_accelerator_are_those_of_the_host(heat, monkeypatch):
     device, _, _ = one_step(optimizer, objective, theta)
     assert np.linalg.norm(host) > 1e-3
     np.testing.assert_allclose(device, host, rtol=1e-6, atol=1e-8 * np.abs(host).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("levenberg_marquardt", {"rule": "paper"}), ("levenberg_marquardt_lsmr", {})],
+)
+def test_bounds_of_the_damping_that_exclude_each_other_are_refused(name, arguments):
+    with pytest.raises(RecipeError, match="at least 1"):
+        make_optimizer(name, {"damping": 1e-3, "max_damping": 0.1, **arguments})

@@ -187,6 +187,19 @@ def test_shapes_are_those_of_the_network_and_stay_with_the_objective(heat):
     assert [other.shapes for other in others] == [objective.shapes] * len(others)
 
 
+def test_an_array_of_three_axes_is_a_matrix_of_its_last(heat):
+    theta, objective = heat
+    cut = dataclasses.replace(objective, shapes=((4,), (2, 4), (4,), (2, 2, 4), (1,), (4, 1)))
+    optimizer = make_optimizer("soap", {})
+    for found, plain in zip(
+        advance_by(optimizer)(cut, theta, optimizer.init(cut, theta), 4),
+        advance_by(optimizer)(objective, theta, optimizer.init(objective, theta), 4),
+        strict=True,
+    ):
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(plain), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_soap_goes_below_adam_in_as_many_steps():
     theta, objective, _ = small_assembly("heat", n=40, width=8)
     soap = make_optimizer("soap", {"learning_rate": 3e-3})
