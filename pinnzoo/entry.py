@@ -37,7 +37,7 @@ from pinnzoo.storage.folder import CARD, PLOTS, EntryFolder
 from pinnzoo.storage.metrics import Metrics, validate
 from pinnzoo.storage.records import HISTORY, Records, check_history, check_records
 from pinnzoo.storage.records import Snapshots as Snapshots
-from pinnzoo.unknowns import Estimate, values_of, with_unknowns
+from pinnzoo.unknowns import Estimate, values_of, with_unknowns, with_values
 
 if TYPE_CHECKING:
     from pinnzoo.diagnostics import Study
@@ -142,6 +142,7 @@ class Entry:
         tag: str = "",
         diagnostics: bool | Sequence[str] = True,
         observations: Observations | None = None,
+        unknowns: Mapping[str, float] | None = None,
     ) -> "Entry":
         """An entry of what a training loop of your own has made.
 
@@ -163,10 +164,12 @@ class Entry:
             tag: Distinguishes entries that would have the same name.
             diagnostics: See `pinnzoo.train`.
             observations: What was measured, which the entry then keeps.
+            unknowns: Values that were found for the unknowns of the problem, where the network does
+                not hold them as that of `pinnzoo.assemble` does.
 
         Raises:
-            RecipeError: The network is not one of the architecture that is named, or maps a point
-                to something of another shape than the components.
+            RecipeError: The network is not one of the architecture that is named, maps a point to
+                something of another shape than the components, or holds no value of an unknown.
             PrecisionError: JAX has float64 switched off, which the diagnostics need.
 
         Example:
@@ -181,7 +184,7 @@ class Entry:
         if points is not None:
             check_counts(problem, points)
         # A loop that goes on training the network must not change the entry.
-        model = nnx.clone(with_unknowns(model, problem.unknowns))
+        model = with_values(model, problem.unknowns, unknowns)
         leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
         recipe = Recipe(
             problem.name,

@@ -20,6 +20,9 @@ from pinnzoo.pdes import Problem
 from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
 from pinnzoo.precision import require_x64
 
+ROUNDED = 1e-13
+"""A solution below this share of its largest value is zero but for rounding."""
+
 
 class Evaluable(Protocol):
     """What `evaluate` needs of an entry."""
@@ -84,6 +87,25 @@ def _on_the_grid(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return points, values
 
 
+def reference_fault(problem: Problem) -> str | None:
+    """Why no error can be measured against the reference on the evaluation grid; None if it can."""
+    points, values = _on_the_grid(problem)
+    broken = ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        first = ", ".join(f"{x:g}" for x in points[int(np.argmax(broken))])
+        return (
+            f"the reference of {problem.name} is NaN or infinite at {int(broken.sum())} of "
+            f"{len(points)} points, the first of which is [{first}]: correct it there, or give a "
+            "problem without a reference"
+        )
+    if not values.any():
+        return (
+            f"the reference of {problem.name} is zero on the whole evaluation grid, so that no "
+            "error is relative to it: correct it, or give a problem without a reference"
+        )
+    return None
+
+
 @functools.lru_cache(maxsize=64)
 def _certified_on_the_grid(problem: Problem) -> float:
     points, values = _on_the_grid(problem)
@@ -98,7 +120,7 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
 
     Raises:
         PinnzooError: The problem has no reference.
-        PointsError: The reference is zero on the whole grid.
+        PointsError: The reference is zero on the whole grid, or not finite somewhere.
         PrecisionError: JAX would silently compute the reference in float32.
 
     Where the equation has parameters, the block "parameter_errors" states the error for each of
@@ -106,6 +128,8 @@ def evaluate_field(problem: Problem, function: PointFunction) -> dict[str, Any]:
     """
     reference = require_reference(problem)
     require_x64("a reference solution")
+    if (fault := reference_fault(problem)) is not None:
+        raise PointsError(f"{fault}.")
     points, exact = _on_the_grid(problem)
     certified = _certified_on_the_grid(problem)
     weights = problem.evaluation_weights()
@@ -138,21 +162,24 @@ def parameter_errors(
         weights: Weight of each point.
 
     Returns:
-        The block "parameter_errors" of an entry's metrics. Its mean is over the values on the grid,
+        The block "parameter_errors" of an entry's metrics, without values for which the solution is
+        zero but for rounding: nothing is relative to it. Its mean is over the others on the grid,
         evenly spaced as the parameters are drawn.
     """
     letters = problem.domain.parameters
     columns = points[:, [problem.domain.axis(letter) for letter in letters]]
     places, which = np.unique(columns, axis=0, return_inverse=True)
-    errors = []
+    kept, errors = [], []
     for k in range(len(places)):
         mine = which.ravel() == k
-        figures = error_figures(values[mine], reference[mine], weights[mine])
-        errors.append(figures.get("relative_l2_error", figures["max_error"]))
+        if np.abs(reference[mine]).max() > ROUNDED * np.abs(reference).max():
+            figures = error_figures(values[mine], reference[mine], weights[mine])
+            kept.append(places[k].tolist())
+            errors.append(figures["relative_l2_error"])
     return {
         "version": 1,
         "parameters": list(letters),
-        "values": places.tolist(),
+        "values": kept,
         "errors": errors,
         "mean": float(np.mean(errors)),
         "worst": float(np.max(errors)),

@@ -20,7 +20,7 @@ from pinnzoo.diagnostics import points as counts
 from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
-from pinnzoo.evaluation import component_errors, evaluate_field, field_of
+from pinnzoo.evaluation import component_errors, evaluate_field, field_of, reference_fault
 from pinnzoo.objective import OBSERVATIONS, assemble, joined
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
@@ -158,7 +158,11 @@ def core_metrics(
         machines: Those that trained it, one after the other; by default this one.
     """
     errors = {}
-    if problem.reference is not None:
+    fault = None if problem.reference is None else reference_fault(problem)
+    if fault is not None:
+        # The training is over by now, and is not lost for it.
+        warnings.warn(f"the entry states no error, since {fault}.", stacklevel=2)
+    elif problem.reference is not None:
         field = field_of(problem, model)
         errors = evaluate_field(problem, field)
         if problem.m > 1 and observations is not None:

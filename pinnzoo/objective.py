@@ -780,7 +780,13 @@ def _at_one_point(problem: Problem, what: str, function: Any, dtype: Any) -> Any
 
 
 def _check_components(problem: Problem, what: str, function: Any, dtype: Any) -> None:
-    shape = getattr(_at_one_point(problem, what, function, dtype), "shape", None)
+    found = _at_one_point(problem, what, function, dtype)
+    shape = getattr(found, "shape", None)
+    if jnp.issubdtype(getattr(found, "dtype", dtype), jnp.complexfloating):
+        raise RecipeError(
+            f"the {what} of {problem.name} returns complex numbers: make real and imaginary part "
+            "components of their own, each a real number."
+        )
     if shape != (problem.m,):
         raise RecipeError(
             f"the {what} of {problem.name} returns shape {shape}: return shape ({problem.m},), "

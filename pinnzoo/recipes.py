@@ -32,6 +32,7 @@ MAX_SIZE = 4096
 
 MAX_POINTS = 10_000_000
 MAX_STEPS = 1_000_000_000
+MAX_WHOLE = 2**53
 MAX_SEED = 2**31 - 1
 MAX_PHASES = 100
 MAX_NAME = 120
@@ -128,11 +129,12 @@ Source = Annotated[
     Meta(description="the name, the hf-hub: address or the folder of an entry, or None"),
 ]
 _FLOAT = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
-_INT = Annotated[int, Meta(ge=-MAX_STEPS, le=MAX_STEPS)]
+_INT = Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 _SIZE = Annotated[int, Meta(ge=-MAX_SIZE, le=MAX_SIZE)]
-Physical = Annotated[_INT | _FLOAT | Word, Meta(description="a finite number or a word")]
+_NUMBER = f"a finite number (a whole one up to {MAX_WHOLE})"
+Physical = Annotated[_INT | _FLOAT | Word, Meta(description=f"{_NUMBER} or a word")]
 Argument = Annotated[
-    _INT | _FLOAT | Word | bool, Meta(description="a finite number, a word, True or False")
+    _INT | _FLOAT | Word | bool, Meta(description=f"{_NUMBER}, a word, True or False")
 ]
 _NETWORK = _SIZE | _FLOAT | Word | bool
 NetworkArgument = Annotated[

@@ -139,6 +139,47 @@ class WithUnknowns(nnx.Module):
         return self.network(z)  # pyright: ignore[reportCallIssue]
 
 
+def with_values(
+    model: Any, unknowns: Mapping[str, Unknown], values: Mapping[str, float] | None = None
+) -> Any:
+    """A copy of the network with values of all unknowns beside it: its own, or those given.
+
+    Args:
+        model: A network, or one with unknowns already.
+        unknowns: Those of the problem.
+        values: What was found, by name.
+
+    Raises:
+        RecipeError: A value is not possible, not of an unknown, or there is none of one.
+    """
+    held = set(model.unknowns) if isinstance(model, WithUnknowns) else set()
+    given = {name: _number(value) for name, value in (values or {}).items()}
+    known = ", ".join(map(repr, unknowns)) or "none"
+    for name, value in given.items():
+        if name not in unknowns:
+            raise RecipeError(
+                f"a value of the unknown {name!r} was given: the unknowns of the problem are "
+                f"{known}."
+            )
+        low, high = unknowns[name].bounds
+        if not (math.isfinite(value) and low < value < high):
+            raise RecipeError(
+                f"the value {value:g} was given for the unknown {name!r}: give one above {low:g} "
+                f"and below {high:g}."
+            )
+    if lacking := [name for name in unknowns if name not in {*held, *given}]:
+        raise RecipeError(
+            f"a network without a value of {', '.join(map(repr, lacking))} was given: say what was "
+            f"found, such as unknowns={{{lacking[0]!r}: 1.0}}, or give the network of "
+            "pinnzoo.assemble, which holds it."
+        )
+    made = nnx.clone(with_unknowns(model, unknowns))
+    for name, value in given.items():
+        own = made.unknowns[name]
+        own[...] = jnp.full_like(own[...], unknowns[name].raw(value))
+    return made
+
+
 def with_unknowns(model: Any, unknowns: Mapping[str, Unknown]) -> Any:
     """The network with raw values of these unknowns beside it, and of no others.
 

@@ -188,6 +188,25 @@ def test_fine_tuned_entry_names_its_base():
     assert "starting from [heat-mlp-adam](../heat-mlp-adam/README.md)" in text
 
 
+def test_links_lead_to_where_the_base_is():
+    for base, told in (
+        ("hf-hub:me/basis@0a1b", "[hf-hub:me/basis@0a1b](https://huggingface.co/me/basis)"),
+        ("runs/mine", "`runs/mine`"),
+        ("~/mine", "`~/mine`"),
+    ):
+        assert f"starting from {told}" in card(base=base)
+
+
+def test_card_of_somebody_elses_repository_says_what_works_there():
+    address = "hf-hub:me/project"
+    text = cards.entry_card(summary(), make_problem("heat", {}), address)
+    assert f"pinnzoo finetune {address}" in text
+    assert "pinnzoo train" not in text
+    assert "license" not in text
+    bare = {name: value for name, value in tiny_metrics("heat").items() if name != "ntk"}
+    assert "entry.ntk" not in cards.entry_card(summary(metrics=bare), make_problem("heat", {}))
+
+
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_problem_statement_is_the_first_line_of_its_file(problem):
     import importlib

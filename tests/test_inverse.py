@@ -575,3 +575,27 @@ def test_columns_of_a_data_frame_are_its_components():
     assert renamed.components == ("u",)
     with pytest.raises(PointsError, match="name the columns as the components"):
         Observations(points, table, components=("u", "w"))
+
+
+def test_a_network_of_ones_own_needs_values_of_the_unknowns():
+    found = {"rate": 1.25, "level": 0.5}
+
+    def made(model, **options):
+        return pinnzoo.Entry.from_model(
+            DECAY, model, architecture="bare", points=POINTS, diagnostics=False, **options
+        )
+
+    model = small_network(DECAY)
+    for given, says in (
+        ({}, "without a value of 'rate', 'level' was given"),
+        ({"rate": 1.0}, "without a value of 'level' was given"),
+        (found | {"rat": 1.0}, "of the unknown 'rat' was given"),
+        (found | {"rate": -1.0}, "give one above 0"),
+    ):
+        with pytest.raises(RecipeError, match=says):
+            made(model, unknowns=given)
+    entry = made(model, unknowns=found)
+    assert {name: each.value for name, each in entry.unknowns.items()} == pytest.approx(found)
+    # The network of `assemble` holds them.
+    theta, _, to_model = assemble(DECAY, model, {"equation": np.array([[0.5]])})
+    assert made(to_model(theta)).unknowns["rate"].value == pytest.approx(0.7)

@@ -425,6 +425,7 @@ def test_entry_states_the_error_of_its_own_weights_and_keeps_them():
         (Reference(lambda z: exact(z)[0], "scalar"), r"returns shape \(\): return shape \(1,\)"),
         (Reference(lambda z: exact(z) * z[0] / z[0], "0/0"), "NaN or infinite at [0-9]+ of"),
         (Reference(lambda z: z @ jnp.ones(3), "fails"), "the reference of decaying fails"),
+        (Reference(lambda z: exact(z) * 1j, "complex"), "make real and imaginary part components"),
     ],
 )
 def test_reference_is_looked_at_before_the_training(reference, says):
@@ -557,7 +558,7 @@ def test_problem_of_ones_own_under_a_name_of_the_package_is_asked_for(tmp_path):
     own = problem(name="heat")
     entry = train(own, recipe(problem="heat"))
     entry.save(tmp_path / "own")
-    with pytest.raises(IntegrityError, match=r"called 'heat' too.*given as problem="):
+    with pytest.raises(IntegrityError, match=r"another problem 'heat' .* give its own as problem="):
         pinnzoo.load(tmp_path / "own")
     again = pinnzoo.load(tmp_path / "own", problem=own, verify="all")
     np.testing.assert_array_equal(again.theta, entry.theta)
@@ -712,3 +713,41 @@ def test_run_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
         train(made=recipe(phases=(Phase("adam", 3),)), workdir=work)
     assert not isinstance(caught.value, IntegrityError)
     assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda z: exact(z) * 0, "is zero on the whole evaluation grid"),
+        # Not on every fourth line of the grid, where the error is followed during the training.
+        (lambda z: jnp.where(jnp.abs(z[:1] - 0.3) < 1e-6, jnp.nan, exact(z)), "is NaN or infinite"),
+    ],
+)
+def test_a_training_is_not_lost_for_its_reference(wrong, says):
+    posed = problem(reference=Reference(wrong, "wrong"), evaluation_shape=(11, 11))
+    with pytest.warns(UserWarning, match=says):
+        entry = train(posed)
+    assert "relative_l2_error" not in entry.metrics
+    with pytest.raises(PointsError, match=says):
+        pinnzoo.evaluate(entry)
+
+
+def test_a_recipe_that_cannot_be_published_is_refused_before_its_training():
+    seen = []
+    with pytest.raises(RecipeError, match=r"names the folder .* give a relative path"):
+        train(
+            made=recipe(base=str(Path.cwd() / "runs" / "mine")),
+            model=network(),
+            report=seen.append,
+        )
+    assert not seen
+
+
+def test_large_whole_numbers_are_arguments_too():
+    phase = pinnzoo.Phase("lm", 1)
+    young = {"young": 210_000_000_000}
+    assert (
+        pinnzoo.Recipe("beam", "mlp", (phase,), problem_arguments=young).problem_arguments == young
+    )
+    with pytest.raises(RecipeError, match="a whole one up to"):
+        pinnzoo.Recipe("beam", "mlp", (phase,), problem_arguments={"young": 10**20})

@@ -437,6 +437,22 @@ def test_errors_over_a_parameter_are_those_of_the_network_at_each_value():
     np.testing.assert_allclose(block["mean"], np.mean(values))
 
 
+def test_values_of_a_parameter_without_a_solution_have_no_relative_error():
+    problem = make_problem("heat_diffusivities", {})
+    assert problem.reference is not None
+    function = problem.reference.function
+    least = float(problem.domain.lower[2])
+    loads = dataclasses.replace(
+        problem.reference, function=lambda z: 1e4 * (z[2] > 1.01 * least) * function(z)
+    )
+    scaled = dataclasses.replace(problem, evaluation_shape=(5, 11, 4), reference=loads)
+    assert scaled.reference is not None
+    solution = scaled.reference.function
+    block = evaluate_field(scaled, lambda z: solution(z) * 1.001 + 5)["parameter_errors"]
+    assert len(block["values"]) == len(block["errors"]) == 3
+    assert block["worst"] < 1
+
+
 def test_network_of_a_parameter_sees_its_logarithm():
     problem = make_problem("heat_diffusivities", {})
     network = small_network(problem)

@@ -56,7 +56,8 @@ def entry_card(
     Args:
         summary: The entry's recipe, metrics and pictures.
         problem: The problem of the recipe.
-        address: What `pinnzoo.load` takes, where that is not the entry's name.
+        address: What `pinnzoo.load` takes, where that is not the entry's name: the card is that of
+            somebody's own entry then, and states no licence.
         diagnostics: Diagnostics by name, whose `version`, `title` and `rows(block)` tell blocks
             of the metrics that the package itself does not know.
         factories: Factories of problems by name; see `problem_description`.
@@ -67,14 +68,14 @@ def entry_card(
     registered = _registered(metrics, diagnostics or {})
     pictures = _Pictures(summary)
     text = _template().render(
-        head=front_matter(summary, problem.title),
+        head=front_matter(summary, problem.title, own=not address),
         name=summary.name,
         problem_title=problem.title,
         architecture=title(recipe.architecture),
         parameters=counted(metrics["parameters"], "parameter"),
         dtype=metrics["dtype"],
         phases=phases_in_words((phase.optimizer, phase.steps) for phase in recipe.phases),
-        base=recipe.base,
+        base=recipe.base and _link_to(recipe.base),
         error=error is not None and f"{error:.2e}",
         reference_error=error is not None and f"{metrics['reference_error']:.1e}",
         contained=contains_solution(recipe, problem),
@@ -82,6 +83,7 @@ def entry_card(
         loss=f"{metrics['loss']:.2e}",
         description=problem_description(problem, factories),
         address=address or summary.name,
+        elsewhere=bool(address),
         point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
         built_in=problem.ansatz is not None or problem.symmetry is not None,
@@ -98,6 +100,7 @@ def entry_card(
         ],
         unknown=_unknown(metrics, [diagnostic for diagnostic, _ in registered]),
         unknowns=_unknowns(known_block(metrics, "unknowns")),
+        observed="standard_errors" in (known_block(metrics, "unknowns") or {}),
         components=_components(known_block(metrics, "components")),
         pictures=pictures,
         others=pictures.rest(),
@@ -105,6 +108,13 @@ def entry_card(
     )
     # Parts that are left out leave their blank lines behind.
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+def _link_to(base: str) -> str:
+    """What an entry started from, as a link where that leads somewhere."""
+    if published := re.fullmatch(r"(?:hf-hub:|hf://)([^@]+)(?:@.*)?", base):
+        return f"[{base}](https://huggingface.co/{published[1]})"
+    return f"`{base}`" if {*base} & {*"/\\:~"} else f"[{base}](../{base}/README.md)"
 
 
 def contains_solution(recipe: Recipe, problem: "Problem") -> bool:

@@ -9,8 +9,14 @@ RESULTS = {
 """Figures that the Hub lists, with their names there."""
 
 
-def front_matter(summary: Summary, problem_title: str) -> str:
-    """The head with its two lines of dashes; without results where there is no reference."""
+def front_matter(summary: Summary, problem_title: str, *, own: bool = True) -> str:
+    """The head with its two lines of dashes; without results where there is no reference.
+
+    Args:
+        summary: The entry's recipe, metrics and pictures.
+        problem_title: What cards call the problem.
+        own: Whether the entry is one of this collection, whose licence is stated.
+    """
     # The Hub's client takes a moment to import, which only printing a card is worth.
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -43,7 +49,7 @@ def front_matter(summary: Summary, problem_title: str) -> str:
     ]
     data = ModelCardData(
         library_name="pinnzoo",
-        license="apache-2.0",
+        license="apache-2.0" if own else None,
         tags=list(dict.fromkeys(tags)),
         model_name=summary.name if results else None,
         eval_results=results or None,

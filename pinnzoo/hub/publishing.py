@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnzoo.errors import DownloadError, EntryError
-from pinnzoo.hub.remote import REGISTRY_FORMAT, Pin, Registry, client
+from pinnzoo.hub.remote import REGISTRY_FORMAT, Pin, Registry, client, is_revision
 from pinnzoo.storage.folder import (
     CARD,
     CONFIG,
@@ -33,6 +33,8 @@ from pinnzoo.storage.folder import (
     SAFETENSORS,
     EntryFolder,
     Manifest,
+    is_allowed,
+    is_plot,
     names_place,
     parse_manifest,
     record,
@@ -157,13 +159,23 @@ class Plan:
     gone: Sequence[str]
 
 
-def plan(api: Any, publication: Publication, tag: str | None = None) -> Plan:
+def plan(
+    api: Any, publication: Publication, tag: str | None = None, *, private: bool = False
+) -> Plan:
     """Compare a repository with its planned state; reads from the Hub and writes nothing.
 
+    Files there that can be no part of an entry, such as code and a licence, stay.
+
     Raises:
+        EntryError: The repository is to be private and is there for everybody, or the tag is none.
         DownloadError: The Hub cannot be reached, or has the tag on something else.
     """
     repository = publication.repository
+    if tag is not None and not is_revision(tag):
+        raise EntryError(
+            f"the tag {tag!r} was given: give up to 100 letters, digits, dots, dashes and "
+            "underscores, such as 'v1', by which it can be loaded."
+        )
     try:
         info = _about(api, repository)
         if info is None:
@@ -178,7 +190,14 @@ def plan(api: Any, publication: Publication, tag: str | None = None) -> Plan:
         tags = {} if tag is None else _tags(api, repository)
     except Exception as error:
         raise _failed(repository, error) from error
-    gone = sorted(set(there) - set(publication.files) - {".gitattributes"})
+    if private and info.private is False:
+        raise EntryError(
+            f"private=True was given for the repository {repository!r}, which exists and is "
+            "public: make it private in its settings on the Hub first, or give another name."
+        )
+    # A repository that was no entry before has files of other kinds alone.
+    own = {n for n in there if n in (MANIFEST, CARD) or is_plot(n) or is_allowed(n)}
+    gone = sorted(own - set(publication.files)) if MANIFEST in there else []
     if tag in tags and (changed or gone or tags[tag] != info.sha):
         raise _taken(repository, tag, tags[tag])
     return Plan(publication, str(info.sha), changed, gone)
@@ -305,13 +324,13 @@ def publish(
         The registry that pins what was published.
 
     Raises:
-        EntryError: An entry cannot be published; nothing was sent.
+        EntryError: An entry cannot be published, or not in this way; nothing was sent.
         DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit; in the
             last case nothing was sent.
     """
     prepared = [prepare(folder, f"{namespace}/{folder.manifest['entry']}") for folder in folders]
     api = api or client()
-    plans = [plan(api, p, tag) for p in prepared]
+    plans = [plan(api, p, tag, private=private) for p in prepared]
     prepared = [planned.publication for planned in plans]
     commits = {p.publication.repository: upload(api, p, private=private) for p in plans}
     for repository, commit in commits.items():
@@ -335,11 +354,12 @@ def push(
     An entry that is there already, with the same card and plots, is not sent again.
 
     Raises:
-        EntryError: The entry cannot be published.
+        EntryError: The entry cannot be published, or not in this way; nothing was sent.
         DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit; in the
             last case nothing was sent.
     """
-    commit = upload(api, plan(api, prepare(folder, repository), tag), private=private)
+    planned = plan(api, prepare(folder, repository), tag, private=private)
+    commit = upload(api, planned, private=private)
     if tag is not None:
         _tag(api, repository, tag, commit)
     return commit

@@ -445,6 +445,11 @@ def _writing(home: Path) -> Iterator[None]:
         ) from error
 
 
+def is_revision(text: str) -> bool:
+    """Whether an address can name this branch or tag."""
+    return _REVISION.fullmatch(text) is not None
+
+
 def parse_address(address: str) -> tuple[str, str] | None:
     """Repository and revision of "hf-hub:org/name" or "hf-hub:org/name@revision".
 
@@ -494,6 +499,8 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
             remote.revision = last.read_text(encoding="ascii", errors="replace").strip()
     if not _COMMIT.fullmatch(remote.revision):
         raise remote.failed("it names no commit")
-    with _writing(last.parent):
-        _place(last, remote.revision.encode())
+    if not last.is_file() or last.read_bytes() != remote.revision.encode():
+        # A cache that many share may be one that nobody here can write.
+        with contextlib.suppress(OSError):
+            _place(last, remote.revision.encode())
     return remote

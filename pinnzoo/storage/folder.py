@@ -228,11 +228,11 @@ class EntryFolder:
         return {n.removeprefix(f"{name}/"): self.read(n) for n in names}
 
     def strays(self) -> list[str]:
-        """Files in the folder that are no part of the entry, at most `MAX_FILES` of them.
+        """Files in the folder that are no part of the entry.
 
         The entry's card and plots are not among them. No file is read.
         """
-        return list(itertools.islice(_strays(self.path, self.manifest["files"]), MAX_FILES))
+        return list(_strays(self.path, self.manifest["files"]))
 
     def verify(self, tree: str | None = None) -> None:
         """Compare every file, or those below the folder `tree`, with the manifest.
@@ -329,6 +329,20 @@ def holds_pictures_alone(folder: Path) -> bool:
     found = list(itertools.islice(_strays(folder, ()), MAX_FILES + 1))
     real = [name for name in found if not _JUNK.fullmatch(name.rsplit("/", 1)[-1])]
     return 0 < len(real) <= MAX_FILES and all(name.endswith(".png") for name in real)
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What can be no part of an entry in a folder whose manifest tells nothing."""
+    return [
+        name
+        for name in _strays(folder, ())
+        if not (name in (MANIFEST, CARD) or is_plot(name) or is_allowed(name))
+    ]
+
+
+def is_plot(name: str) -> bool:
+    """Whether a file is a picture where an entry has its plots."""
+    return name.startswith(f"{PLOTS}/") and name.endswith(".png")
 
 
 def names_place(content: bytes, place: str | os.PathLike[str]) -> bool:
@@ -472,7 +486,7 @@ def parse_manifest(folder: Path, content: bytes) -> Manifest:
     except ValueError as error:
         raise _damaged(folder, MANIFEST, f"is not complete ({error})") from error
     for name, stated in manifest["files"].items():
-        if not _is_allowed(name):
+        if not is_allowed(name):
             raise _damaged(folder, MANIFEST, f"lists the path {name[:120]!r}")
         limit = MAX_JSON if name in (CONFIG, METRICS) else MAX_FILE
         if not 0 <= stated["size"] <= limit or not _HASH.fullmatch(stated["sha256"]):
@@ -506,7 +520,7 @@ def _check_format(folder: Path, data: Any) -> None:
     )
 
 
-def _is_allowed(name: str) -> bool:
+def is_allowed(name: str) -> bool:
     """Whether an entry may have a file of this path: one of those above, or below a tree.
 
     Parts begin with a letter, a digit or '_', so that no path can climb, start at the root or
@@ -553,7 +567,7 @@ def _strays(folder: Path, listed: Container[str]) -> Iterator[str]:
             continue
         for item in found:
             name = f"{below}{item.name}"
-            if listed and (name in (MANIFEST, CARD) or (below == f"{PLOTS}/")):
+            if listed and (name in (MANIFEST, CARD) or is_plot(name)):
                 continue
             if name in listed:
                 continue

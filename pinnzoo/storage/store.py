@@ -31,7 +31,14 @@ from jaxtyping import Float
 
 from pinnzoo.architectures import ARCHITECTURES
 from pinnzoo.domains import sample
-from pinnzoo.errors import EntryError, IntegrityError, PinnzooError, PointsError, UnknownNameError
+from pinnzoo.errors import (
+    EntryError,
+    IntegrityError,
+    PinnzooError,
+    PointsError,
+    RecipeError,
+    UnknownNameError,
+)
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.conditions import whole
@@ -67,6 +74,7 @@ from pinnzoo.storage.folder import (
     EntryFolder,
     FileRecord,
     folder_path,
+    foreign_files,
     has_manifest,
     holds_pictures_alone,
     manifest_json,
@@ -597,7 +605,8 @@ def _keep_strays(old: Path, new: Path) -> None:
         try:
             names = EntryFolder.open(old, fetch=lambda _: None).strays()
         except EntryError:
-            return  # It is damaged or of another format, so that nobody knows what belongs to it.
+            # It is damaged or of another format, so that nobody knows all that belongs to it.
+            names = foreign_files(old)
     else:
         names = [item.name for item in old.iterdir()]
     for name in names:
@@ -823,10 +832,32 @@ def _versions() -> dict[str, str]:
 
 def _check_private(content: bytes, name: str, folder: Path) -> None:
     """Raise if a file tells where on this machine it was made."""
-    places = {folder, folder.parent.parent, Path.home(), Path.cwd(), Path(sys.prefix)}
-    for place in places:
-        if names_place(content, place.resolve()):
-            raise IntegrityError(
-                f"the file {name!r} of the entry names the folder {str(place)!r} of this machine: "
-                "entries are published, so leave such paths out."
-            )
+    place = _place_in(content, {folder, folder.parent.parent, *_places()})
+    if place is not None:
+        raise IntegrityError(
+            f"the file {name!r} of the entry names the folder {str(place)!r} of this machine: "
+            "entries are published, so leave such paths out."
+        )
+
+
+def _places() -> set[Path]:
+    return {Path.home(), Path.cwd(), Path(sys.prefix)}
+
+
+def _place_in(content: bytes, places: set[Path]) -> Path | None:
+    found = (place for place in places if names_place(content, place.resolve()))
+    return next(found, None)
+
+
+def check_publishable(recipe: Recipe) -> None:
+    """Raise where a recipe could not be saved, before it is trained.
+
+    Raises:
+        RecipeError: It tells where on this machine something is.
+    """
+    place = _place_in(recipe.to_json().encode(), _places())
+    if place is not None:
+        raise RecipeError(
+            f"a recipe was given that names the folder {str(place)!r} of this machine, such as in "
+            f"base={recipe.base!r}: entries are published, so give a relative path or a name."
+        )

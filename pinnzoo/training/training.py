@@ -44,7 +44,7 @@ from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
 from pinnzoo.storage.folder import MAX_FILE
-from pinnzoo.storage.store import check_writable
+from pinnzoo.storage.store import check_publishable, check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
@@ -146,6 +146,7 @@ def train(
         resolve_optimizer(name): as_optimizer(optimizer, name)
         for name, optimizer in _by_name(optimizers).items()
     }
+    check_publishable(recipe)
     _check_phases(recipe, problem, network, own, observations)
     stated = as_trained(recipe, problem, network)
     assembly = _assembly(recipe, stated, network, observations)

@@ -186,6 +186,19 @@ def test_branch_that_was_resolved_once_is_known_when_the_hub_is_down(server, reg
     assert pinnzoo.load(address).name == NAME
 
 
+def test_branch_is_found_in_a_cache_that_cannot_be_written(server, registry, monkeypatch):
+    address = f"hf-hub:loop/{NAME}"
+    pinnzoo.load(address)
+
+    def refuse(*_args, **_options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(hub, "write_file", refuse)
+    assert pinnzoo.load(address).name == NAME
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert pinnzoo.load(address).name == NAME
+
+
 def test_moved_tag_and_branch_do_not_change_a_pinned_entry(server, registry):
     made = repository(server)
     other = made.commit({"README.md": made.commits[made.head]["README.md"]})

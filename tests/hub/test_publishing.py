@@ -75,6 +75,38 @@ def test_changed_entry_is_one_more_commit_without_what_is_gone(server, own):
     assert set(there.tags) == {"v1", "v2"}
 
 
+def test_a_repository_keeps_what_is_no_part_of_an_entry(server, own):
+    api = hub.client()
+    api.create_repo(REPOSITORY)
+    for name in ("train.py", "LICENSE", "data/a.csv"):
+        api.upload_file(path_or_fileobj=b"mine", path_in_repo=name, repo_id=REPOSITORY)
+    for tag in ("v1", "v2"):
+        (own / CARD).write_text(f"---\nlibrary_name: pinnzoo\n---\n{tag}\n")
+        publish(own, tag=tag)
+        there = server.state.repositories[REPOSITORY]
+        tree = there.commits[there.head]
+        assert all(tree[name].content == b"mine" for name in ("train.py", "LICENSE", "data/a.csv"))
+    (own / "plots" / "solution.png").unlink()
+    publish(own, tag="v3")
+    there = server.state.repositories[REPOSITORY]
+    assert "plots/solution.png" not in there.commits[there.head]
+
+
+def test_a_public_repository_is_not_taken_for_a_private_one(server, own):
+    hub.client().create_repo(REPOSITORY, private=False)
+    sent = len(server.state.repositories[REPOSITORY].commits)
+    with pytest.raises(EntryError, match="exists and is public"):
+        publishing.push(EntryFolder.open(own), REPOSITORY, api=hub.client(), private=True)
+    assert len(server.state.repositories[REPOSITORY].commits) == sent
+
+
+@pytest.mark.parametrize("tag", ["release/1", "release 1", ""])
+def test_tags_that_no_address_can_name_are_refused_before_anything_is_sent(server, own, tag):
+    with pytest.raises(EntryError, match=r"the tag .* was given"):
+        publishing.push(EntryFolder.open(own), REPOSITORY, api=hub.client(), tag=tag)
+    assert REPOSITORY not in server.state.repositories
+
+
 def test_tag_that_is_elsewhere_is_not_moved(server, own):
     publish(own)
     (own / CARD).write_text("---\nlibrary_name: pinnzoo\n---\nnew\n")

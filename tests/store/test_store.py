@@ -184,6 +184,22 @@ def test_overwriting_keeps_what_was_no_part_of_the_entry(entry, copy):
     assert (copy / "link").is_symlink()
 
 
+def test_overwriting_keeps_all_that_can_be_no_part_of_an_entry(entry, copy):
+    notes = ["notes.txt", "plots/mine.pdf", *(f"frames/{k}.png" for k in range(3))]
+    notes += [f"frame{k}.png" for k in range(1200)]
+    for name in notes:
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_bytes(b"mine")
+    # An entry of a newer version, of whose files nobody here knows all.
+    edit_json(copy / layout.MANIFEST, lambda data: data | {"format": layout.FOLDER_FORMAT + 1})
+    (copy / "plots" / "solution.png").write_bytes(b"of the old entry")
+    entry.save(copy, overwrite=True)
+    assert all((copy / name).read_bytes() == b"mine" for name in notes)
+    assert not (copy / "plots" / "solution.png").exists()
+    entry.save(copy, overwrite=True)
+    assert all((copy / name).read_bytes() == b"mine" for name in notes)
+
+
 def test_folder_of_pictures_may_become_an_entry(entry, tmp_path):
     place = tmp_path / "pictures"
     (place / "plots").mkdir(parents=True)
