@@ -724,6 +724,12 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     _check_field(problem, model, dtype)
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise RecipeError(f"the network {kind} returns {value.dtype}: {wanted} of real numbers.")
+    at = jax.ShapeDtypeStruct((problem.d,), dtype)
+    if narrow := _narrower(jax.make_jaxpr(lambda z: model(z))(at).jaxpr, dtype):
+        raise RecipeError(
+            f"the network {kind} computes in {narrow} although its parameters are {dtype}, so that "
+            f"digits are lost: make its layers with dtype=jnp.{dtype} too, or cast nothing."
+        )
     if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in _state_leaves(model)):
         raise RecipeError(
             f"the network {kind} keeps random keys, as nnx.Dropout(rngs=...) does, which no entry "
@@ -737,6 +743,26 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
                 f"the network {kind} keeps {given} in a Variable, which no entry can hold: keep "
                 "arrays of real or whole numbers, or plain attributes."
             )
+
+
+def _narrower(jaxpr: Any, dtype: Any) -> Any:
+    """The type of fewer digits than `dtype` to which a program casts, or None."""
+    for equation in jaxpr.eqns:
+        new = equation.params.get("new_dtype")
+        if equation.primitive.name == "convert_element_type" and _is_narrower(new, dtype):
+            source = equation.invars[0].aval.dtype
+            if jnp.issubdtype(source, jnp.floating) and _is_narrower(new, source):
+                return new
+        for inner in jax.tree.leaves(list(equation.params.values())):
+            # A closed program has the program in it.
+            program = getattr(inner, "jaxpr", inner)
+            if hasattr(program, "eqns") and (found := _narrower(program, dtype)):
+                return found
+    return None
+
+
+def _is_narrower(new: Any, old: Any) -> bool:
+    return jnp.issubdtype(new, jnp.floating) and jnp.finfo(new).bits < jnp.finfo(old).bits
 
 
 def _state_leaves(model: nnx.Module) -> list[Any]:
@@ -815,8 +841,15 @@ def _in_short(error: Exception) -> str:
         error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError
     ) or (isinstance(error, TypeError) and ("Tracer" in text or "scalar array" in text)):
         return (
-            "a number was asked for that is not known yet, as functions of math and numpy do, so "
-            "use those of jax.numpy, such as jnp.sin"
+            "a number was asked for that is not known yet, as functions of math, numpy and scipy "
+            "do, so use those of jax.numpy, such as jnp.sin, and jnp.interp for a table"
+        )
+    if isinstance(error, TypeError) and "argument: 'names'" in text:
+        return "the field was called without names, so ask for them, such as u(z, 'u u_x')"
+    if isinstance(error, TypeError) and "'tuple'" in text and "operand" in text:
+        return (
+            "the field gives a tuple with a value for each name, so unpack it, as in "
+            "u_t, u_xx = u(z, 'u_t u_xx')"
         )
     words = textwrap.shorten(text, 200, placeholder=" [...]").rstrip(".")
     return f"{type(error).__name__}, {words}" if words else type(error).__name__

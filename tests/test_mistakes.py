@@ -751,3 +751,42 @@ def test_large_whole_numbers_are_arguments_too():
     )
     with pytest.raises(RecipeError, match="a whole one up to"):
         pinnzoo.Recipe("beam", "mlp", (phase,), problem_arguments={"young": 10**20})
+
+
+@pytest.mark.parametrize(
+    ("equation", "says"),
+    [
+        (lambda u, z: jax.grad(lambda y: u(y)[0])(z)[0], r"such as u\(z, 'u u_x'\)"),
+        (lambda u, z: u(z, "u_t") - u(z, "u"), r"unpack it, as in u_t, u_xx = u\(z"),
+        (lambda u, z: u(z, "u")[0] - np.interp(z[0], [0.0, 1.0], [0.0, 2.0]), "jnp.interp for a"),
+    ],
+)
+def test_fields_and_tables_that_are_misused_get_a_hint(equation, says):
+    with pytest.raises(RecipeError, match=says):
+        train(problem(equation=equation))
+
+
+class Narrow(nnx.Module):
+    """Float64 parameters, of which `cast` loses digits on the way or at the end."""
+
+    def __init__(self, dtype, last=None):
+        self.dtype, self.last = dtype, last
+        self.layer = nnx.Linear(2, 4, param_dtype=jnp.float64, dtype=dtype, rngs=nnx.Rngs(0))
+        self.output = nnx.Linear(4, 1, param_dtype=jnp.float64, dtype=last, rngs=nnx.Rngs(1))
+
+    def __call__(self, z):
+        return self.output(jnp.tanh(self.layer(z)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "last", "says"),
+    [
+        (jnp.float32, jnp.float32, "computes in float32 although its parameters are float64"),
+        (jnp.float32, jnp.float64, "computes in float32 although its parameters are float64"),
+        (None, jnp.bfloat16, "computes in bfloat16"),
+    ],
+)
+def test_a_network_that_loses_digits_is_refused(dtype, last, says):
+    with pytest.raises(RecipeError, match=says):
+        train(made=recipe(architecture="narrow"), model=Narrow(dtype, last))
+    assert train(made=recipe(architecture="narrow"), model=Narrow(None)).metrics["loss"] > 0
