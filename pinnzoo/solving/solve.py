@@ -1,6 +1,7 @@
 """`solve`: a problem in, an entry out, with everything chosen by the program."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ from pinnzoo.training.signals import stop_request
 from pinnzoo.training.training import diagnosed_if_possible
 
 DEFAULT_SECONDS = 120.0
+
+FEW = 10
+"""Steps below which the time was one for the compiler alone."""
 """Where neither a time nor a tolerance is given."""
 
 WIDTHS = (14, 24, 32, 40, 48)
@@ -124,6 +128,12 @@ def solve(
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
         entry = result(plan, chosen, tried, seconds=clock.now() - begun)
+        if entry.metrics["steps"] < FEW and not (request.asked or allowance.left):
+            warnings.warn(
+                f"solve did {entry.metrics['steps']} steps in {budget:g} seconds, most of which "
+                "went to compiling the problem: give it more time.",
+                stacklevel=2,
+            )
         entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
 
