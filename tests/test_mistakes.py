@@ -29,6 +29,7 @@ from pinnzoo import (
     Reference,
     dirichlet,
     initial,
+    neumann,
 )
 from pinnzoo.analysis import loss_line, loss_plane
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
@@ -790,3 +791,28 @@ def test_a_network_that_loses_digits_is_refused(dtype, last, says):
     with pytest.raises(RecipeError, match=says):
         train(made=recipe(architecture="narrow"), model=Narrow(dtype, last))
     assert train(made=recipe(architecture="narrow"), model=Narrow(None)).metrics["loss"] > 0
+
+
+@pytest.mark.parametrize("given", [exact, (exact,), 3])
+def test_what_is_no_condition_is_told_how_to_become_one(given):
+    for field in ("conditions", "system"):
+        with pytest.raises(RecipeError, match=r"give conditions, such as pinnzoo.dirichlet\(...\)"):
+            problem(**{field: given})
+
+
+def of_both(t, x):
+    return t + x
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        (lambda: dirichlet(DOMAIN, "u", "x", "left", jnp.sin), r"shape \(2,\): give a fun"),
+        (lambda: dirichlet(DOMAIN, "u", "x", "left", of_both), r"fails \(missing a required"),
+        (lambda: neumann(DOMAIN, "u", "x", "left", of_both), "of the point z, such as"),
+        (lambda: initial(DOMAIN, "u", of_both), r"one by one, such as lambda x: \.\.\."),
+    ],
+)
+def test_functions_of_the_wrong_arguments_are_told_which_they_get(condition, says):
+    with pytest.raises(RecipeError, match=says):
+        train(problem(conditions=(condition(),)))

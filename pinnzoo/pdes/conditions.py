@@ -6,6 +6,7 @@ one. Examples are "initial_u", "dirichlet_u_x_left", "neumann_v_hole" and "perio
 name can be given.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -151,7 +152,9 @@ def initial(
     def value(z: Point) -> Array:
         if not callable(profile):
             return jnp.asarray(profile, z.dtype)
-        return profile(*z[:first], *z[first + 1 :])
+        names = ", ".join(domain.coords.replace("t", ""))
+        wanted = f"a function of the coordinates one by one, such as lambda {names}: ..."
+        return _number_of(profile, (*z[:first], *z[first + 1 :]), wanted)
 
     return prescribe(start, component, value, name or f"initial_{component}")
 
@@ -331,7 +334,32 @@ def continuous(component: str, region: Region, name: str, length: float) -> Cond
 
 def _at(value: float | Callable[[Point], Array], z: Point) -> float | Array:
     """A number, or what a function says at the point."""
-    return value(z) if callable(value) else value
+    if not callable(value):
+        return value
+    return _number_of(value, (z,), "a function of the point z, such as lambda z: jnp.sin(z[0])")
+
+
+def _number_of(function: Callable[..., Array], arguments: Sequence[Any], wanted: str) -> Array:
+    """What a function of a condition returns.
+
+    Raises:
+        RecipeError: It takes other arguments, or returns something else than one number.
+    """
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise RecipeError(
+            f"a value was given as a function that fails ({error}): give {wanted}."
+        ) from None
+    except ValueError:
+        pass  # Functions in C do not tell.
+    found = function(*arguments)
+    if jnp.shape(found) != ():
+        raise RecipeError(
+            f"a value was given as a function that returns shape {jnp.shape(found)}: give "
+            f"{wanted}, that returns one number."
+        )
+    return found
 
 
 Outward: TypeAlias = tuple[str, float] | Part | Product

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,7 +140,7 @@ class Problem:
             for key, value in self.arguments.items()
         }
         conditions, system = (
-            (given,) if isinstance(given, Condition | str) else tuple(given)
+            tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
             for given in (self.conditions, self.system)
         )
         equation, system = _expanded(self.equation, system, self.domain)
@@ -213,6 +213,14 @@ class Problem:
 
     def _check_terms(self) -> None:
         terms = (*self.equations[1:], *self.conditions)
+        for term in terms:
+            if not isinstance(term, Condition):
+                raise RecipeError(
+                    f"problem {self.name!r} was given a {type(term).__name__} among its conditions "
+                    "or in system: give conditions, such as pinnzoo.dirichlet(...) or "
+                    "pinnzoo.Condition(name, residual, region); further equations can also be "
+                    "returned by equation, as a tuple, with their names in system."
+                )
         counts = Counter([EQUATION, *(term.name for term in terms)])
         doubled = [name for name, count in counts.items() if count > 1]
         if doubled:
