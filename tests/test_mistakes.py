@@ -800,17 +800,20 @@ def test_what_is_no_condition_is_told_how_to_become_one(given):
             problem(**{field: given})
 
 
-def of_both(t, x):
+def of_both(t, x) -> Any:
     return t + x
+
+
+WRONG: Any = of_both
 
 
 @pytest.mark.parametrize(
     ("condition", "says"),
     [
         (lambda: dirichlet(DOMAIN, "u", "x", "left", jnp.sin), r"shape \(2,\): give a fun"),
-        (lambda: dirichlet(DOMAIN, "u", "x", "left", of_both), r"fails \(missing a required"),
-        (lambda: neumann(DOMAIN, "u", "x", "left", of_both), "of the point z, such as"),
-        (lambda: initial(DOMAIN, "u", of_both), r"one by one, such as lambda x: \.\.\."),
+        (lambda: dirichlet(DOMAIN, "u", "x", "left", WRONG), r"fails \(missing a required"),
+        (lambda: neumann(DOMAIN, "u", "x", "left", WRONG), "of the point z, such as"),
+        (lambda: initial(DOMAIN, "u", WRONG), r"one by one, such as lambda x: \.\.\."),
     ],
 )
 def test_functions_of_the_wrong_arguments_are_told_which_they_get(condition, says):

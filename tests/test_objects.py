@@ -574,7 +574,7 @@ def test_a_factory_that_states_no_arguments_is_not_loaded_with_its_defaults(tmp_
         return pinnzoo.Problem(
             name="pulse_without_arguments",
             domain=domain,
-            components="u",
+            components=("u",),
             equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
             conditions=(
                 pinnzoo.initial(domain, "u", lambda x: amplitude * jnp.sin(jnp.pi * x)),

@@ -349,7 +349,7 @@ def test_a_problem_whose_time_is_not_its_first_coordinate_is_told_so():
     problem = pinnzoo.Problem(
         name="late",
         domain=domain,
-        components="u",
+        components=("u",),
         equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
     )
     with pytest.raises(RecipeError, match="whose first coordinate is not t: make it that"):

@@ -352,9 +352,9 @@ def test_extending_a_sweep_gives_up_no_seed_that_is_stored(tmp_path, script, mon
     page = tmp_path / "docs"
     script["write"](page / "4b.npz", arrays)
     for name, value in {"PAGE": page, "run_sweep": run_sweep}.items():
-        monkeypatch.setitem(script["main"].__globals__, name, value)
+        monkeypatch.setitem(script["main"].callback.__globals__, name, value)
     for seeds in (2, 7):
-        script["main"](
+        script["main"].callback(
             figure="4b", rerun=False, extend=True, seeds=seeds, workdir=tmp_path / "runs"
         )
     assert asked == [("4b", len(arrays["seeds"])), ("4b", 7)]

@@ -245,7 +245,7 @@ def in_units(equation=1.0, flux=None, length=1.0, time=1.0):
     return Problem(
         name="rod",
         domain=domain,
-        components="u",
+        components=("u",),
         equation=lambda u, z: equation * (u(z, "u_t")[0] - length**2 / time * u(z, "u_xx")[0]),
         conditions=(
             initial(domain, "u", lambda x: jnp.sin(jnp.pi * x / length)),
