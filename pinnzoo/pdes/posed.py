@@ -68,8 +68,10 @@ def difference(problem: Problem, stored: Mapping[str, np.ndarray]) -> str | None
     if then != now:
         return words[min(then ^ now)]
     for name in sorted(then):
-        points, values = stored[f"points.{name}"], stored[f"values.{name}"]
-        if points.ndim != 2 or points.shape[1] != problem.d:
+        points, values = stored.get(f"points.{name}"), stored[f"values.{name}"]
+        if points is None or points.shape[1:] != (problem.d,) or not len(points):
+            return words[name]
+        if {points.dtype, values.dtype} != {np.dtype(np.float64)}:
             return words[name]
         own = name == REFERENCE
         again = _solution(problem, points) if own else _residual(problem, name, points)

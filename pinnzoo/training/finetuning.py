@@ -140,6 +140,7 @@ def finetune(
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     trained = last.part if part is None else None if part == ALL else part
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
+    alike = posed.coords == entry.problem.coords
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
     counted = kept({**recipe.points, **last.points})
     if name == LEVENBERG_MARQUARDT and EQUATION not in (points or {}):
@@ -153,8 +154,9 @@ def finetune(
         resample_every=resample_every,
         adaptive=adaptive and resample_every > 0,
         part=trained,
-        weighting=last.weighting,
-        weighting_arguments=last.weighting_arguments,
+        # Causality needs time, which another problem may lack.
+        weighting=last.weighting if alike else None,
+        weighting_arguments=last.weighting_arguments if alike else {},
         reweigh_every=last.reweigh_every,
         freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
     )
