@@ -87,17 +87,26 @@ def _on_the_grid(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return points, values
 
 
+def broken_reference(
+    problem: Problem, points: Float[np.ndarray, "n d"], values: Float[np.ndarray, "n m"]
+) -> str | None:
+    """Where the reference is no number, in words; None if it is one at all points."""
+    broken = ~np.isfinite(values).all(axis=1)
+    if not broken.any():
+        return None
+    first = ", ".join(f"{x:g}" for x in points[int(np.argmax(broken))])
+    return (
+        f"the reference of {problem.name} is NaN or infinite at {int(broken.sum())} of "
+        f"{len(points)} points, the first of which is [{first}]: correct it there, or give a "
+        "problem without a reference"
+    )
+
+
 def reference_fault(problem: Problem) -> str | None:
     """Why no error can be measured against the reference on the evaluation grid; None if it can."""
     points, values = _on_the_grid(problem)
-    broken = ~np.isfinite(values).all(axis=1)
-    if broken.any():
-        first = ", ".join(f"{x:g}" for x in points[int(np.argmax(broken))])
-        return (
-            f"the reference of {problem.name} is NaN or infinite at {int(broken.sum())} of "
-            f"{len(points)} points, the first of which is [{first}]: correct it there, or give a "
-            "problem without a reference"
-        )
+    if (told := broken_reference(problem, points, values)) is not None:
+        return told
     if not values.any():
         return (
             f"the reference of {problem.name} is zero on the whole evaluation grid, so that no "

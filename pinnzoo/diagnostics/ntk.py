@@ -455,13 +455,12 @@ def ntk_snapshots(
         for name, block in blocks.items():
             tick("kernels")
             spectra[name].append(gram_eigenvalues(rows[block]))
-            first, last = (
-                own[0] <= ZERO_BLOCK * whole[0]
-                for own, whole in ((spectra[name][k], spectra[WHOLE][k]) for k in (0, -1))
+            at_first, now = (
+                spectra[name][k][0] <= ZERO_BLOCK * spectra[WHOLE][k][0] for k in (0, -1)
             )
             for norm in NORMS:
-                if first:
-                    change = 0.0 if last else float("inf")
+                if at_first:
+                    change = 0.0 if now else float("inf")
                 else:
                     change = ntk_drift(
                         kernels[-1][block, block], kernels[0][block, block], norm=norm

@@ -103,18 +103,18 @@ def residual_adaptive(
     Raises:
         PointsError: There are fewer candidates with a finite residual than points.
     """
+    if n > len(candidates):
+        raise PointsError(
+            f"{n} points were asked of {len(candidates)} candidates: give more candidates."
+        )
     power = np.abs(residual) ** exponent
     finite = np.isfinite(power)
-    if n <= len(candidates) and np.count_nonzero(finite) < n:
+    if np.count_nonzero(finite) < n:
         first = candidates[int(np.argmin(finite))].tolist()
         raise PointsError(
             f"{n} points were asked of {len(candidates)} candidates, at "
             f"{np.count_nonzero(~finite)} of which the residual is NaN or infinite, such as "
             f"{first}: change the equation there, or draw points evenly."
-        )
-    if n > len(candidates):
-        raise PointsError(
-            f"{n} points were asked of {len(candidates)} candidates: give more candidates."
         )
     mean = power[finite].mean()
     density = (power / mean if mean > 0 else np.ones_like(power)) + offset

@@ -33,8 +33,7 @@ from pinnzoo.storage.folder import (
     SAFETENSORS,
     EntryFolder,
     Manifest,
-    is_allowed,
-    is_plot,
+    may_belong,
     names_place,
     parse_manifest,
     record,
@@ -196,8 +195,8 @@ def plan(
             "public: make it private in its settings on the Hub first, or give another name."
         )
     # A repository that was no entry before has files of other kinds alone.
-    own = {n for n in there if n in (MANIFEST, CARD) or is_plot(n) or is_allowed(n)}
-    gone = sorted(own - set(publication.files)) if MANIFEST in there else []
+    own = set(filter(may_belong, there)) if MANIFEST in there else set()
+    gone = sorted(own - set(publication.files))
     if tag in tags and (changed or gone or tags[tag] != info.sha):
         raise _taken(repository, tag, tags[tag])
     return Plan(publication, str(info.sha), changed, gone)

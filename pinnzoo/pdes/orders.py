@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
@@ -49,6 +50,35 @@ def uneven(m: int, domain: Domain | None = None) -> PointFunction:
         return 0.37 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
 
     return function
+
+
+def residuals_of(
+    problem: "Problem", name: str, function: PointFunction, points: Any, *, bare: bool = False
+) -> Float[np.ndarray, " n"]:
+    """A term's residual for a function, at points, in float64; compiled once for as many points.
+
+    Args:
+        problem: Whose term.
+        name: Name of the term.
+        function: In place of the network.
+        points: Where, `(n, d)`.
+        bare: Whether the function stands without symmetry and ansatz around it.
+
+    Example:
+        >>> residuals_of(make_problem("heat", {}), "left", uneven(1), np.zeros((3, 2))).shape
+        (3,)
+    """
+    with jax.enable_x64(True):
+        at = jnp.asarray(points, jnp.float64)
+        return np.asarray(_of_function(problem, name, function, bare)(at))
+
+
+@functools.lru_cache(maxsize=64)
+def _of_function(problem: "Problem", name: str, function: PointFunction, bare: bool) -> Any:
+    term = problem.terms[name]
+    field = problem.field(function if bare else problem.constrain(function), problem.guesses)
+    at_points = jax.vmap(lambda z: term.residual(field, z))
+    return jax.jit(at_points, compiler_options=QUICKEST_COMPILE)
 
 
 def faces(region: Region) -> tuple[Region, ...]:

@@ -16,7 +16,7 @@ from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.orders import uneven
+from pinnzoo.pdes.orders import residuals_of, uneven
 from pinnzoo.pdes.times import across_time
 
 PROBES = 8
@@ -53,20 +53,6 @@ def _fixed(face: Box, domain: Domain) -> list[int]:
         for i in range(domain.d)
         if face.lower[i] == face.upper[i] and domain.lower[i] < domain.upper[i]
     ]
-
-
-def _residuals(problem: Problem, term: Condition, function: PointFunction, points: Any) -> Any:
-    with jax.enable_x64(True):
-        at = jnp.asarray(points, jnp.float64)
-        return np.asarray(_of_function(problem, term.name, function)(at))
-
-
-@functools.lru_cache(maxsize=64)
-def _of_function(problem: Problem, name: str, function: PointFunction) -> Any:
-    """A term's residual for a function, at points; compiled once for as many points."""
-    term, field = problem.terms[name], problem.field(problem.constrain(function), problem.guesses)
-    at_points = jax.vmap(lambda z: term.residual(field, z))
-    return jax.jit(at_points, compiler_options=QUICKEST_COMPILE)
 
 
 @functools.cache
@@ -110,9 +96,9 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
     def met(condition: Condition, face: Box, axis: int) -> bool:
         points = sample(face, PROBES, "uniform", rng)
-        values = _residuals(problem, condition, with_period(axis), points)
+        values = residuals_of(problem, condition.name, with_period(axis), points)
         # In the units of the condition, which may be those of a flux.
-        others = _residuals(problem, condition, aperiodic, points)
+        others = residuals_of(problem, condition.name, aperiodic, points)
         return bool(np.abs(values).max() <= VANISHES * np.abs(others).max())
 
     held: dict[int, list[bool]] = {axis: [] for axis in space}
@@ -219,7 +205,10 @@ def _diffuses(problem: Problem, axis: int) -> bool:
 
     def residuals(function: PointFunction) -> np.ndarray:
         return np.array(
-            [float(_residuals(problem, term, function, centre[None])[0]) for term in equations]
+            [
+                float(residuals_of(problem, term.name, function, centre[None])[0])
+                for term in equations
+            ]
         )
 
     def field(component: int, coordinate: int, power: int) -> PointFunction:
@@ -300,7 +289,7 @@ def _data_along(
     """What a term leaves over for u = 0, along a line through each start; one row for each."""
     points = np.repeat(starts, len(at), axis=0)
     points[:, axis] = np.tile(at, len(starts))
-    values = _residuals(problem, term, _zero(problem.m), points)
+    values = residuals_of(problem, term.name, _zero(problem.m), points)
     return values.reshape(len(starts), len(at))
 
 
@@ -386,11 +375,8 @@ def _size(problem: Problem, name: str, points: Any) -> float:
     """
     if name not in problem.terms:
         return 0.0
-    residual = problem.terms[name].residual
-    field = problem.field(uneven(problem.m, problem.domain), problem.guesses)
-    many = jax.jit(jax.vmap(lambda z: residual(field, z)), compiler_options=QUICKEST_COMPILE)
-    with jax.enable_x64(True):
-        size = np.abs(np.asarray(many(jnp.asarray(points, jnp.float64)[:PROBES])))
+    free = uneven(problem.m, problem.domain)
+    size = np.abs(residuals_of(problem, name, free, points[:PROBES], bare=True))
     return float(size[np.isfinite(size)].max(initial=0.0))
 
 

@@ -24,10 +24,10 @@ from pinnzoo.training.signals import stop_request
 from pinnzoo.training.training import diagnosed_if_possible
 
 DEFAULT_SECONDS = 120.0
+"""Where neither a time nor a tolerance is given."""
 
 FEW = 10
 """Steps below which the time was one for the compiler alone."""
-"""Where neither a time nor a tolerance is given."""
 
 WIDTHS = (14, 24, 32, 40, 48)
 """Widths of the networks that are tried one after another."""

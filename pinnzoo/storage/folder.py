@@ -333,16 +333,17 @@ def holds_pictures_alone(folder: Path) -> bool:
 
 def foreign_files(folder: Path) -> list[str]:
     """What can be no part of an entry in a folder whose manifest tells nothing."""
-    return [
-        name
-        for name in _strays(folder, ())
-        if not (name in (MANIFEST, CARD) or is_plot(name) or is_allowed(name))
-    ]
+    return [name for name in _strays(folder, ()) if not may_belong(name)]
 
 
-def is_plot(name: str) -> bool:
-    """Whether a file is a picture where an entry has its plots."""
-    return name.startswith(f"{PLOTS}/") and name.endswith(".png")
+def may_belong(name: str) -> bool:
+    """Whether a file of this path can be part of an entry, its card and plots included."""
+    return _is_shown(name) or name == MANIFEST or _is_allowed(name)
+
+
+def _is_shown(name: str) -> bool:
+    """Whether it is the card, or a picture where an entry has its plots."""
+    return name == CARD or (name.startswith(f"{PLOTS}/") and name.endswith(".png"))
 
 
 def names_place(content: bytes, place: str | os.PathLike[str]) -> bool:
@@ -486,7 +487,7 @@ def parse_manifest(folder: Path, content: bytes) -> Manifest:
     except ValueError as error:
         raise _damaged(folder, MANIFEST, f"is not complete ({error})") from error
     for name, stated in manifest["files"].items():
-        if not is_allowed(name):
+        if not _is_allowed(name):
             raise _damaged(folder, MANIFEST, f"lists the path {name[:120]!r}")
         limit = MAX_JSON if name in (CONFIG, METRICS) else MAX_FILE
         if not 0 <= stated["size"] <= limit or not _HASH.fullmatch(stated["sha256"]):
@@ -520,7 +521,7 @@ def _check_format(folder: Path, data: Any) -> None:
     )
 
 
-def is_allowed(name: str) -> bool:
+def _is_allowed(name: str) -> bool:
     """Whether an entry may have a file of this path: one of those above, or below a tree.
 
     Parts begin with a letter, a digit or '_', so that no path can climb, start at the root or
@@ -567,7 +568,7 @@ def _strays(folder: Path, listed: Container[str]) -> Iterator[str]:
             continue
         for item in found:
             name = f"{below}{item.name}"
-            if listed and (name in (MANIFEST, CARD) or is_plot(name)):
+            if listed and (name == MANIFEST or _is_shown(name)):
                 continue
             if name in listed:
                 continue

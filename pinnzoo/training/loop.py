@@ -19,7 +19,7 @@ from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.collocation import SNAPSHOTS, log_spaced_steps
 from pinnzoo.errors import RecipeError, TrainingError
-from pinnzoo.evaluation import error_figures
+from pinnzoo.evaluation import broken_reference, error_figures
 from pinnzoo.measure import hardware
 from pinnzoo.objective import (
     OBSERVATIONS,
@@ -588,14 +588,8 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
     def solution() -> tuple[Any, np.ndarray]:
         points = problem.evaluation_points(COARSENING)
         exact = reference(points)
-        broken = ~np.isfinite(exact).all(axis=1)
-        if broken.any():
-            first = ", ".join(f"{x:g}" for x in points[int(np.argmax(broken))])
-            raise RecipeError(
-                f"the reference of {problem.name} is NaN or infinite at {int(broken.sum())} of "
-                f"{len(points)} points, the first of which is [{first}]: correct it there, or give "
-                "a problem without a reference."
-            )
+        if (told := broken_reference(problem, points, exact)) is not None:
+            raise RecipeError(f"{told}.")
         return jnp.asarray(points, assembly.theta.dtype), exact
 
     @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
