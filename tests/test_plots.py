@@ -7,6 +7,7 @@ import pytest
 from matplotlib.colors import LogNorm
 from PIL import Image
 
+import pinnzoo
 from pinnzoo.diagnostics.ntk import NTKSnapshots
 from pinnzoo.errors import EntryError, UnknownNameError
 from pinnzoo.evaluation import require_reference
@@ -174,12 +175,33 @@ def burgers():
 def test_map_has_first_coordinate_to_the_right_and_second_upwards(burgers):
     image = burgers.axes[0].images[0]
     values = np.asarray(image.get_array())
-    assert image.get_extent() == [0.0, 1.0, -1.0, 1.0]
+    # The centres of the outer cells are on the boundary, and nothing beyond it is shown.
+    np.testing.assert_allclose(image.get_extent(), [-0.005, 1.005, -1.01, 1.01])
+    assert (*burgers.axes[0].get_xlim(), *burgers.axes[0].get_ylim()) == (0.0, 1.0, -1.0, 1.0)
     assert image.origin == "lower"
     # u(0, x) = -sin πx: the left edge is positive in the lower half.
     rows, _ = values.shape
     np.testing.assert_allclose(values[rows // 4, 0], 1.0, atol=1e-3)
     np.testing.assert_allclose(values[:, 0], -np.sin(np.pi * np.linspace(-1, 1, rows)), atol=1e-12)
+
+
+def test_parameter_that_is_spread_in_its_logarithm_has_such_an_axis():
+    family = pinnzoo.Box("x", (0.0,), (1.0,)) * pinnzoo.Parameter("k", 0.01, 1.0, "log")
+    problem = pinnzoo.Problem(
+        name="family",
+        domain=family,
+        components=("u",),
+        equation=lambda u, z: u(z, "u")[0] - z[1],
+        conditions=(),
+    )
+    entry = tiny_entry(predict=lambda z: z[:, 1:])
+    entry.problem = problem
+    axes = plots.solution(entry).axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    (mesh,) = axes.collections
+    values, edges = np.asarray(mesh.get_array()), mesh.get_coordinates()[:, 0, 1]
+    middle = np.sqrt(edges[1:-2] * edges[2:-1])
+    np.testing.assert_allclose(values[1:-1, 0], middle, rtol=0.01)
 
 
 def test_signed_field_is_centered_on_zero_and_positive_one_is_not(burgers):

@@ -12,6 +12,8 @@ from pinnzoo.errors import PointsError
 def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float:
     """Alignment of two kernels, between 0 and 1; 1 where one is a multiple of the other.
 
+    It is 0 where one of them is zero once it is centered, as a constant one is.
+
     `⟨K, K'⟩ / (‖K‖ ‖K'‖)` in the Frobenius norm, of the centered kernels: centered kernel alignment
     (Cortes, Mohri and Rostamizadeh 2012), the linear CKA of Kornblith et al. 2019. Unlike a
     drift it does not see that all of a kernel has grown.

@@ -34,6 +34,7 @@ from pinnzoo.analysis.landscape import (
 )
 from pinnzoo.analysis.linearised import Laziness, Linearised, laziness_from
 from pinnzoo.analysis.modes import (
+    MOST_POINTS,
     Modes,
     ModeSpectrum,
     condition_numbers,
@@ -170,11 +171,34 @@ class Bench:
     @property
     def damping(self) -> tuple[float | None, bool]:
         """The last damping of the training, None where it had none; and whether D is scaled."""
-        recorded = np.asarray(self.study.history.get("damping", [np.nan]), float)
-        last = recorded[-1] if len(recorded) else np.nan
         recipe = self.study.recipe
         scaled = recipe is not None and recipe.phases[-1].arguments.get("scaling") == "columns"
-        return (float(last) if np.isfinite(last) and last > 0 else None), scaled
+        return last_damping(self.study.history), scaled
+
+
+STILL = 1e-6
+"""Share of the loss by which a step that is of use lowers it."""
+
+
+def last_damping(history: Mapping[str, np.ndarray]) -> float | None:
+    """The damping of the last step that lowered the loss, None where the training had none.
+
+    Where nothing lowers the loss any more, the search goes up to the largest damping of all, which
+    says nothing of the training before.
+    """
+    if not {"damping", "accepted", "loss"} <= history.keys():
+        return None
+    damping, accepted, loss = (
+        np.asarray(history[name], float) for name in ("damping", "accepted", "loss")
+    )
+    taken = accepted > 0
+    if not taken.any() or not np.isfinite(damping[taken][-1]):
+        # Another optimizer was the last one.
+        return None
+    before = np.concatenate([loss[:1], loss[:-1]])
+    useful = taken & np.isfinite(damping) & (before - loss > STILL * before)
+    last = damping[useful if useful.any() else taken][-1]
+    return float(last) if last > 0 else None
 
 
 ENDS = {"initial": 0, "final": -1}
@@ -212,10 +236,12 @@ def _modes(bench: Bench) -> FoundModes:
             error = error_of(looked_at, at.theta)
             errors[when] = np.stack([own.cumulative_share(column) for column in error.T])
             block[when]["error_share"] = _shares(errors[when].mean(axis=0))
-        if isinstance(domain := looked_at.problem.domain, Box):
+        domain = looked_at.problem.domain
+        if isinstance(domain, Box) and 2**domain.d <= MOST_POINTS:
             waves = spectra[when] = mode_spectrum(looked_at.objective, at.theta, domain=domain)
-            few = waves.wave_numbers[: max(1, min(10, int(np.count_nonzero(waves.eigenvalues))))]
-            block[when] |= {"spectral_bias": waves.bias, "wave_number_of_fast": float(few.mean())}
+            few = waves.wave_numbers[: min(10, int(np.count_nonzero(waves.eigenvalues)))]
+            mean = float(few.mean()) if len(few) else None
+            block[when] |= {"spectral_bias": waves.bias, "wave_number_of_fast": mean}
     return FoundModes(modes, spectra, errors, block)
 
 
@@ -322,7 +348,7 @@ def _hessians(bench: Bench) -> FoundHessians:
         look("final", *bench.final_hessian)
     look("final, remainder", *bench.remainder)
     damping, scaled = bench.damping
-    if damping is None or scaled:
+    if assumed := damping is None or scaled:
         damping = WITHOUT_DAMPING * float(squares[0])
     name = "final, damped Gauss-Newton"
     scale = damped_gauss_newton(last, damping=damping)
@@ -347,7 +373,11 @@ def _hessians(bench: Bench) -> FoundHessians:
     for when, index in ENDS.items():
         bench.tick(f"{when} Hessian of the residual")
         norms[when] = hessian_map(bench.study.objective, bench.study.thetas[index], points=points)
-    block: Block = {"damping": damping, "densities": {k: _told(v) for k, v in densities.items()}}
+    block: Block = {
+        "damping": damping,
+        "damping_is_assumed": assumed,
+        "densities": {k: _told(v) for k, v in densities.items()},
+    }
     block["residual_hessian"] = {
         when: {
             "mean": float(each.mean()),
@@ -412,6 +442,7 @@ def _landscape(bench: Bench) -> FoundLandscape:
                 "smallest": float(each.values[-1]),
                 "damping": each.damping,
                 "undamped": each.undamped,
+                "scaled": each.scaled,
             }
             for when, each in singular.items()
         },

@@ -22,6 +22,7 @@ from pinnzoo.plots.style import (
     SEQUENTIAL,
     colorbar,
     colormap,
+    edges,
     new_figure,
     positive,
     save,
@@ -115,11 +116,10 @@ def _functions(figure: Any, waves: Any, coords: str) -> None:
             axes.plot(waves.points[:, 0], vector, color=COLORS[0])
             axes.set_xlabel(f"${coords[0]}$")
         else:
-            low, high = waves.points[0], waves.points[-1]
             image = axes.imshow(
                 vector.reshape(waves.shape).T,
                 origin="lower",
-                extent=(low[0], high[0], low[1], high[1]),
+                extent=_extent(waves.points, waves.shape),
                 aspect="auto",
                 cmap=colormap(DIVERGING, 17),
                 vmin=-1,
@@ -245,7 +245,7 @@ def hessians(source: Labelled) -> "Figure":
         axes.set_ylim(1e-4, 60)
         axes.set_xlabel(r"$\log_{10} |\lambda|$")
         axes.legend(loc="upper right")
-    left.set_ylabel("eigenvalues per decade\n(lines: positive, areas: negative)")
+    left.set_ylabel("share of eigenvalues per decade\n(lines: positive, areas: negative)")
     left.set_title("Hessian of the loss")
     right.set_title("final, preconditioned by")
     if bottom is not None:
@@ -268,12 +268,11 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
         row[0].set_ylabel(r"$\|H_r\|$")
         row[1].set_visible(False)
         return
-    low, high = found.points[0], found.points[-1]
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
         image = axes.imshow(
             norms.reshape(found.shape).T,
             origin="lower",
-            extent=(low[0], high[0], low[1], high[1]),
+            extent=_extent(found.points, found.shape),
             aspect="auto",
             cmap=colormap("cividis", 24),
             norm=LogNorm(seen.min(), max(seen.max(), 1.01 * seen.min())),
@@ -285,6 +284,12 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
     bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02)
     bar.outline.set_linewidth(0.6)
     bar.set_label(r"$\|H_r\|$")
+
+
+def _extent(points: np.ndarray, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """Of an image of cells around points on a grid, of which the first and the last are corners."""
+    low, high = points[0], points[-1]
+    return *edges(low[0], high[0], shape[0]), *edges(low[1], high[1], shape[1])
 
 
 @styled
@@ -338,7 +343,7 @@ def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> Non
     image = axes.imshow(
         losses.T,
         origin="lower",
-        extent=(-reach, reach, -reach, reach),
+        extent=2 * edges(-reach, reach, len(plane.positions)),
         cmap=colormap(SEQUENTIAL, 16),
         # The end alone can lie ten decades below all that surrounds it.
         vmin=float(np.percentile(losses, 2)),
@@ -383,7 +388,8 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("singular values, largest first")
-    axes.set_ylabel(r"singular value $\sigma$ of $J$, $|u^\top r|$")
+    matrix = "J D^{-1}" if final.scaled else "J"
+    axes.set_ylabel(rf"singular value $\sigma$ of ${matrix}$, $|u^\top r|$")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * (high / low) ** 0.35)
     axes.legend(loc="upper right", handlelength=1.4, fontsize=7)

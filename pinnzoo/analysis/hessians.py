@@ -364,7 +364,8 @@ def hessian_density(
 
     Raises:
         UnknownNameError: There is no such part or term.
-        DiagnosticError: An objective was given without parameters.
+        DiagnosticError: An objective was given without parameters, `probes` or `steps` is below 1,
+            or `blocks` below 0.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
 

@@ -272,11 +272,13 @@ class SingularValues:
         values: σ, descending, `(min(n, p),)`.
         residual: `|uᵢᵀ r|`, the residual along each left singular vector.
         damping: μ of Levenberg-Marquardt at this moment, in the units of σ², or None.
+        scaled: Whether they are those of `J D⁻¹`, with the norms of the columns of J in D.
     """
 
     values: Float[np.ndarray, " k"]
     residual: Float[np.ndarray, " k"]
     damping: float | None
+    scaled: bool = False
 
     @property
     def undamped(self) -> int | None:
@@ -315,4 +317,4 @@ def singular_values(
         left, values = left_svd(rows, full=False)
     else:
         left, values, _ = at.svd
-    return SingularValues(values, np.abs(left.T @ at.residual), damping)
+    return SingularValues(values, np.abs(left.T @ at.residual), damping, scaled)

@@ -49,7 +49,7 @@ class Linearised:
             steps: k, `(t,)`, whole numbers.
             learning_rate: η, 1/λ₁ by default; from 2/λ₁ on descent diverges.
         """
-        return self._scaled(self.modes.decay(learning_rate)[None, :] ** _array(steps)[:, None])
+        return self._scaled(self.modes.decays(_array(steps), learning_rate))
 
     def gauss_newton(self, steps: Any, damping: float = 0.0) -> Float[np.ndarray, "t n"]:
         """Residuals after damped steps of Gauss and Newton, `(μ / (λ + μ))^k` per mode.

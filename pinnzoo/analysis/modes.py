@@ -30,6 +30,9 @@ from pinnzoo.pdes.reference import evaluate_function
 GRID = {1: 192, 2: 22, 3: 8, 4: 5}
 """Points per axis of the grid on which modes are transformed, by the number of axes."""
 
+MOST_POINTS = 10_000
+"""Of such a grid: a kernel of so many rows takes 800 MB."""
+
 
 @dataclass(frozen=True, eq=False)
 class Modes:
@@ -112,6 +115,17 @@ class Modes:
         largest = self.eigenvalues[0]
         rate = learning_rate if learning_rate is not None else 1 / largest if largest > 0 else 1.0
         return 1 - rate * self.eigenvalues
+
+    def decays(
+        self, steps: Float[np.ndarray, " t"], learning_rate: float | None = None
+    ) -> Float[np.ndarray, "t n"]:
+        """`(1 - η λ)^k` for whole numbers k, with all digits where η λ is small and k is large."""
+        factor, steps = self.decay(learning_rate), steps[:, None]
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = np.exp(steps * self._log_decay(learning_rate))
+        # Neither 0⁰ nor a sign is known to the logarithm.
+        size = np.where(steps == 0, 1.0, size)
+        return np.where((factor < 0) & (steps % 2 == 1), -size, size)
 
     def steps(
         self, tolerance: float, learning_rate: float | None = None
@@ -299,14 +313,16 @@ class ModeSpectrum:
     def bias(self) -> float:
         """Rank correlation of eigenvalue and wave number: -1 where slow modes are the fine ones.
 
-        Spearman's coefficient over the modes above rounding; 0 where there are fewer than three.
+        Spearman's coefficient over the modes above rounding; 0 where there are fewer than three,
+        or all wave numbers are the same.
         """
+        from scipy.stats import rankdata
+
         known = self.eigenvalues > 0
-        if known.sum() < 3:
+        ranks = rankdata(self.eigenvalues[known]), rankdata(self.wave_numbers[known])
+        if known.sum() < 3 or not all(np.ptp(each) for each in ranks):
             return 0.0
-        order = np.arange(int(known.sum()))[::-1]
-        ranks = np.argsort(np.argsort(self.wave_numbers[known], kind="stable"))
-        return float(np.corrcoef(order, ranks)[0, 1])
+        return float(np.corrcoef(*ranks)[0, 1])
 
 
 def mode_spectrum(
@@ -327,10 +343,12 @@ def mode_spectrum(
         theta: Flat parameters; those of the entry by default.
         domain: The box; that of the entry's problem by default.
         term: A term that lives on the whole box.
-        shape: Points per axis; by default 200 to 700 points in all.
+        shape: Points per axis; by default 192 to 729 points in all with up to six axes, and two
+            points per axis with more.
 
     Raises:
-        PointsError: The domain is not a box, or the shape does not fit it.
+        PointsError: The domain is not a box, the shape does not fit it, or has more than 10,000
+            points.
         DiagnosticError: An objective was given without parameters or without a domain.
         UnknownNameError: There is no such term.
 
@@ -351,12 +369,17 @@ def mode_spectrum(
             "so give one inside of it as domain=."
         )
     d = box.d
-    counts: Any = shape or (GRID.get(d, 3),) * d
+    counts: Any = shape or (GRID.get(d, 3 if d <= 6 else 2),) * d
     counts = (counts,) if isinstance(counts, int) else tuple(counts)
     if len(counts) != d or min(counts) < 2:
         raise PointsError(
             f"a grid of shape {counts} was given: a box with {d} coordinates takes {d} numbers "
             "of points, two at least."
+        )
+    if math.prod(counts) > MOST_POINTS:
+        raise PointsError(
+            f"a grid of shape {counts} was given, of {math.prod(counts):,} points: give "
+            f"{MOST_POINTS:,} at most, as shape=."
         )
     # The points of DCT-II: the middles of equal cells.
     axes = [

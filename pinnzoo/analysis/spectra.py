@@ -14,6 +14,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from pinnzoo.errors import DiagnosticError
+
 Products: TypeAlias = Callable[[Float[np.ndarray, "b p"]], Float[np.ndarray, "b p"]]
 """A symmetric matrix, multiplied by each of some rows."""
 
@@ -189,7 +191,8 @@ def krylov(
     values, vectors = values[order], vectors[:, order].T
     pairs = vectors @ basis
     missed = np.linalg.norm(vectors @ images - values[:, None] * pairs, axis=1)
-    return values, pairs, missed, closed or size == 0
+    # A space without vectors has seen nothing, so that it does not know the matrix to be zero.
+    return values, pairs, missed, closed or (len(basis) > 0 and size == 0)
 
 
 def _new_directions(
@@ -222,12 +225,15 @@ def spectral_density(
         products: Multiplies each row of `(b, p)` by the matrix, b ≤ `BLOCK`.
         p: Its size.
         blocks: Blocks of the Krylov space that finds the outliers; where they span everything the
-            density is exact.
+            density is exact, and with 0 there is none.
         probes: Random vectors that see the rest, `BLOCK` of them at once.
         steps: Lanczos steps of each probe.
         seed: Seed of all random vectors.
         space: What `krylov` returned for this matrix, where that is known already; `blocks` is not
             used then.
+
+    Raises:
+        DiagnosticError: `probes` or `steps` is below 1, or `blocks` below 0.
 
     Example:
         >>> matrix = np.diag([1.0, 2.0, 3.0, 4.0])
@@ -235,14 +241,20 @@ def spectral_density(
         >>> found.exact, round(found.moment(2), 9)
         (4, 7.5)
     """
+    if probes < 1 or steps < 1 or blocks < 0:
+        raise DiagnosticError(
+            f"probes={probes}, steps={steps} and blocks={blocks} were given: a density takes one "
+            "probe and one step at least, and no fewer blocks than 0."
+        )
     space = space or krylov(products, p, blocks=blocks, seed=seed)
     values, pairs, missed, closed = space
     if closed and len(values) < p:
         values = np.concatenate([values, np.zeros(p - len(values))])
     if closed:
         return SpectralDensity.of(values)
-    good = missed <= DEFLATED * np.abs(values[0])
-    exact = int(np.count_nonzero(missed <= CONVERGED * np.abs(values[0])))
+    largest = np.abs(values).max(initial=0.0)
+    good = missed <= DEFLATED * largest
+    exact = int(np.count_nonzero(missed <= CONVERGED * largest))
     known, outliers = values[good], pairs[good]
     rest = p - len(known)
     nodes, weights = [known], [np.full(len(known), 1 / p)]

@@ -16,6 +16,7 @@ from pinnzoo.plots.style import (
     Drawable,
     colorbar,
     colormap,
+    edges,
     new_figure,
     scientific,
     styled,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 MAP_POINTS = 101
 """Points of a map along each coordinate: about one for every two pixels of a card's picture."""
 
+
+Lines = tuple[np.ndarray, np.ndarray]
+"""Where the points of a map lie along each coordinate."""
 
 DECADES_OF_ERROR = 5
 """An error map shows this many decades below its maximum."""
@@ -94,13 +98,12 @@ def _solution_curves(entry: Drawable) -> "Figure":
 def _solution_maps(entry: Drawable) -> "Figure":
     problem = entry.problem
     horizontal, vertical = shown = _shown(problem)
-    points, inside, where = _map_points(problem, shown)
+    points, lines, inside, where = _map_points(problem, shown)
     exact, predicted = _reference(problem, points), np.asarray(entry.predict(points))
-    extent = (*problem.domain.bounds(horizontal), *problem.domain.bounds(vertical))
     if exact is None:
-        figure, grid = _network_maps(problem, predicted, inside, extent)
+        figure, grid = _network_maps(problem, predicted, inside, lines)
     else:
-        figure, grid = _error_maps(problem, exact, predicted, inside, extent)
+        figure, grid = _error_maps(problem, exact, predicted, inside, lines)
     for axes in grid[-1]:
         axes.set_xlabel(f"${horizontal}$")
     for axes in grid[:, 0]:
@@ -110,21 +113,21 @@ def _solution_maps(entry: Drawable) -> "Figure":
 
 
 def _network_maps(
-    problem: Any, predicted: np.ndarray, inside: np.ndarray, extent: Any
+    problem: Any, predicted: np.ndarray, inside: np.ndarray, lines: Lines
 ) -> tuple["Figure", Any]:
     """A map per component, side by side."""
     figure = new_figure(2.6, min(WIDTH, 3.4 * problem.m))
     grid = figure.subplots(1, problem.m, sharex=True, sharey=True, squeeze=False)
     for k, component in enumerate(problem.components):
         values = predicted[:, k]
-        image = _map(grid[0, k], values, inside, extent, **_color_limits(values))
+        image = _map(grid[0, k], values, inside, lines, **_color_limits(values))
         grid[0, k].set_title(f"${component}$, network")
         colorbar(figure, image, [grid[0, k]])
     return figure, grid
 
 
 def _error_maps(
-    problem: Any, exact: np.ndarray, predicted: np.ndarray, inside: np.ndarray, extent: Any
+    problem: Any, exact: np.ndarray, predicted: np.ndarray, inside: np.ndarray, lines: Lines
 ) -> tuple["Figure", Any]:
     """A row per component: reference, network and absolute error."""
     figure = new_figure(2.35 * problem.m + 0.15)
@@ -134,12 +137,12 @@ def _error_maps(
         limits = _color_limits(both)
         left, middle, right = rows[k]
         for axes, values, whose in ((left, exact, "reference"), (middle, predicted, "network")):
-            image = _map(axes, values[:, k], inside, extent, **limits)
+            image = _map(axes, values[:, k], inside, lines, **limits)
             axes.set_title(f"${component}$, {whose}")
         colorbar(figure, image, [left, middle])
         error = np.abs(predicted - exact)[:, k]
         image = _map(
-            right, _floored(error), inside, extent, cmap=colormap(ERROR), norm=_log_norm(error)
+            right, _floored(error), inside, lines, cmap=colormap(ERROR), norm=_log_norm(error)
         )
         right.set_title("absolute error")
         colorbar(figure, image, [right])
@@ -164,11 +167,14 @@ def _shown(problem: Any) -> str:
     return "".join(plain[-2:]) if len(plain) > 1 else problem.coords[-2:]
 
 
-def _map_points(problem: Any, shown: str) -> tuple[Float[np.ndarray, "n d"], np.ndarray, str]:
+def _map_points(
+    problem: Any, shown: str
+) -> tuple[Float[np.ndarray, "n d"], Lines, np.ndarray, str]:
     """Points of the domain on a grid over two coordinates, and in words where the others are.
 
     Returns:
-        The points that lie in the domain, which of the grid they are, and the words.
+        The points that lie in the domain, the grid's values of each of the two coordinates, which
+        of the grid the points are, and the words.
     """
     fixed = {c: problem.domain.bounds(c) for c in problem.coords if c not in shown}
     middle = problem.domain.lattice(tuple(1 if c in shown else 3 for c in problem.coords))
@@ -182,14 +188,25 @@ def _map_points(problem: Any, shown: str) -> tuple[Float[np.ndarray, "n d"], np.
         grid[:, problem.domain.axis(coord)] = value
     where = _in_words(values)
     inside = problem.domain.contains(grid)
-    return grid[inside], inside.reshape(MAP_POINTS, MAP_POINTS), where
+    first, second = (np.unique(grid[:, problem.domain.axis(c)]) for c in shown)
+    return grid[inside], (first, second), inside.reshape(MAP_POINTS, MAP_POINTS), where
 
 
-def _map(axes: "Axes", values: np.ndarray, inside: np.ndarray, extent: Any, **style: Any) -> Any:
+def _map(axes: "Axes", values: np.ndarray, inside: np.ndarray, lines: Lines, **style: Any) -> Any:
     """A map of values at the points that are inside; the others are left white."""
     picture = np.full(inside.shape, np.nan)
     picture[inside] = values
-    image = axes.imshow(picture.T, origin="lower", extent=extent, aspect="auto", **style)
+    logarithmic = [not np.allclose(np.diff(line), line[1] - line[0]) for line in lines]
+    if any(logarithmic):
+        # A parameter that is spread evenly in its logarithm; an image knows even spaces alone.
+        image = axes.pcolormesh(*lines, picture.T, shading="nearest", **style)
+        for set_scale, log in zip((axes.set_xscale, axes.set_yscale), logarithmic, strict=True):
+            set_scale("log" if log else "linear")
+    else:
+        extent: Any = tuple(end for line in lines for end in edges(line[0], line[-1], len(line)))
+        image = axes.imshow(picture.T, origin="lower", extent=extent, aspect="auto", **style)
+    axes.set_xlim(lines[0][0], lines[0][-1])
+    axes.set_ylim(lines[1][0], lines[1][-1])
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(True)

@@ -154,6 +154,12 @@ def colorbar(figure: "Figure", image: Any, axes: Sequence["Axes"], **style: Any)
     return bar
 
 
+def edges(low: float, high: float, count: int) -> tuple[float, float]:
+    """Where a picture of `count` cells begins and ends whose centres go from low to high."""
+    half = (high - low) / max(2 * (count - 1), 1)
+    return low - half, high + half
+
+
 def scientific(value: float, digits: int = 1) -> str:
     """`1.2e-5` as mathematics."""
     if not 0 < abs(value) < np.inf or 0.01 <= abs(value) < 100:

@@ -63,6 +63,28 @@ def found(entry):
     return analysis.look_at(entry)
 
 
+def test_damping_is_that_of_the_last_step_that_was_of_use():
+    loss = np.array([8.0, 4.0, 2.0, 2.0, 2.0])
+    history = {
+        "loss": loss,
+        "damping": np.array([9.0, 3.0, 1.0, 3e9, 1e12]),
+        "accepted": np.array([1.0, 1.0, 1.0, 1.0, 0.0]),
+    }
+    assert bench.last_damping(history) == 1.0
+    assert bench.last_damping(history | {"loss": np.full(5, 2.0)}) == 3e9
+    # Adam came last, which has none.
+    adam = history | {"damping": np.array([9.0, 3.0, np.nan, np.nan, np.nan])}
+    assert bench.last_damping(adam) is None
+    assert bench.last_damping({"loss": loss}) is None
+    stuck = history | {"accepted": np.zeros(5)}
+    assert bench.last_damping(stuck) is None
+
+
+def test_the_damping_of_an_analysis_says_whether_it_was_assumed(entry, found):
+    assert found["hessians"].block["damping_is_assumed"] is True
+    assert found["landscape"].block["singular_values"]["final"]["scaled"] is False
+
+
 def test_every_analysis_is_computed_and_plain(entry, found):
     assert list(found) == list(analysis.ANALYSES) == list(figures.FIGURES)
     for name, each in found.items():

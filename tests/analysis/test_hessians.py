@@ -225,6 +225,17 @@ def test_without_deflation_the_moments_would_be_noise():
     assert abs(found.moment(2) / np.mean(values**2) - 1) > 0.05
 
 
+def test_density_without_a_space_is_that_of_its_probes():
+    plain = analysis.spectral_density(
+        lambda v: v @ np.diag(np.linspace(1, 2, 60)), 60, blocks=0, steps=20, probes=64
+    )
+    assert plain.exact == 0
+    assert plain.moment(1) == pytest.approx(1.5, rel=0.02)
+    for wrong in ({"probes": 0}, {"steps": 0}, {"blocks": -1}):
+        with pytest.raises(DiagnosticError, match="one probe"):
+            analysis.spectral_density(lambda v: v, 4, **wrong)
+
+
 def test_matrix_of_low_rank_is_seen_whole():
     matrix = prescribed([5.0, 2.0, -1.0] + [0.0] * 57)
     found = analysis.spectral_density(lambda v: v @ matrix, 60, blocks=20)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import jax.numpy as jnp
@@ -135,6 +136,34 @@ def test_spectrum_finds_the_frequency_of_each_mode():
     np.testing.assert_allclose(found.power[:4, :4], np.eye(4), atol=1e-10)
     np.testing.assert_allclose(found.power.sum(axis=1), 1, rtol=1e-12)
     assert found.bias == pytest.approx(-1)
+
+
+def test_modes_of_equal_frequency_have_no_bias():
+    spectrum = analysis.ModeSpectrum(
+        np.array([4.0, 2.0, 1.0]), np.full(3, 5.0), np.eye(3), np.eye(3), np.zeros((3, 1)), (3,)
+    )
+    assert spectrum.bias == 0
+    tied = dataclasses.replace(spectrum, wave_numbers=np.array([1.0, 1.0, 2.0]))
+    assert tied.bias == pytest.approx(-np.sqrt(3) / 2)
+
+
+def test_a_grid_that_no_kernel_fits_is_refused(burgers):
+    objective, theta, _ = burgers
+    box = Box("tx", (0, -1), (1, 1))
+    with pytest.raises(PointsError, match="12,100 points"):
+        analysis.mode_spectrum(objective, theta, domain=box, shape=(110, 110))
+
+
+def test_many_steps_of_descent_keep_the_digits_of_slow_modes():
+    stiff = analysis.Modes(np.array([1.0, 1e-17, 0.0]), np.eye(3), np.ones(3), {})
+    found = stiff.decays(np.array([0.0, 1e17]))
+    np.testing.assert_allclose(found, [[1, 1, 1], [0, np.exp(-1), 1]], rtol=1e-12)
+    # Beyond 1/λ a coefficient changes its sign in every step, beyond 2/λ it grows.
+    few = np.arange(4.0)
+    for rate in (0.3, 1.5, 2.5):
+        modes = analysis.Modes(np.array([1.0, 0.5]), np.eye(2), np.ones(2), {})
+        slow = modes.decay(rate)[None, :] ** few[:, None]
+        np.testing.assert_allclose(modes.decays(few, rate), slow, rtol=1e-13)
 
 
 def test_a_network_learns_coarse_functions_first(burgers):
