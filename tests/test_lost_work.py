@@ -6,21 +6,27 @@ import io
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 
 import pinnzoo
+from pinnzoo.cards import entry_card, summarize
+from pinnzoo.cli import app
 from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic
 from pinnzoo.errors import RecipeError, RegistrationError, TrainingError, UnknownNameError
 from pinnzoo.optimizers import Info, Optimizer
+from pinnzoo.plots.figures import save_plots
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.blueprint import build
 from pinnzoo.storage.files import exchange
+from pinnzoo.storage.folder import EntryFolder
 from pinnzoo.training import loop
 from pinnzoo.training.progress import Progress, printable, progress_bar
 from tests.tiny_entries import tiny_recipe
@@ -260,3 +266,40 @@ def test_an_interrupt_between_two_moves_takes_the_first_back(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         exchange(target, made, aside)
     assert (target / "name").read_text() == "target"
+
+
+def test_a_kernel_that_is_zero_at_first_costs_no_diagnostics(tmp_path, small_diagnostics):
+    line = pinnzoo.Box("x", (0.0,), (1.0,))
+
+    def steepening(u, z):
+        value, u_x = u(z, "u u_x")
+        return value * u_x - z[0]
+
+    problem = pinnzoo.Problem(
+        name="steepening",
+        domain=line,
+        components=("u",),
+        equation=steepening,
+        conditions=(
+            pinnzoo.Condition("left", lambda u, z: u(z, "u")[0] - 1.0, line.face("x", 0.0)),
+        ),
+    )
+    recipe = tiny_recipe("steepening", phases=(Phase("levenberg_marquardt", 4),))
+    _, model = build(recipe, problem)
+    network: Any = model
+    # So u = 0, and no parameter changes u u_x at first.
+    network.output.kernel[...] = jnp.zeros_like(network.output.kernel[...])
+    entry = pinnzoo.train(recipe, problem=problem, model=model)
+    drift = entry.metrics["ntk"]["drift"]
+    assert drift["equation"] == {"spectral": None, "frobenius": None}
+    assert drift["left"]["spectral"] > 0
+    assert {"residual_hessian", "loss_hessian"} <= entry.metrics.keys()
+    folder = entry.save(tmp_path / entry.name)
+    card = entry_card(summarize(EntryFolder.open(folder)), problem, diagnostics=DIAGNOSTICS)
+    assert "| equation | – | – |" in card
+    save_plots(entry, tmp_path)
+    back = pinnzoo.load(str(folder), problem=problem)
+    assert back.ntk is not None
+    assert back.ntk.drift("spectral", "equation")[-1] == np.inf
+    shown = CliRunner().invoke(app, ["info", str(folder)])
+    assert shown.exit_code == 0, shown.output

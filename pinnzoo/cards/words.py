@@ -108,6 +108,8 @@ def figure(value: float | None) -> str:
 
 def cell(value: Any) -> str:
     """A figure, or whatever else a diagnostic reports, as text."""
+    if value is None:
+        return figure(None)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else figure(value)

@@ -311,7 +311,10 @@ class NTKSnapshots:
                 for name, points in terms.items()
             },
             drifts={
-                name: {norm: _take(arrays, f"drift.{norm}.{name}", shape=(s,)) for norm in NORMS}
+                name: {
+                    norm: _take(arrays, f"drift.{norm}.{name}", shape=(s,), endless=True)
+                    for norm in NORMS
+                }
                 for name in (WHOLE, *names)
             },
         )
@@ -358,8 +361,12 @@ def _take(
     *,
     shape: tuple[int, ...] | None = None,
     strictly_rising: bool = False,
+    endless: bool = False,
 ) -> np.ndarray:
-    """One array out of a file, with its type, shape and numbers checked."""
+    """One array out of a file, with its type, shape and numbers checked.
+
+    The drift of a kernel that was zero at first is infinite, and `endless`; nothing else is.
+    """
     if key not in arrays:
         raise IntegrityError(f"the NTK array {key!r} is missing: the file is not complete.")
     array = np.asarray(arrays[key])
@@ -370,7 +377,7 @@ def _take(
             f"kind {kinds!r}{wanted}."
         )
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
+        if not (np.isfinite(array) | (endless & np.isposinf(array))).all():
             raise IntegrityError(f"the NTK array {key!r} holds NaN or infinity.")
         array = array.astype(np.float64)
     if strictly_rising and (array.size == 0 or not (np.diff(array.astype(np.int64)) > 0).all()):

@@ -325,12 +325,13 @@ def _plain(value: Any, place: str) -> Any:
         return _plain(np.asarray(value).tolist(), place)
     if isinstance(value, float) and not math.isfinite(value):
         raise DiagnosticError(
-            f"{place} is {value}: the numbers of a diagnostic must be finite, so leave it out."
+            f"{place} is {value}: the numbers of a diagnostic must be finite, so leave it out or "
+            "return None."
         )
-    if not isinstance(value, bool | int | float | str):
+    if not isinstance(value, bool | int | float | str | None):
         raise DiagnosticError(
             f"{place} is of type {type(value).__name__}: a diagnostic returns numbers, strings, "
-            "and lists and dictionaries of them."
+            "None for what there is not, and lists and dictionaries of them."
         )
     return value
 
