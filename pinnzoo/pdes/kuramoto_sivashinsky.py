@@ -26,6 +26,7 @@ from pinnzoo import (
     check_constraints,
     constrained,
     initial,
+    odd_in,
     periodic,
 )
 from pinnzoo.references import stored
@@ -38,14 +39,17 @@ def kuramoto_sivashinsky(constraints: str = "soft") -> Problem:
     """The Kuramoto-Sivashinsky equation in its chaotic regime.
 
     Args:
-        constraints: "soft" for conditions as residuals, or "hard" for the ansatz
-            `u = cos x (1 + sin x) + t N(t, x)`. The periodic conditions stay residuals; they vanish
-            identically for a network with a periodic embedding of x.
+        constraints: "soft" for conditions as residuals, "hard" for the ansatz
+            `u = cos x (1 + sin x) + t N(t, x)`, or "odd" for the same with
+            `½ (N(t, x) - N(t, π - x))` in the place of N: the solution stays odd about π/2, as it
+            begins, and errors that are not would grow. The periodic conditions stay residuals;
+            they vanish identically for a network with a periodic embedding of x, which "odd" asks
+            for.
 
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_constraints(constraints)
+    check_constraints(constraints, "odd")
     domain = Box("tx", (0.0, 0.0), (1.0, 2 * math.pi))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -79,5 +83,6 @@ def kuramoto_sivashinsky(constraints: str = "soft") -> Problem:
         ),
         evaluation_shape=(201, 513),
         arguments={"constraints": constraints},
+        symmetry=odd_in(domain.axis("x"), math.pi / 2) if constraints == "odd" else None,
         citation="arXiv:2203.07404",
     )
