@@ -19,6 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE
+from pinnzoo._programs import Program, Signature
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
@@ -101,7 +102,8 @@ class Objective:
     and the neural tangent kernel `J Jᵀ`.
 
     Points and scales are leaves of the pytree and functions are static: replacing points by
-    others of the same shape traces nothing again. Points that several terms have in common are one
+    others of the same shape traces nothing again. Of residuals that are programs, the arrays are
+    leaves too; see `as_programs`. Points that several terms have in common are one
     leaf, so that a program knows that they are the same; see `sharing_points`.
 
     Attributes:
@@ -127,23 +129,28 @@ class Objective:
         }
 
     def tree_flatten_with_keys(self) -> tuple[tuple[Any, ...], Any]:
-        """The different arrays of points, the scales, and what is static."""
+        """The different arrays of points, the scales, what residuals hold, and what is static."""
         points = {id(term.points): term.points for term in self.terms}
         places = list(points)
         which = tuple(places.index(id(term.points)) for term in self.terms)
-        static = tuple((term.name, term.residual) for term in self.terms)
+        programs = [term.residual for term in self.terms]
+        static = tuple(
+            (term.name, p.signature if isinstance(p, Program) else p)
+            for term, p in zip(self.terms, programs, strict=True)
+        )
         scales = tuple(term.scale for term in self.terms)
-        keys = jax.tree_util.GetAttrKey("points"), jax.tree_util.GetAttrKey("scales")
-        children = tuple(zip(keys, (tuple(points.values()), scales), strict=True))
+        held = tuple(p.constants if isinstance(p, Program) else () for p in programs)
+        keys = map(jax.tree_util.GetAttrKey, ("points", "scales", "constants"))
+        children = tuple(zip(keys, (tuple(points.values()), scales, held), strict=True))
         return children, (which, static, self.shapes)
 
     @classmethod
     def tree_unflatten(cls, static: Any, children: Any) -> "Objective":
         """The objective of these arrays."""
-        (which, named, shapes), (points, scales) = static, children
+        (which, named, shapes), (points, scales, held) = static, children
         terms = (
-            Term(points[k], scale, *names)
-            for k, scale, names in zip(which, scales, named, strict=True)
+            Term(points[k], scale, name, Program(r, own) if isinstance(r, Signature) else r)
+            for k, scale, (name, r), own in zip(which, scales, named, held, strict=True)
         )
         return cls(tuple(terms), shapes)
 
@@ -275,6 +282,36 @@ def sharing_points(terms: Iterable[Term]) -> tuple[Term, ...]:
     return tuple(found)
 
 
+def as_programs(objective: Objective, theta: Theta) -> Objective:
+    """The same objective with the arrays that residuals close over as leaves of the pytree.
+
+    Those of two windows of time differ in the bounds, the frozen networks and the solution before
+    them alone, so that what was compiled for one window is used for the next.
+
+    Args:
+        objective: What is trained.
+        theta: Its flat parameters, or their shape and type.
+
+    Returns:
+        The objective as it was, where a residual is one of several that are computed together, or
+        cannot be told from others.
+    """
+    if any(_joint(term) is not None for term in objective.terms):
+        return objective
+    points = [jax.ShapeDtypeStruct(t.points.shape[1:], t.points.dtype) for t in objective.terms]
+    programs = [
+        Program.of(term.residual, theta, point)
+        for term, point in zip(objective.terms, points, strict=True)
+    ]
+    if any(program is None for program in programs):
+        return objective
+    terms = (
+        dataclasses.replace(term, residual=program)
+        for term, program in zip(objective.terms, programs, strict=True)
+    )
+    return dataclasses.replace(objective, terms=tuple(terms))
+
+
 def _joint(term: Term) -> Any:
     """The function that computes the term's residual with others, or None."""
     return term.residual.function if isinstance(term.residual, Share) else None
@@ -310,27 +347,32 @@ def _write_chunks(
     Args:
         terms: Each with its first row in the objective.
         theta: Flat parameters.
-        chunk: Points at once.
+        chunk: Points at once, at most.
         found: Rows and Jacobian of the objective.
     """
     n, drawn = terms[0][0].n, terms[0][0].points
 
-    def write(at: Any, count: int, found: tuple[Residuals, Jacobian]) -> Any:
-        points = jax.lax.dynamic_slice_in_dim(drawn, at, count)
+    if n == 0:
+        return found
+    passes = -(-n // chunk)
+    size = -(-n // passes)
+
+    def write(k: Any, found: tuple[Residuals, Jacobian]) -> Any:
+        # The last points are some of those before it too, whose rows come out the same: a
+        # remainder of its own would be a second program, which takes as long to compile.
+        at = jnp.minimum(k * size, n - size)
+        points = jax.lax.dynamic_slice_in_dim(drawn, at, size)
         for term, start in terms:
             scale = term.scale
             if scale.ndim:
-                scale = jax.lax.dynamic_slice_in_dim(scale, at, count)
+                scale = jax.lax.dynamic_slice_in_dim(scale, at, size)
             part = dataclasses.replace(term, points=points, scale=scale)
             (rows, slopes), (values, jacobian) = found, part.linearize(theta)
             put = functools.partial(jax.lax.dynamic_update_slice_in_dim, axis=0)
             found = put(rows, values, start + at), put(slopes, jacobian, start + at)
         return found
 
-    full = n // chunk
-    if full:
-        found = jax.lax.fori_loop(0, full, lambda k, f: write(k * chunk, chunk, f), found)
-    return write(full * chunk, n % chunk, found) if n % chunk else found
+    return jax.lax.fori_loop(0, passes, write, found) if passes > 1 else write(0, found)
 
 
 @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)

@@ -16,7 +16,18 @@ from pinnzoo.weighting import WEIGHTINGS
 PACKAGE = Path(__file__).parent.parent / "pinnzoo"
 
 FLOORS: list[list[set[str]]] = [
-    [{"errors", "_typing", "precision", "_json", "registry", "_compiling", "_threads"}],
+    [
+        {
+            "errors",
+            "_typing",
+            "precision",
+            "_json",
+            "registry",
+            "_compiling",
+            "_programs",
+            "_threads",
+        }
+    ],
     [{"domains"}, {"derivatives"}, {"linalg"}, {"recipes", "catalog"}],
     [{"references"}, {"unknowns"}, {"tabular"}],
     [{"pdes"}, {"architectures"}],
