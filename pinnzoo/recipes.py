@@ -168,6 +168,9 @@ class Phase:
             the weights of that moment; None is no target. An entry states the steps that it took.
         part: Train one part of a composed network alone, such as a window of `tangent_mlp`, on
             the times that it covers; None trains all parameters.
+        warm_start: Begin with the network of the window before, as it goes on in time, in the
+            place of the one that was drawn for this part (Penwarden et al. 2023, arXiv 2302.14227,
+            call it transfer learning between windows).
         problem_arguments: Physical arguments in this phase, where they differ from the recipe's:
             a curriculum from an easier problem to the one that is meant (Krishnapriyan et al.
             2021, arXiv 2109.01050, section 4).
@@ -196,6 +199,7 @@ class Phase:
     seconds: Limit = None
     target_loss: Limit = None
     part: Part = None
+    warm_start: Flag = False
     problem_arguments: Mapping[str, Physical] = field(default_factory=dict)
     weighting: OptionalName = None
     weighting_arguments: Mapping[str, Argument] = field(default_factory=dict)

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 import pinnzoo
 from pinnzoo import Phase, Recipe, collocation
@@ -417,6 +419,60 @@ def test_windows_trained_one_by_one_solve_the_problem():
     start, end = trainer.assembly.theta, ends[1][0]
     before, after = (trainer.error(theta) for theta in (start, end))
     assert after < 0.2 * before
+
+
+def warmly(**changes):
+    """Two windows of which the second begins as the first goes on, at first without a step."""
+    first, second, _ = WINDOWED.phases
+    second = dataclasses.replace(second, **{"steps": 0, "warm_start": True, **changes})
+    return dataclasses.replace(WINDOWED, phases=(first, second))
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"windows": [0.3]},
+        {"windows": [0.3], "tangent": False, "omega": 2.0},
+        {"windows": [0.3], "periodic_axes": [1], "harmonics": 2, "initialization": "ntk"},
+    ],
+)
+def test_a_window_continues_as_the_one_before(architecture):
+    recipe = dataclasses.replace(
+        WINDOWED, architecture_arguments={**architecture, "width": 5, "depth": 2}
+    )
+    _, model = build(recipe)
+    part = model.stride
+    network = model.parts[part]
+    nnx.update(network, model.continued(part))
+    before = model.parts[0]
+    for z in ((0.1, 0.2), (0.3, -0.7), (0.9, 0.4)):
+        z = jnp.array(z)
+        np.testing.assert_allclose(network(z), before(z), rtol=0, atol=1e-14)
+
+
+def test_warm_start_begins_where_the_window_before_ends():
+    recipe = warmly()
+    entry = train(recipe)
+    model: Any = entry.model
+    expected, _ = ravel_pytree(model.continued(2))
+    begun, drawn = entry.theta[part_slice(model, 2)], build(recipe)[1].parts[2]
+    np.testing.assert_array_equal(begun, expected)
+    assert np.abs(begun - ravel_pytree(nnx.state(drawn, nnx.Param))[0]).max() > 0.1
+
+
+def test_warm_start_is_not_done_again_where_a_run_goes_on(monkeypatch, tmp_path):
+    recipe = warmly(steps=4)
+    train_and_die(monkeypatch, recipe, tmp_path, 8)
+    np.testing.assert_array_equal(train(recipe, workdir=tmp_path).theta, train(recipe).theta)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"part": None}, "part None"), ({"part": 0}, "parts 2"), ({"part": 3}, "parts 2")],
+)
+def test_a_warm_start_without_a_window_before_is_refused(changes, message):
+    with pytest.raises(RecipeError, match=message):
+        train(warmly(**changes))
 
 
 def test_windows_trained_together_meet():

@@ -121,6 +121,27 @@ class TangentMLP(nnx.Module):
         window = part // self.stride
         return self.up_to(self.stride * window - 1) if window else None  # pyright: ignore[reportReturnType]
 
+    def continued(self, part: int) -> nnx.State:
+        """Parameters with which the network of a window is that of the window before.
+
+        Each network reads its own window's times as -1 to 1, so that the first layer has to read
+        others: the function is the same, also beyond the times for which it was trained.
+
+        Args:
+            part: The part of a network, not of a tangent, in a window that is not the first.
+        """
+        (begin, end), (first, last) = self.part_times(part - self.stride), self.part_times(part)
+        stretch = (last - first) / (end - begin)
+        shift = (first + last - begin - end) / (end - begin)
+        graph, state = nnx.split(self.parts[part - self.stride])
+        network: Any = nnx.merge(graph, jax.tree.map(jnp.copy, state))
+        layer = network.hidden[0]
+        kernel, bias = layer.kernel[...], layer.bias[...]
+        # Time is the first input: it is no periodic one, and those come last.
+        layer.bias[...] = bias + shift * kernel[0]
+        layer.kernel[...] = kernel.at[0].multiply(stretch)
+        return nnx.state(network, nnx.Param)
+
     def __call__(self, z: Point) -> Values:
         """The components at one point; between two windows, those of the later one."""
         if len(self.times) == 2:

@@ -299,6 +299,8 @@ def _own_objective(phase: Phase) -> str:
         )
         every = counted(phase.reweigh_every, "step")
         parts.append(f"weights by {title(phase.weighting)}{arguments} every {every}")
+    if phase.warm_start:
+        parts.append("begins as the window before goes on")
     if phase.freeze:
         parts.append(f"{', '.join(f'`{pattern}`' for pattern in phase.freeze)} kept")
     return "; ".join(parts)

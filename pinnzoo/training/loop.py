@@ -35,7 +35,7 @@ from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.sharding import agree, local, shard
 from pinnzoo.storage.records import COLUMNS
 from pinnzoo.training.run import Run, read_run, save_run
-from pinnzoo.training.scope import Scope, phase_scope, resample
+from pinnzoo.training.scope import Scope, phase_scope, resample, warm_started
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
 
@@ -47,6 +47,9 @@ relation to it, and where it is nothing but rounding."""
 FIRST, LOOK = 100, 2.0
 """Steps of a phase that are done at once before their time is known, and the seconds that those may
 take which are done at once then: how late a limit of time or Ctrl-C is noticed."""
+KEPT = 4
+"""Different objectives of parts whose programs are kept: those of the first window and of later
+ones, each with a network and a tangent."""
 STALL = 5
 """Rejected steps in a row after which a phase has converged to the precision of its numbers."""
 
@@ -183,6 +186,7 @@ class Trainer:
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
         self.warned = self.looked_at_slopes = False
+        self.structures: set[Any] = set()
 
     def start(self) -> Run:
         """The run before its first step."""
@@ -330,20 +334,33 @@ class Trainer:
 
     def _enter(self, run: Run, phase: Phase, optimizer: Optimizer) -> bool:
         """Set the scope of a phase; returns whether it is another one than before."""
+        if phase.warm_start and run.state is None and run.step == 0:
+            run.theta = warm_started(self.assembly, run.theta, phase)
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
-        fields = ("points", "part", "problem_arguments", "freeze")
+        fields = ("points", "part", "warm_start", "problem_arguments", "freeze")
         moved = any(getattr(phase, name) != getattr(before, name) for name in fields)
         narrowed = phase.part is not None or phase.problem_arguments or phase.freeze
         if self.scope is None or moved:
-            if self.scope is not None and narrowed:
-                # A part has residual functions of its own, and so has a stage of a curriculum;
-                # those before it are not called again. Their programs hold memory maps: Linux
-                # grants 65,530, and after twenty parts the compiler would have none left.
-                jax.clear_caches()
             # The same residual functions as before would be compiled again.
             self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+            if narrowed:
+                self._keep_programs(jax.tree.structure(self.scope.objective))
         self._check_mesh(phase, optimizer)
         return moved
+
+    def _keep_programs(self, structure: Any) -> None:
+        """Give back what was compiled, once programs for many different objectives are there.
+
+        A stage of a curriculum has residual functions of its own, and so has a part whose
+        residuals are no programs; those before it are not called again. What was compiled holds
+        memory maps: Linux grants 65,530, and after twenty of them the compiler would have none
+        left. Windows after the second have the programs of the second.
+        """
+        if structure not in self.structures:
+            if len(self.structures) >= KEPT:
+                jax.clear_caches()
+                self.structures.clear()
+            self.structures.add(structure)
 
     def _begin(self, run: Run, phase: Phase, optimizer: Optimizer, moved: bool) -> _Stage:
         """Points, weights and the optimizer's state at the beginning of a phase, or as saved."""

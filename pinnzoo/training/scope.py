@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from pinnzoo._typing import Theta
 from pinnzoo.collocation import draw_points
@@ -21,6 +22,7 @@ from pinnzoo.objective import (
     Assembly,
     Objective,
     Term,
+    as_programs,
     assemble,
     joined,
     part_slice,
@@ -91,13 +93,44 @@ def phase_scope(
         part = part_slice(model, phase.part)
         window = window_of(problem, model, phase.part)
         points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
-        objective = assemble(window, model.up_to(phase.part), points).objective
+        begun, objective, _ = assemble(window, model.up_to(phase.part), points)
+        objective = as_programs(objective, begun)
         scope = Scope(window, objective, part)
     if not phase.freeze:
         return scope
     free = np.ones(theta.size, bool)
     free[frozen_parameters(model, phase.freeze)] = False
     return restrict(scope, theta, free)
+
+
+def warm_started(assembly: Assembly, theta: Theta, phase: Phase) -> Theta:
+    """All parameters, those of one window's network as the window before goes on.
+
+    Raises:
+        RecipeError: See `check_warm_start`.
+    """
+    model: Any = assembly.to_model(theta)
+    check_warm_start(model, phase.part)
+    begins, _ = ravel_pytree(model.continued(phase.part))
+    return theta.at[part_slice(model, phase.part)].set(begins)  # pyright: ignore
+
+
+def check_warm_start(model: Any, part: int | None) -> None:
+    """Raise unless a part of a network can begin as the window before it goes on.
+
+    Raises:
+        RecipeError: No part is given, the network has no windows, or the part is a tangent or
+            lies in the first window.
+    """
+    stride, count = getattr(model, "stride", 0), len(getattr(model, "parts", ()))
+    allowed = range(stride, count, stride) if stride else ()
+    if part not in allowed:
+        told = f"part {part}" if stride else "a network without windows"
+        which = f"parts {', '.join(map(str, allowed))}" if allowed else "a later window"
+        raise RecipeError(
+            f"warm_start=True was given for {told}: it begins a network as the one of the window "
+            f"before goes on, so train {which} of a `tangent_mlp` with windows."
+        )
 
 
 def window_of(problem: Problem, model: Any, part: int) -> Problem:

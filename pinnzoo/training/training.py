@@ -49,7 +49,7 @@ from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run
-from pinnzoo.training.scope import frozen_parameters, window_of
+from pinnzoo.training.scope import check_warm_start, frozen_parameters, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.unknowns import rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
@@ -346,6 +346,8 @@ def _check_phases(
         else:
             _check_given(phase, optimizers[phase.optimizer])
         _check_followed(phase)
+        if phase.warm_start:
+            check_warm_start(model, phase.part)
         if phase.weighting:
             make_weighting(phase.weighting, phase.weighting_arguments, problem)
         if phase.freeze:
