@@ -1,5 +1,6 @@
 """Functions whose arrays are data, so that the same function of other numbers is compiled once."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,27 +11,33 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
 
 class Signature:
-    """What a function does, as JAX has traced it; equal for functions that do the same.
+    """What a function does, as JAX has traced it; one and the same for functions that do the same.
 
-    Args:
+    Attributes:
         jaxpr: The traced function, whose arrays are arguments.
+    """
+
+    def __init__(self, jaxpr: Jaxpr):
+        """Take a traced function that was not seen before; see `signature_of`."""
+        self.jaxpr = jaxpr
+
+
+# Compiled programs are looked up by signatures in every call: comparing all that they do would
+# take milliseconds.
+_KNOWN: weakref.WeakValueDictionary[Any, Signature] = weakref.WeakValueDictionary()
+
+
+def signature_of(jaxpr: Jaxpr) -> Signature:
+    """The signature of a traced function.
 
     Raises:
         TypeError: It holds something that cannot be compared.
     """
-
-    def __init__(self, jaxpr: Jaxpr):
-        self.jaxpr = jaxpr
-        self._key = _canonical(jaxpr)
-        self._hash = hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both do the same."""
-        return isinstance(other, Signature) and self._key == other._key
-
-    def __hash__(self) -> int:
-        """Of what it does."""
-        return self._hash
+    key = _canonical(jaxpr)
+    found = _KNOWN.get(key)
+    if found is None:
+        found = _KNOWN[key] = Signature(jaxpr)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,7 @@ class Program:
         """
         traced = jax.make_jaxpr(function)(*arguments)
         try:
-            return cls(Signature(traced.jaxpr), tuple(traced.consts))
+            return cls(signature_of(traced.jaxpr), tuple(traced.consts))
         except TypeError:
             return None
 
