@@ -13,12 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point
-from pinnzoo.domains.patches import Arc, Patch, Segment, cut
+from pinnzoo.domains.patches import Arc, Facet, Patch, Segment, cut
 from pinnzoo.errors import PointsError, UnknownNameError
 
 OPERATIONS = {"union": "|", "intersection": "&", "difference": "-"}
 SLACK = 1e-12
 """Share of the extent of a region by which rounding may move a point out of it."""
+
+MOST_CELLS = 2**16
+"""Cells of a face at most that are looked at one by one."""
 
 
 class Region(abc.ABC):
@@ -398,10 +401,10 @@ class Combination(Shape):
         if self.d > 2:
             flip = self.operation == "difference"
             both = (*ours, *(patch.flipped() if flip else patch for patch in theirs))
+            clipped = (patch.clipped(self.lower, self.upper) for patch in both)  # pyright: ignore
+            near = [patch for patch in clipped if patch is not None]
             rng = np.random.default_rng(0)
-            trials = [patch.at(rng.random((4096, patch.degrees))) for patch in both]
-            bounding = [self.bounding(*pair).any() for pair in zip(both, trials, strict=True)]
-            return tuple(itertools.compress(both, bounding))
+            return tuple(patch for patch in near if self._bounded_by(patch, near, rng))
         size = max(self.first.extent, self.second.extent)
         close = max(tolerance(self.first), tolerance(self.second))
         kept: list[Patch] = []
@@ -413,6 +416,14 @@ class Combination(Shape):
                 if all(patch.gap(middle)[0] > close for patch in before):
                     kept.extend(self._oriented(piece, middle, max(1e-7 * size, 4 * close)))
         return tuple(kept)
+
+    def _bounded_by(self, patch: Patch, others: Sequence[Patch], rng: np.random.Generator) -> bool:
+        """Whether some of a patch in three or more dimensions is boundary of the combination."""
+        if isinstance(patch, Facet) and self.bounding(patch, _middles(patch, others)).any():
+            return True
+        # Many points only where few find nothing, since most patches are found at once.
+        trials = (patch.at(rng.random((n, patch.degrees))) for n in (2**12, 2**16))
+        return any(self.bounding(patch, points).any() for points in trials)
 
     def _oriented(
         self, piece: Segment | Arc, middle: np.ndarray, step: float
@@ -452,11 +463,19 @@ class Part(Region):
 
     @property
     def _traced(self) -> np.ndarray:
-        rng = np.random.default_rng(0)
-        lines = (np.linspace(0, 1, 65)[:, None], rng.random((256, self.degrees)))
-        return np.concatenate(
-            [p.at(lines[0] if p.degrees == 1 else lines[1]) for p in self.patches]
-        )
+        if self.shape is not None:
+            points, keep = self._trials
+            return points[keep] if keep.any() else points
+        along = np.linspace(0, 1, 65)[:, None]
+        return np.concatenate([patch.at(along) for patch in self.patches])
+
+    @functools.cached_property
+    def _trials(self) -> tuple[np.ndarray, np.ndarray]:
+        """Some points of the patches, and which of them are boundary."""
+        from scipy.stats import qmc
+
+        sequence = qmc.Sobol(self.degrees, rng=np.random.default_rng(0))
+        return self.place(sequence.random_base2(13))
 
     @property
     def degrees(self) -> int:
@@ -471,10 +490,7 @@ class Part(Region):
     @functools.cached_property
     def fill(self) -> float:
         """Share of the patches that is boundary."""
-        if self.shape is None:
-            return 1.0
-        rng = np.random.default_rng(0)
-        return float(self.place(rng.random((4096, self.degrees)))[1].mean())
+        return 1.0 if self.shape is None else float(self._trials[1].mean())
 
     def place(self, unit: Float[np.ndarray, "n k"]) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
         """Points on the patches, which lie side by side along the first axis of the cube."""
@@ -806,6 +822,21 @@ def reach(shape: Shape) -> float:
 def tolerance(shape: Shape) -> float:
     """Distance below which points of boundaries are the same."""
     return max(1e-9 * shape.extent, 64 * float(np.finfo(float).eps) * reach(shape))
+
+
+def _middles(facet: Facet, others: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
+    """Middles of the cells into which the bounds of other facets divide one.
+
+    However thin a cell is, its middle finds it. There are none where the cells are too many.
+    """
+    places = [facet.lower, facet.upper]
+    places += [side for p in others if isinstance(p, Facet) for side in (p.lower, p.upper)]
+    within = np.clip(places, facet.lower, facet.upper)
+    axes = [np.unique(column) for column in within.T]
+    middles = [(c[1:] + c[:-1]) / 2 if len(c) > 1 else c for c in axes]
+    if math.prod(map(len, middles)) > MOST_CELLS:
+        return np.empty((0, len(facet.lower)))
+    return np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, len(middles))
 
 
 def factors(domain: Domain) -> tuple[Region, ...]:
