@@ -592,3 +592,25 @@ def test_a_part_is_bounded_by_what_is_left_of_it():
     Problem(
         name="corner", domain=shape, components=("u",), equation=equation, conditions=conditions
     )
+
+
+ONTO = CUBE - Box("xyz", (0.5, 0, 0), (1, 0.5, 1)) | Box("xyz", (1, 0, 0), (2, 0.75, 1))
+"""Faces at x = 1 that look to the right and to the left lie on each other."""
+LIDDED = (Ball("xyz", (0, 0, 0), 2) - Ball("xyz", (0, 0, 0), 1)) & Box(
+    "xyz", (-2, -2, -2), (2, 2, 0)
+) | Ball("xyz", (0, 0, 0), 1) & Box("xyz", (-2, -2, 0), (2, 2, 2))
+"""Below z = 0 a shell from radius 1 to 2, above it a ball of radius 1."""
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("shape", [ONTO, LIDDED])
+def test_normals_point_out_where_faces_lie_on_each_other(shape, dtype):
+    part = shape.part()
+    points = sample(part, 2000, "uniform", np.random.default_rng(0))
+    step = 1e-4 * np.asarray(jax.jit(jax.vmap(part.normal))(jnp.asarray(points, dtype)))
+    # Closer than that to an edge, a step comes out at the other side of it.
+    away = np.min(np.abs(np.linalg.norm(points, axis=1)[:, None] - [1, 2]), axis=1) > 1e-3
+    inner = np.abs(points[:, 2]) > 1e-3
+    keep = np.ones(len(points), bool) if shape is ONTO else inner | away
+    assert (shape.level(points + step)[keep] > 0).mean() > 0.995
+    assert (shape.level(points - step)[keep] < 0).mean() > 0.995

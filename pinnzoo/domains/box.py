@@ -2,12 +2,23 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo._typing import PointRows
 from pinnzoo.domains.patches import Facet, Patch, Segment
-from pinnzoo.domains.regions import Domain, Part, Product, Region, Shape, trapezoidal
+from pinnzoo.domains.regions import (
+    Domain,
+    Part,
+    Product,
+    Region,
+    Shape,
+    numpy_of,
+    row,
+    trapezoidal,
+)
 from pinnzoo.errors import PointsError, UnknownNameError
 
 SIDES = ("left", "right")
@@ -81,9 +92,11 @@ class Box(Shape):
         """Points of the unit cube in the coordinates that have an extent; all are kept."""
         return _stretch(self, unit), np.ones(len(unit), bool)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
-        return np.max(np.maximum(self.lower - points, points - self.upper), axis=1)
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
+        xp = numpy_of(points)
+        lower, upper = (row(side, points) for side in (self.lower, self.upper))
+        return xp.max(xp.maximum(lower - points, points - upper), axis=1)
 
     @functools.cached_property
     def patches(self) -> tuple[Patch, ...]:

@@ -309,6 +309,17 @@ Curve: TypeAlias = Segment | Arc
 Patch: TypeAlias = Segment | Arc | Facet | Sphere
 
 
+def opposed(a: Patch, b: Patch, tolerance: float) -> bool:
+    """Whether two faces or spheres lie on each other, with opposite normals."""
+    if isinstance(a, Facet) and isinstance(b, Facet):
+        gap = np.maximum(a.lower, b.lower) - np.minimum(a.upper, b.upper)
+        return a.axis == b.axis and a.sign != b.sign and bool(gap.max() <= tolerance)
+    if isinstance(a, Sphere) and isinstance(b, Sphere):
+        apart = math.dist(a.centre, b.centre) + abs(a.radius - b.radius)
+        return a.sign != b.sign and apart <= tolerance
+    return False
+
+
 def cut(curve: Curve, others: tuple[Curve, ...], tolerance: float) -> list[Curve]:
     """The pieces into which other curves cut one, in its order.
 

@@ -5,13 +5,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from pinnzoo._typing import PointRows
 from pinnzoo.domains.box import Box
 from pinnzoo.domains.patches import Arc, Patch, Segment, Sphere
-from pinnzoo.domains.regions import Shape
+from pinnzoo.domains.regions import Shape, numpy_of, row
 from pinnzoo.errors import PointsError
 
 
@@ -71,9 +72,10 @@ class Ball(Shape):
         kind = Arc if self.d == 2 else Sphere
         return (kind((self.name,), self.centre, self.radius),)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Distance from the boundary, negative inside."""
-        return np.linalg.norm(points - np.asarray(self.centre), axis=1) - self.radius
+    def level(self, points: PointRows) -> Any:
+        """Distance from the boundary, negative inside, `(n,)`."""
+        away = points - row(self.centre, points)
+        return numpy_of(points).linalg.norm(away, axis=1) - self.radius
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ class Polygon(Shape):
         ends = zip(self.corners, (*self.corners[1:], self.corners[0]), self.edges, strict=True)
         return tuple(Segment((self.name, edge), start, end) for start, end, edge in ends)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Distance from the boundary, negative inside, by counting crossings of a ray along x."""
+    def level(self, points: PointRows) -> Any:
+        """Distance from the boundary, negative inside, `(n,)`; by crossings of a ray along x."""
         nearest = np.full(len(points), np.inf)
         inside = np.zeros(len(points), bool)
         px, py = points.T

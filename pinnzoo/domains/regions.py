@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnzoo._typing import Point
-from pinnzoo.domains.patches import Arc, Facet, Patch, Segment, cut
+from pinnzoo._typing import Point, PointRows
+from pinnzoo.domains.patches import Arc, Facet, Patch, Segment, cut, opposed
 from pinnzoo.errors import PointsError, UnknownNameError
 
 OPERATIONS = {"union": "|", "intersection": "&", "difference": "-"}
@@ -185,8 +186,8 @@ class Shape(Domain):
         """The boundary, piece by piece."""
 
     @abc.abstractmethod
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
 
     def __or__(self, other: "Shape") -> "Combination":
         """The union."""
@@ -367,12 +368,13 @@ class Combination(Shape):
             return ours
         return tuple(map(rules[self.operation], ours, theirs))
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
         a, b = self.first.level(points), self.second.level(points)
+        xp = numpy_of(points)
         if self.operation == "union":
-            return np.minimum(a, b)
-        return np.maximum(a, b if self.operation == "intersection" else -b)
+            return xp.minimum(a, b)  # pyright: ignore
+        return xp.maximum(a, b if self.operation == "intersection" else -b)  # pyright: ignore
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = SLACK) -> np.ndarray:
         """Which points lie inside or on the boundary, up to `slack` times the extent.
@@ -535,7 +537,8 @@ class Part(Region):
     def normal(self, z: Point) -> Float[Array, " d"]:
         """The outward unit normal at a point of the part, which jit, vmap and grad go through.
 
-        Of several patches it is that of the nearest one.
+        Of several patches it is that of the nearest one; where patches of opposite normals lie on
+        each other, that of the one that bounds the shape.
 
         Example:
             >>> jax.vmap(part.normal)(points)
@@ -544,7 +547,22 @@ class Part(Region):
             return self.patches[0].normal(z, jnp)
         gaps = jnp.stack([patch.gap(z, jnp) for patch in self.patches])
         normals = jnp.stack([patch.normal(z, jnp) for patch in self.patches])
+        if self._facing:
+            assert self.shape is not None
+            rounding = 64 * jnp.finfo(z.dtype).eps * reach(self.shape)
+            step = jnp.maximum(1e-7 * self.shape.extent, rounding) * normals
+            behind, ahead = (self.shape.level(z[None] + way) for way in (-step, step))  # pyright: ignore
+            chosen = (behind < 0) & (ahead >= 0) & (gaps <= jnp.min(gaps) + rounding)
+            gaps = jnp.where(chosen | ~chosen.any(), gaps, jnp.inf)
         return normals[jnp.argmin(gaps)]
+
+    @functools.cached_property
+    def _facing(self) -> bool:
+        """Whether patches of opposite normals lie on each other, each of which may bound."""
+        if self.shape is None:
+            return False
+        close = tolerance(self.shape)
+        return any(opposed(*pair, close) for pair in itertools.combinations(self.patches, 2))
 
 
 @dataclass(frozen=True)
@@ -812,6 +830,18 @@ class Product(Domain):
         self.axis(coord)
         changed = [change(f) if coord in f.coords else f for f in self.factors]
         return None if None in changed else Product(tuple(changed))
+
+
+def numpy_of(array: Any) -> Any:
+    """jax.numpy for what JAX traces or has made, else numpy."""
+    return jnp if isinstance(array, jax.Array) else np
+
+
+def row(values: Sequence[float], points: Any) -> Any:
+    """Numbers as one row `(1, d)` beside points, in the precision of those of JAX."""
+    if isinstance(points, jax.Array):
+        return jnp.asarray(values, points.dtype)[None]
+    return np.asarray(values)[None]
 
 
 def reach(shape: Shape) -> float:
