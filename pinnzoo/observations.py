@@ -37,7 +37,8 @@ class Observations:
         values: What was measured there, `(n, k)`, or `(n,)` for one component.
         components: Names of the k components; by default all of the problem, in their order.
         sigma: Standard deviation of the noise: one number, one for each point `(n,)`, or one for
-            each value `(n, k)`. None where it is not known and to be estimated.
+            each value `(n, k)`, which a data frame names as the components. None where it is not
+            known and to be estimated.
 
     Raises:
         PointsError: The arrays do not fit each other, or hold what is no real number.
@@ -79,7 +80,8 @@ class Observations:
         object.__setattr__(self, "points", _frozen(points))
         object.__setattr__(self, "values", _frozen(values))
         object.__setattr__(self, "components", None if names is None else tuple(map(str, names)))
-        object.__setattr__(self, "sigma", _deviations(self.sigma, values.shape))
+        sigma = _sigma_in_order(self.sigma, self.components)
+        object.__setattr__(self, "sigma", _deviations(sigma, values.shape))
 
     @property
     def n(self) -> int:
@@ -300,6 +302,20 @@ def _in_order(values: Any, components: Any) -> tuple[Any, Any]:
             f"{', '.join(map(repr, wanted))}: name the columns as the components."
         )
     return values, components
+
+
+def _sigma_in_order(sigma: Any, components: tuple[str, ...] | None) -> Any:
+    """Standard deviations; several columns of a data frame are put in the components' order."""
+    own = [str(name) for name in getattr(sigma, "columns", ())]
+    if len(own) < 2:
+        return sigma
+    if components is None or not set(components) <= set(own):
+        told = "no names" if components is None else ", ".join(map(repr, components))
+        raise PointsError(
+            f"standard deviations with the columns {', '.join(map(repr, own))} were given for "
+            f"components with {told}: name both alike, or give sigma without names."
+        )
+    return sigma[list(components)]
 
 
 def _deviations(given: Any, shape: tuple[int, int]) -> Any:

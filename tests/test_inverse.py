@@ -577,6 +577,24 @@ def test_columns_of_a_data_frame_are_its_components():
         Observations(points, table, components=("u", "w"))
 
 
+def test_standard_deviations_in_a_data_frame_go_by_its_names():
+    table: Any = Table(v=[1.0, 2.0], u=[10.0, 20.0])
+    sigma: Any = Table(v=[0.1, 0.2], u=[0.01, 0.02], w=[1.0, 1.0])
+    points = np.array([[0.1], [0.2]])
+    by_components = Observations(points, table, ("u", "v"), sigma).sigma
+    assert by_components is not None
+    assert by_components.tolist() == [[0.01, 0.1], [0.02, 0.2]]
+    by_values = Observations(points, table, None, sigma[["u", "v"]]).sigma
+    assert by_values is not None
+    assert by_values.tolist() == [[0.1, 0.01], [0.2, 0.02]]
+    one: Any = Table(deviation=[0.1, 0.2])
+    assert Observations(points, table, None, one).sigma.tolist() == [[0.1, 0.1], [0.2, 0.2]]  # pyright: ignore
+    other: Any = Table(v=[0.1, 0.2], w=[0.1, 0.2])
+    for values in (table, np.ones((2, 2))):
+        with pytest.raises(PointsError, match="name both alike"):
+            Observations(points, values, None, other)
+
+
 def test_a_network_of_ones_own_needs_values_of_the_unknowns():
     found = {"rate": 1.25, "level": 0.5}
 
