@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,10 +164,10 @@ class Observations:
                 A column "sigma" holds the standard deviation at each point; it is called "std"
                 where a component has that name.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
-                are other names.
+                are other names. A column that is named so is nothing else, whatever it is called.
 
         Raises:
-            PointsError: The file cannot be read, or lacks a column.
+            PointsError: The file cannot be read, or lacks a column, or one is named for two.
             UnknownNameError: `columns` names what the problem does not have.
 
         Example:
@@ -177,16 +177,15 @@ class Observations:
         """
         sigma_name = SIGMA if SIGMA not in problem.components else "std"
         known = (*problem.coords, *problem.components, sigma_name)
-        for name in columns or {}:
+        said = dict(columns or {})
+        for name in said:
             if name not in known:
                 raise UnknownNameError.of("column", name, known)
         found = read_columns(Path(path).expanduser())
-        names = {name: (columns or {}).get(name, name) for name in known}
-        measured = [name for name in problem.components if names[name] in found]
+        names = _names_in_file(known, said, problem.coords)
+        measured = [name for name in problem.components if names.get(name) in found]
         lacking = [names[c] for c in problem.coords if names[c] not in found]
-        lacking += [
-            own for name, own in names.items() if name in (columns or {}) and own not in found
-        ]
+        lacking += [own for name, own in said.items() if own not in found]
         if lacking or not measured:
             wanted = lacking or [f"one of {', '.join(problem.components)}"]
             raise PointsError(
@@ -196,7 +195,9 @@ class Observations:
                 "--column NAME=COLUMN."
             )
         others = [name for name in found if name not in names.values()]
-        if names[sigma_name] not in found and (near := [n for n in others if LIKE_SIGMA.match(n)]):
+        if names.get(sigma_name) not in found and (
+            near := [n for n in others if LIKE_SIGMA.match(n)]
+        ):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
                 f"the name {sigma_name!r}, or the one that columns={{{sigma_name!r}: ...}} says.",
@@ -212,7 +213,7 @@ class Observations:
                 "of a grid."
             )
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
-        sigma: Any = own[names[sigma_name]].ravel() if names[sigma_name] in own else None
+        sigma: Any = own[names[sigma_name]].ravel() if names.get(sigma_name) in own else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
@@ -283,6 +284,35 @@ def observe(
     scale = exact.std(axis=0) if relative else np.ones(len(names))
     values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
     return Observations(points, values, names)
+
+
+def _names_in_file(
+    known: Sequence[str], said: Mapping[str, str], coords: Iterable[str]
+) -> dict[str, str]:
+    """What the columns of a file are called: as was said, else by their own names.
+
+    A column that was said to be another one is not its namesake too.
+
+    Raises:
+        PointsError: A column was said to be two, or none is left for a coordinate.
+    """
+    taken = {own: name for name, own in said.items()}
+    doubled = next((name for name, own in said.items() if taken[own] != name), None)
+    if doubled is not None:
+        own = said[doubled]
+        raise PointsError(
+            f"the column {own!r} was named for {doubled!r} and for {taken[own]!r}: name each "
+            "column of the file once."
+        )
+    names = {name: said.get(name, name) for name in known if name in said or name not in taken}
+    lacking = next((c for c in coords if c not in names), None)
+    if lacking is not None:
+        raise PointsError(
+            f"the column {lacking!r} was named for {taken[lacking]!r}, which leaves none for "
+            f"{lacking!r}: say what that is called too, with columns={{{lacking!r}: ...}}, in a "
+            f"shell --column {lacking}=COLUMN."
+        )
+    return names
 
 
 def _in_order(values: Any, components: Any) -> tuple[Any, Any]:

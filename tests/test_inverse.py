@@ -23,6 +23,7 @@ from pinnzoo.diagnostics.covariance import (
 from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import residual
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
+from pinnzoo.pdes import make_problem
 from pinnzoo.storage.folder import EntryFolder
 from pinnzoo.unknowns import Estimate, WithUnknowns, values_of, with_unknowns
 from tests.oracles import small_network
@@ -548,6 +549,27 @@ def test_a_component_called_sigma_is_no_standard_deviation(tmp_path):
     read = Observations.read(file, STRESS)
     assert read.sigma is not None
     assert read.sigma.ravel().tolist() == [0.5, 0.25]
+
+
+def test_a_column_of_a_file_is_read_as_one_quantity(tmp_path):
+    heat = make_problem("heat", {})
+    file = tmp_path / "table.csv"
+    file.write_text("t,x,sigma\n0.1,0.2,3\n0.2,0.4,4\n")
+    read = Observations.read(file, heat, {"u": "sigma"})
+    assert read.sigma is None
+    assert read.values.ravel().tolist() == [3, 4]
+    two = dataclasses.replace(heat, components=("u", "v"), conditions=(), reference=None)
+    file.write_text("t,x,v\n0.1,0.2,3\n0.2,0.4,4\n")
+    assert Observations.read(file, two, {"u": "v"}).components == ("u",)
+    file.write_text("t,x,v,u\n0.1,0.2,3,4\n")
+    exchanged = Observations.read(file, two, {"u": "v", "v": "u"})
+    assert exchanged.values.tolist() == [[3, 4]]
+    for columns, says in (
+        ({"x": "t"}, "leaves none for 't'"),
+        ({"u": "v", "v": "v"}, "named for 'u' and for 'v'"),
+    ):
+        with pytest.raises(PointsError, match=says):
+            Observations.read(file, two, columns)
 
 
 class Table:
