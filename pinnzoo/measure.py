@@ -1,5 +1,6 @@
 """The figures of an entry: those of the network itself, and what its diagnostics look at."""
 
+import functools
 import math
 import os
 import platform
@@ -17,7 +18,7 @@ from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study
 from pinnzoo.diagnostics import points as counts
-from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of
+from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of, unknown_indices
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of, reference_fault
@@ -197,9 +198,14 @@ def _unknowns_block(
     if set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _weights(problem, recipe, observations)
+    frozen = _never_trained(model, recipe)
     with jax.enable_x64(True):
-        found, noise = estimate_unknowns(problem, model, observations, own, weights)
+        found, noise = estimate_unknowns(problem, model, observations, own, weights, frozen)
     told = told_of(problem, found)
+    if observations is not None:
+        at = dict(zip(sorted(problem.unknowns), unknown_indices(model), strict=True))
+        kept = (name for name in problem.unknowns if at[name] in frozen)
+        told |= dict.fromkeys(kept, "was frozen in all phases")
     if told:
         each = ", and ".join(f"{name!r} {words}" for name, words in told.items())
         warnings.warn(f"the unknown {each}: there is no standard error of that.", stacklevel=2)
@@ -216,6 +222,16 @@ def _unknowns_block(
     if problem.truth:
         block["truth"] = dict(problem.truth)
     return block if noise is None else block | {"noise": noise}
+
+
+def _never_trained(model: nnx.Module, recipe: Recipe) -> np.ndarray:
+    """Indices, among the flat parameters, of those that every phase has frozen."""
+    from pinnzoo.training.scope import frozen_parameters
+
+    if not all(phase.freeze for phase in recipe.phases):
+        return np.zeros(0, int)
+    each = (frozen_parameters(model, phase.freeze) for phase in recipe.phases)
+    return functools.reduce(np.intersect1d, each)
 
 
 def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:

@@ -13,6 +13,7 @@ import pinnzoo
 from pinnzoo import Box, Observations, Phase, Problem, Recipe, Reference, Unknown, observe
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.summary import summarize
+from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import (
     estimate_unknowns,
     estimates_at,
@@ -519,6 +520,39 @@ class TestTraining:
             pinnzoo.train(
                 recipe(phases=(Phase("lm", 1, weights={OBSERVATIONS: 2.0}),)), problem=DECAY
             )
+
+    def test_what_was_frozen_is_no_part_of_the_fit(self):
+        noisy = observe(DECAY, 30, noise=0.05, seed=1)
+        lm = "levenberg_marquardt"
+
+        def both(*frozen):
+            phases = tuple(Phase(lm, 3, freeze=each) for each in frozen)
+            return fitted(noisy, phases=phases)
+
+        with pytest.warns(UserWarning, match="'rate' was frozen in all phases"):
+            kept = both(("unknowns.rate",), ("unknowns.rate", "network.output"))
+        assert kept.unknowns["rate"].value == pytest.approx(0.7)
+        assert np.isnan(kept.unknowns["rate"].standard_error)
+        assert kept.metrics["unknowns"]["remarks"] == {"rate": "was frozen in all phases"}
+        assert kept.unknowns["level"].standard_error > 0
+        with pytest.warns(UserWarning, match="'rate' was frozen in all phases, and 'level' was"):
+            all_kept = both(("unknowns",))
+        assert all_kept.metrics["unknowns"]["noise"] > 0
+        # One that a phase trained is not frozen.
+        assert both(("unknowns",), ("network.hidden",)).unknowns["rate"].standard_error > 0
+        stiff = both(("network",))
+        points = draw_points(DECAY, POINTS, "sobol", 0, 0)
+        theta, objective, _ = assemble(DECAY, stiff.model, points, observations=noisy)
+        jacobian = np.asarray(jax.jacrev(objective.residual)(theta))[:, -2:]
+        inverse = np.linalg.pinv(jacobian)[:, objective.slices()[OBSERVATIONS]]
+        scale = float(next(t.scale for t in objective.terms if t.name == OBSERVATIONS))
+        noise = stiff.metrics["unknowns"]["noise"]
+        errors = noise * scale * np.sqrt(np.diagonal(inverse @ inverse.T))
+        level, rate = (stiff.unknowns[name] for name in ("level", "rate"))
+        # The raw number of a positive unknown is its logarithm, of one with bounds a logistic.
+        slopes = [(1 - level.value**2) / 2, rate.value]
+        found = [level.standard_error, rate.standard_error]
+        np.testing.assert_allclose(found, errors * slopes, rtol=1e-6)
 
     def test_without_observations_there_are_values_but_no_standard_errors(self):
         found, noise = estimate_unknowns(
