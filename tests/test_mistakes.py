@@ -19,9 +19,11 @@ from flax import nnx
 
 import pinnzoo
 from pinnzoo import (
+    Ball,
     Box,
     Condition,
     Entry,
+    Interval,
     Observations,
     Phase,
     Problem,
@@ -30,6 +32,7 @@ from pinnzoo import (
     dirichlet,
     initial,
     neumann,
+    robin,
 )
 from pinnzoo.analysis import loss_line, loss_plane
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
@@ -446,6 +449,48 @@ def test_reference_is_looked_at_before_the_training(reference, says):
 def test_condition_on_another_domain_is_refused(domain, says):
     with pytest.raises(RecipeError, match=says):
         problem(conditions=(dirichlet(domain, "u", "x", "right"),))
+
+
+PLATE_SIDE = Box("xy", (0, 0), (1, 1))
+PLATE_HOLE = Ball("xy", (0.5, 0.5), 0.25, name="hole")
+PLATE = PLATE_SIDE - PLATE_HOLE
+CORNER = PLATE_SIDE - Ball("xy", (0, 0), 0.5)
+
+
+def on(domain, *conditions):
+    equation = lambda u, z: u(z, "u_xx")[0]  # noqa: E731
+    return Problem(
+        name="plate", domain=domain, components=("u",), equation=equation, conditions=conditions
+    )
+
+
+@pytest.mark.parametrize("also", [(), ("t",)])
+def test_condition_made_of_another_shape_is_refused_where_it_is_wrong(also):
+    timed = lambda shape: Interval("t", 0, 1) * shape if also else shape  # noqa: E731
+    hole, side, plate, corner = map(timed, (PLATE_HOLE, PLATE_SIDE, PLATE, CORNER))
+    for make in (neumann, robin):
+        with pytest.raises(RecipeError, match="normal points into the domain"):
+            on(plate, make(hole, "u", "hole"))
+        on(plate, make(plate, "u", "hole"), make(side, "u", "x_left"))
+    with pytest.raises(RecipeError, match="lies outside of the domain"):
+        on(corner, dirichlet(side, "u", "x_left"))
+    on(corner, dirichlet(corner, "u", "x_left"), dirichlet(side, "u", "x_right"))
+    # Values have no direction, and a surface inside has the domain on both sides.
+    on(plate, dirichlet(hole, "u", "hole"))
+    on(side, neumann(hole, "u", "hole"), neumann(side, "u", "x_left"))
+
+
+def test_normal_is_looked_at_in_space_too():
+    cube, ball = Box("xyz", (0, 0, 0), (1, 1, 1)), Ball("xyz", (0, 0, 0), 0.5)
+    with pytest.raises(RecipeError, match="normal points into the domain"):
+        on(cube - ball, neumann(cube & ball, "u", "ball"))
+    on(cube - ball, neumann(cube - ball, "u", "ball"), dirichlet(cube - ball, "u", "box"))
+
+
+def test_residual_and_region_in_the_other_order_are_told(as_users_run_it):
+    wall = Condition("left", PLATE.part("hole"), lambda u, z: u(z, "u")[0])  # pyright: ignore
+    with pytest.raises(RecipeError, match="a Part as its residual and a function as its region"):
+        on(PLATE, wall)
 
 
 def test_initial_profile_gets_the_coordinates_that_are_not_the_time():

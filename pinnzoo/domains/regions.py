@@ -24,6 +24,9 @@ SLACK = 1e-12
 MOST_CELLS = 2**16
 """Cells of a face at most that are looked at one by one."""
 
+STRAY = 0.02
+"""Share of points up to which rounding at the edges of a region may be what is wrong with them."""
+
 
 class Region(abc.ABC):
     """Where the points of a term are drawn: a domain, or a part of its boundary.
@@ -556,6 +559,25 @@ class Part(Region):
             gaps = jnp.where(chosen | ~chosen.any(), gaps, jnp.inf)
         return normals[jnp.argmin(gaps)]
 
+    def turned(self, shape: Shape) -> bool:
+        """Whether the normals of some of it point into a shape that it bounds.
+
+        A part with the shape on both sides, such as an interface in it, is not turned.
+
+        Args:
+            shape: With the same coordinates as the part.
+        """
+        rng = np.random.default_rng(0)
+        inward, step = [], 1e-6 * shape.extent
+        for patch in self.patches:
+            points = patch.at(rng.random((64, patch.degrees)))
+            if self.shape is not None:
+                points = points[self.shape.bounding(patch, points)]
+            away = step * patch.normal(points)
+            inward.append((shape.level(points - away) >= 0) & (shape.level(points + away) < 0))
+        found = np.concatenate(inward)
+        return bool(found.sum() > STRAY * len(found))
+
     @functools.cached_property
     def _facing(self) -> bool:
         """Whether patches of opposite normals lie on each other, each of which may bound."""
@@ -854,6 +876,27 @@ def tolerance(shape: Shape) -> float:
     return max(1e-9 * shape.extent, 64 * float(np.finfo(float).eps) * reach(shape))
 
 
+def leaves(region: Region, domain: Domain) -> bool:
+    """Whether some of a region lies outside of a domain, as far as 256 points tell.
+
+    Args:
+        region: With the coordinates of the domain, and inside of the box around it.
+        domain: Where nothing may lie outside; of one that fills the box around it, nothing does.
+    """
+    if domain.fill == 1:
+        return False
+    points, keep = region.place(np.random.default_rng(0).random((256, region.degrees)))
+    outside = ~domain.contains(points[keep], 1e-6)
+    return bool(outside.sum() > STRAY * len(outside))
+
+
+def turned(region: Region, domain: Domain) -> bool:
+    """Whether the normals of a part of a boundary point into the domain; see `Part.turned`."""
+    shapes = {f.coords: f for f in factors(domain) if isinstance(f, Shape)}
+    parts = (f for f in factors(region) if isinstance(f, Part) and f.coords in shapes)
+    return any(part.turned(shapes[part.coords]) for part in parts)
+
+
 def _middles(facet: Facet, others: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
     """Middles of the cells into which the bounds of other facets divide one.
 
@@ -869,7 +912,7 @@ def _middles(facet: Facet, others: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
     return np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, len(middles))
 
 
-def factors(domain: Domain) -> tuple[Region, ...]:
+def factors(domain: Region) -> tuple[Region, ...]:
     """The factors of a product, or the domain itself."""
     return domain.factors if isinstance(domain, Product) else (domain,)
 
