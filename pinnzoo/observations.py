@@ -20,7 +20,7 @@ from pinnzoo.tabular import read_columns, real_numbers
 SIGMA = "sigma"
 """Column of a file that holds standard deviations."""
 
-LIKE_SIGMA = re.compile(r"(sigma|std|stdev|stddev|uncertainty|error)(_|$)", re.IGNORECASE)
+LIKE_SIGMA = re.compile(r"(^|_)(sigma|std|stdev|stddev|uncertainty|error|err)(_|$)", re.IGNORECASE)
 """Names of columns that look as if they held standard deviations."""
 
 
@@ -196,7 +196,7 @@ class Observations:
             )
         others = [name for name in found if name not in names.values()]
         if names.get(sigma_name) not in found and (
-            near := [n for n in others if LIKE_SIGMA.match(n)]
+            near := [n for n in others if LIKE_SIGMA.search(n)]
         ):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "

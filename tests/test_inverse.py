@@ -285,7 +285,7 @@ class TestObservations:
         savemat(tmp_path / "a.mat", {"t": t, "u": t, "about": {"lab": "A"}})
         assert Observations.read(tmp_path / "a.mat", DECAY).values.shape == (2, 1)
 
-    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std"])
+    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std", "u_std", "u_sigma", "err"])
     def test_column_that_looks_like_standard_deviations_is_told(self, name, tmp_path):
         (tmp_path / "a.csv").write_text(f"t,u,{name}\n0.1,1,0.2\n")
         with pytest.warns(UserWarning, match=f"column '{name}' .* is not read"):
