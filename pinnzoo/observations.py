@@ -260,7 +260,8 @@ def observe(
     Raises:
         PinnzooError: The problem has no reference.
         UnknownNameError: There is no such component.
-        PointsError: `n` is no whole number above zero, or `noise` none of zero or more.
+        PointsError: `n` is no whole number above zero, or `noise` none of zero or more, or it is
+            relative to a component that is the same at all points.
 
     Example:
         >>> data = observe(problem, 2000, components=("u",), noise=0.01)
@@ -282,6 +283,13 @@ def observe(
         points = sample(domain, n, "uniform", points_rng)
     exact = require_reference(problem)(points)[:, [problem.components.index(c) for c in names]]
     scale = exact.std(axis=0) if relative else np.ones(len(names))
+    constant = [name for name, own in zip(names, np.ptp(exact, axis=0), strict=True) if own == 0]
+    if relative and noise > 0 and constant:
+        raise PointsError(
+            f"noise={noise:g} relative to the spread of {', '.join(map(repr, constant))} was asked "
+            f"for, the same at all {n} points: ask for more points, or give relative=False and "
+            "the noise in the unit of the component."
+        )
     values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
     return Observations(points, values, names)
 

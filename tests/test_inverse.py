@@ -300,6 +300,12 @@ class TestObservations:
         spread = (noisy.values - clean.values).std()
         assert spread == pytest.approx(0.1 * clean.values.std(), rel=0.05)
 
+    def test_noise_relative_to_what_is_constant_is_refused(self):
+        with pytest.raises(PointsError, match=r"'u' was asked for, .*relative=False"):
+            observe(DECAY, 1, noise=0.5)
+        one, clean = observe(DECAY, 1, noise=0.5, relative=False), observe(DECAY, 1)
+        assert one.values[0, 0] != clean.values[0, 0]
+
 
 class TestSensitivity:
     def test_equals_the_sandwich_of_the_normal_equations(self):
