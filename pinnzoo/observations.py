@@ -96,7 +96,10 @@ class Observations:
                 lie outside of its domain, or the columns are not its components.
             UnknownNameError: There is no such component.
         """
-        problem.check_points(self.points, inside=True)
+        # Numbers of float32 may be above a bound such as 2π by its rounding, as everywhere else.
+        single = self.points.astype(np.float32)
+        rounded = np.array_equal(single, self.points)
+        problem.check_points(single if rounded else self.points, inside=True)
         names = problem.components if self.components is None else self.components
         for name in names:
             if name not in problem.components:

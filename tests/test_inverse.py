@@ -193,6 +193,16 @@ class TestObservations:
         with pytest.raises(PointsError, match=r"2 columns"):
             observed([[0.5]], [[1.0, 2.0]]).check(DECAY)
 
+    def test_points_in_single_precision_may_lie_on_a_bound(self):
+        wave = dataclasses.replace(DECAY, domain=Box("t", (0.0,), (0.1,)))
+        end = np.array([[0.1]], np.float32)
+        assert float(end[0, 0]) > 0.1
+        checked = Observations(end, [1.0]).check(wave)
+        assert checked.check(wave).points[0, 0] == end[0, 0]
+        for outside in (end * np.float32(1 + 1e-5), end.astype(float) * (1 + 1e-10)):
+            with pytest.raises(PointsError, match="outside"):
+                Observations(outside, [1.0]).check(wave)
+
     def test_files_of_every_kind_give_the_same(self, tmp_path):
         t, u, sigma = np.array([0.1, 0.7, 1.9]), np.array([1.0, 0.5, 0.25]), np.full(3, 0.1)
         lines = [
