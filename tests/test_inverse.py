@@ -197,11 +197,11 @@ class TestObservations:
         wave = dataclasses.replace(DECAY, domain=Box("t", (0.0,), (0.1,)))
         end = np.array([[0.1]], np.float32)
         assert float(end[0, 0]) > 0.1
-        checked = Observations(end, [1.0]).check(wave)
+        checked = Observations(end, np.ones(1)).check(wave)
         assert checked.check(wave).points[0, 0] == end[0, 0]
         for outside in (end * np.float32(1 + 1e-5), end.astype(float) * (1 + 1e-10)):
             with pytest.raises(PointsError, match="outside"):
-                Observations(outside, [1.0]).check(wave)
+                Observations(outside, np.ones(1)).check(wave)
 
     def test_files_of_every_kind_give_the_same(self, tmp_path):
         t, u, sigma = np.array([0.1, 0.7, 1.9]), np.array([1.0, 0.5, 0.25]), np.full(3, 0.1)

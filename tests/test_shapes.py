@@ -614,3 +614,23 @@ def test_normals_point_out_where_faces_lie_on_each_other(shape, dtype):
     keep = np.ones(len(points), bool) if shape is ONTO else inner | away
     assert (shape.level(points + step)[keep] > 0).mean() > 0.995
     assert (shape.level(points - step)[keep] < 0).mean() > 0.995
+
+
+@pytest.mark.parametrize(
+    ("domain", "coord"),
+    [
+        (Interval("x", 0, 1) * Parameter("k", 1, 2), "x"),
+        (Ball("xy", (0, 0), 1) * Interval("z", 0, 1), "z"),
+        (Interval("t", 0, 1) * Ball("xy", (0, 0), 1) * Interval("z", 0, 1), "z"),
+    ],
+)
+@pytest.mark.parametrize("sides", [("left", "right"), ("right",)])
+def test_ends_of_a_line_are_the_boundary_of_a_product(domain, coord, sides):
+    region = domain.boundary(coord, sides)
+    points = sample(region, 100, "sobol", np.random.default_rng(0))
+    assert domain.contains(points).all()
+    ends, counts = np.unique(points[:, domain.coords.index(coord)], return_counts=True)
+    assert ends.tolist() == [0, 1][-len(sides) :]
+    assert counts.min() >= 100 / len(sides) - 15
+    others = np.delete(points, domain.coords.index(coord), axis=1)
+    assert len(np.unique(others[:, 0])) == 100

@@ -203,15 +203,21 @@ class Box(Shape):
             >>> len(Box("xy", (0, 0), (1, 1)).boundary("xy").faces)
             4
         """
+        return Surface(self._sides(coords, sides))
+
+    def as_factor(self, coords: str, sides: tuple[str, ...]) -> "Surface":
+        """Its boundary beside other factors, which have the extent that the ends of a line lack."""
+        faces = self._sides(coords, sides)
+        return Ends(faces) if self.d == 1 else Surface(faces)
+
+    def _sides(self, coords: str, sides: tuple[str, ...]) -> "tuple[Box, ...]":
         for side in sides:
             if side not in SIDES:
                 raise UnknownNameError.of("side", side, SIDES)
-        return Surface(
-            tuple(
-                self.face(coord, self.bounds(coord)[SIDES.index(side)])
-                for coord in coords
-                for side in sides
-            )
+        return tuple(
+            self.face(coord, self.bounds(coord)[SIDES.index(side)])
+            for coord in coords
+            for side in sides
         )
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
@@ -286,7 +292,7 @@ class Surface(Region):
         """The parts of the faces where `low ≤ coord ≤ high`, or None where there are none."""
         parts = [face.within(coord, low, high) for face in self.faces]
         kept = tuple(part for part in parts if part is not None)
-        return Surface(kept) if kept else None
+        return type(self)(kept) if kept else None
 
     @property
     def lower(self) -> tuple[float, ...]:
@@ -297,6 +303,18 @@ class Surface(Region):
     def upper(self) -> tuple[float, ...]:
         """Upper bounds of the smallest box that holds all faces."""
         return tuple(np.max([face.upper for face in self.faces], axis=0).tolist())
+
+
+class Ends(Surface):
+    """The ends of a line as a factor of a product; each end is one of the faces."""
+
+    def __post_init__(self) -> None:
+        pass  # What has no extent alone has that of the other factors.
+
+    @property
+    def degrees(self) -> int:
+        """One, which says at which end a point is."""
+        return 1
 
 
 def _stretch(box: Box, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n d"]:

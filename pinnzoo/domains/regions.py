@@ -160,6 +160,10 @@ class Domain(Region):
             "have parts instead, so ask for `domain.part(...)`."
         )
 
+    def as_factor(self, coords: str, sides: tuple[str, ...]) -> Region:
+        """What `boundary` says, as a factor of a product."""
+        return self.boundary(coords, sides)
+
     @abc.abstractmethod
     def part(self, *names: str) -> "Part | Product":
         """The part of the boundary that has one of the names, as one region."""
@@ -815,7 +819,7 @@ class Product(Domain):
 
     def boundary(self, coords: str, sides: tuple[str, ...] = ("left", "right")) -> "Product":
         """All faces of a factor that is a box, on which one of `coords` is at a bound."""
-        found = self._replaced(coords[0], lambda factor: factor.boundary(coords, sides))
+        found = self._replaced(coords[0], lambda factor: factor.as_factor(coords, sides))
         assert found is not None
         return found
 
