@@ -45,6 +45,11 @@ class Ball(Shape):
     name: str = "ball"
 
     def __post_init__(self) -> None:
+        if np.ndim(self.centre) != 1:
+            raise PointsError(
+                f"a ball with the centre {self.centre!r} was given: give as many numbers as it has "
+                f"coordinates, such as {(0.0,) * len(self.coords)}."
+            )
         object.__setattr__(self, "centre", tuple(map(float, self.centre)))
         object.__setattr__(self, "radius", float(self.radius))
         check_shape(self.coords, [self.centre])
@@ -100,6 +105,11 @@ class Polygon(Shape):
     edges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if any(np.shape(corner) != (2,) for corner in self.corners):
+            raise PointsError(
+                "a polygon was given corners that are not all two numbers: give (x, y) for each, "
+                "without the z that rings of Shapely may have."
+            )
         corners = [(float(x), float(y)) for x, y in self.corners]
         if len(corners) > 1 and corners[0] == corners[-1]:
             corners.pop()
