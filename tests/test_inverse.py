@@ -257,6 +257,7 @@ class TestObservations:
             (b"t,u\n0.1,1\n\n0.2\n", "line 4 has 1 columns, and the first line 2"),
             (b"t,u\n0.1,1\n0.2,NA\n", "line 3 of the file has 'NA' in the column 'u'"),
             (b"t,u\n0.1,\n", "line 2 of the file has nothing in the column 'u'"),
+            (b"t,u\n0.1,1_000\n", "line 2 of the file has '1_000' in the column 'u'"),
             (b"t;u\n0,1;1\n", "a point for decimals"),
             (b"t u\n0.1 1\n", "separate them by commas"),
             (b"t,u\n0.1,nan\n", "leave these measurements out"),

@@ -26,6 +26,7 @@ from pinnzoo import (
     Interval,
     Observations,
     Phase,
+    Polygon,
     Problem,
     Recipe,
     Reference,
@@ -55,6 +56,8 @@ from tests.solving import rod
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
 
 UNTYPED: Any = DOMAIN
+UNTYPED_ZERO: Any = 0
+UNTYPED_CORNERS: Any = ((0, 0, 1), (1, 0, 1), (0, 1, 1))
 UNTYPED_SOLVE: Any = pinnzoo.solve
 """For arguments that a type checker refuses too."""
 
@@ -449,6 +452,29 @@ def test_reference_is_looked_at_before_the_training(reference, says):
 def test_condition_on_another_domain_is_refused(domain, says):
     with pytest.raises(RecipeError, match=says):
         problem(conditions=(dirichlet(domain, "u", "x", "right"),))
+
+
+def test_dates_and_durations_are_no_numbers():
+    dates = np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")
+    durations = np.array([[1500, 1]], "timedelta64[ms]")
+    heat = make_problem("heat", {})
+    for points in ({"x": [0.0, 1.0], "t": dates}, durations):
+        with pytest.raises(PointsError, match="of dates or durations was given"):
+            heat.check_points(points)
+    with pytest.raises(PointsError, match="values are not all real numbers"):
+        Observations(np.zeros((1, 2)), durations[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Ball("xy", UNTYPED_ZERO, 1.0), r"the centre 0 was given: .* such as \(0.0, 0.0\)"),
+        (lambda: Polygon("xy", UNTYPED_CORNERS), "not all two numbers"),
+    ],
+)
+def test_places_of_the_wrong_kind_are_told(make, says, as_users_run_it):
+    with pytest.raises(PointsError, match=says):
+        make()
 
 
 PLATE_SIDE = Box("xy", (0, 0), (1, 1))
