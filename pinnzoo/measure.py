@@ -1,6 +1,6 @@
 """The figures of an entry: those of the network itself, and what its diagnostics look at."""
 
-import functools
+import fnmatch
 import math
 import os
 import platform
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
@@ -226,12 +227,15 @@ def _unknowns_block(
 
 def _never_trained(model: nnx.Module, recipe: Recipe) -> np.ndarray:
     """Indices, among the flat parameters, of those that every phase has frozen."""
-    from pinnzoo.training.scope import frozen_parameters
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
 
-    if not all(phase.freeze for phase in recipe.phases):
-        return np.zeros(0, int)
-    each = (frozen_parameters(model, phase.freeze) for phase in recipe.phases)
-    return functools.reduce(np.intersect1d, each)
+    def kept(name: str, patterns: Sequence[str]) -> bool:
+        # As `Phase.freeze` has it: a pattern, or a name with all below it.
+        return any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
+
+    names = [".".join(str(key.key) for key in path) for path, _ in leaves]  # pyright: ignore
+    frozen = [all(kept(name, phase.freeze) for phase in recipe.phases) for name in names]
+    return np.flatnonzero(np.repeat(frozen, [jnp.size(leaf) for _, leaf in leaves]))
 
 
 def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:
