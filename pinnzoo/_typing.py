@@ -15,6 +15,7 @@ Point: TypeAlias = Float[Array, " d"]
 HostPoint: TypeAlias = Float[np.ndarray, " d"]
 WholePoint: TypeAlias = Int[Array, " d"] | Int[np.ndarray, " d"]
 Points: TypeAlias = Float[Array, "n d"]
+PointRows: TypeAlias = Points | Float[np.ndarray, "n d"]
 Values: TypeAlias = Float[Array, " m"]
 """The values of all components at one point."""
 

@@ -1,5 +1,6 @@
 """The figures of an entry: those of the network itself, and what its diagnostics look at."""
 
+import fnmatch
 import math
 import os
 import platform
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
@@ -17,7 +19,7 @@ from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import DIAGNOSTICS, Study
 from pinnzoo.diagnostics import points as counts
-from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of
+from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of, unknown_indices
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of, reference_fault
@@ -197,9 +199,14 @@ def _unknowns_block(
     if set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _weights(problem, recipe, observations)
+    frozen = _never_trained(model, recipe)
     with jax.enable_x64(True):
-        found, noise = estimate_unknowns(problem, model, observations, own, weights)
+        found, noise = estimate_unknowns(problem, model, observations, own, weights, frozen)
     told = told_of(problem, found)
+    if observations is not None:
+        at = dict(zip(sorted(problem.unknowns), unknown_indices(model), strict=True))
+        kept = (name for name in problem.unknowns if at[name] in frozen)
+        told |= dict.fromkeys(kept, "was frozen in all phases")
     if told:
         each = ", and ".join(f"{name!r} {words}" for name, words in told.items())
         warnings.warn(f"the unknown {each}: there is no standard error of that.", stacklevel=2)
@@ -216,6 +223,19 @@ def _unknowns_block(
     if problem.truth:
         block["truth"] = dict(problem.truth)
     return block if noise is None else block | {"noise": noise}
+
+
+def _never_trained(model: nnx.Module, recipe: Recipe) -> np.ndarray:
+    """Indices, among the flat parameters, of those that every phase has frozen."""
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+
+    def kept(name: str, patterns: Sequence[str]) -> bool:
+        # As `Phase.freeze` has it: a pattern, or a name with all below it.
+        return any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
+
+    names = [".".join(str(key.key) for key in path) for path, _ in leaves]  # pyright: ignore
+    frozen = [all(kept(name, phase.freeze) for phase in recipe.phases) for name in names]
+    return np.flatnonzero(np.repeat(frozen, [jnp.size(leaf) for _, leaf in leaves]))
 
 
 def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:

@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pinnzoo.tabular import read_columns, real_numbers
 SIGMA = "sigma"
 """Column of a file that holds standard deviations."""
 
-LIKE_SIGMA = re.compile(r"(sigma|std|stdev|stddev|uncertainty|error)(_|$)", re.IGNORECASE)
+LIKE_SIGMA = re.compile(r"(^|_)(sigma|std|stdev|stddev|uncertainty|error|err)(_|$)", re.IGNORECASE)
 """Names of columns that look as if they held standard deviations."""
 
 
@@ -37,7 +37,8 @@ class Observations:
         values: What was measured there, `(n, k)`, or `(n,)` for one component.
         components: Names of the k components; by default all of the problem, in their order.
         sigma: Standard deviation of the noise: one number, one for each point `(n,)`, or one for
-            each value `(n, k)`. None where it is not known and to be estimated.
+            each value `(n, k)`, which a data frame names as the components. None where it is not
+            known and to be estimated.
 
     Raises:
         PointsError: The arrays do not fit each other, or hold what is no real number.
@@ -79,7 +80,8 @@ class Observations:
         object.__setattr__(self, "points", _frozen(points))
         object.__setattr__(self, "values", _frozen(values))
         object.__setattr__(self, "components", None if names is None else tuple(map(str, names)))
-        object.__setattr__(self, "sigma", _deviations(self.sigma, values.shape))
+        sigma = _sigma_in_order(self.sigma, self.components)
+        object.__setattr__(self, "sigma", _deviations(sigma, values.shape))
 
     @property
     def n(self) -> int:
@@ -94,7 +96,10 @@ class Observations:
                 lie outside of its domain, or the columns are not its components.
             UnknownNameError: There is no such component.
         """
-        problem.check_points(self.points, inside=True)
+        # Numbers of float32 may be above a bound such as 2π by its rounding, as everywhere else.
+        single = self.points.astype(np.float32)
+        rounded = np.array_equal(single, self.points)
+        problem.check_points(single if rounded else self.points, inside=True)
         names = problem.components if self.components is None else self.components
         for name in names:
             if name not in problem.components:
@@ -162,10 +167,10 @@ class Observations:
                 A column "sigma" holds the standard deviation at each point; it is called "std"
                 where a component has that name.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
-                are other names.
+                are other names. A column that is named so is nothing else, whatever it is called.
 
         Raises:
-            PointsError: The file cannot be read, or lacks a column.
+            PointsError: The file cannot be read, or lacks a column, or one is named for two.
             UnknownNameError: `columns` names what the problem does not have.
 
         Example:
@@ -175,16 +180,15 @@ class Observations:
         """
         sigma_name = SIGMA if SIGMA not in problem.components else "std"
         known = (*problem.coords, *problem.components, sigma_name)
-        for name in columns or {}:
+        said = dict(columns or {})
+        for name in said:
             if name not in known:
                 raise UnknownNameError.of("column", name, known)
         found = read_columns(Path(path).expanduser())
-        names = {name: (columns or {}).get(name, name) for name in known}
-        measured = [name for name in problem.components if names[name] in found]
+        names = _names_in_file(known, said, problem.coords)
+        measured = [name for name in problem.components if names.get(name) in found]
         lacking = [names[c] for c in problem.coords if names[c] not in found]
-        lacking += [
-            own for name, own in names.items() if name in (columns or {}) and own not in found
-        ]
+        lacking += [own for name, own in said.items() if own not in found]
         if lacking or not measured:
             wanted = lacking or [f"one of {', '.join(problem.components)}"]
             raise PointsError(
@@ -194,7 +198,9 @@ class Observations:
                 "--column NAME=COLUMN."
             )
         others = [name for name in found if name not in names.values()]
-        if names[sigma_name] not in found and (near := [n for n in others if LIKE_SIGMA.match(n)]):
+        if names.get(sigma_name) not in found and (
+            near := [n for n in others if LIKE_SIGMA.search(n)]
+        ):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
                 f"the name {sigma_name!r}, or the one that columns={{{sigma_name!r}: ...}} says.",
@@ -210,7 +216,7 @@ class Observations:
                 "of a grid."
             )
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
-        sigma: Any = own[names[sigma_name]].ravel() if names[sigma_name] in own else None
+        sigma: Any = own[names[sigma_name]].ravel() if names.get(sigma_name) in own else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
@@ -257,7 +263,8 @@ def observe(
     Raises:
         PinnzooError: The problem has no reference.
         UnknownNameError: There is no such component.
-        PointsError: `n` is no whole number above zero, or `noise` none of zero or more.
+        PointsError: `n` is no whole number above zero, or `noise` none of zero or more, or it is
+            relative to a component that is the same at all points.
 
     Example:
         >>> data = observe(problem, 2000, components=("u",), noise=0.01)
@@ -279,8 +286,44 @@ def observe(
         points = sample(domain, n, "uniform", points_rng)
     exact = require_reference(problem)(points)[:, [problem.components.index(c) for c in names]]
     scale = exact.std(axis=0) if relative else np.ones(len(names))
+    constant = [name for name, own in zip(names, np.ptp(exact, axis=0), strict=True) if own == 0]
+    if relative and noise > 0 and constant:
+        raise PointsError(
+            f"noise={noise:g} relative to the spread of {', '.join(map(repr, constant))} was asked "
+            f"for, the same at all {n} points: ask for more points, or give relative=False and "
+            "the noise in the unit of the component."
+        )
     values = exact + noise * scale * noise_rng.standard_normal(exact.shape)
     return Observations(points, values, names)
+
+
+def _names_in_file(
+    known: Sequence[str], said: Mapping[str, str], coords: Iterable[str]
+) -> dict[str, str]:
+    """What the columns of a file are called: as was said, else by their own names.
+
+    A column that was said to be another one is not its namesake too.
+
+    Raises:
+        PointsError: A column was said to be two, or none is left for a coordinate.
+    """
+    taken = {own: name for name, own in said.items()}
+    doubled = next((name for name, own in said.items() if taken[own] != name), None)
+    if doubled is not None:
+        own = said[doubled]
+        raise PointsError(
+            f"the column {own!r} was named for {doubled!r} and for {taken[own]!r}: name each "
+            "column of the file once."
+        )
+    names = {name: said.get(name, name) for name in known if name in said or name not in taken}
+    lacking = next((c for c in coords if c not in names), None)
+    if lacking is not None:
+        raise PointsError(
+            f"the column {lacking!r} was named for {taken[lacking]!r}, which leaves none for "
+            f"{lacking!r}: say what that is called too, with columns={{{lacking!r}: ...}}, in a "
+            f"shell --column {lacking}=COLUMN."
+        )
+    return names
 
 
 def _in_order(values: Any, components: Any) -> tuple[Any, Any]:
@@ -300,6 +343,20 @@ def _in_order(values: Any, components: Any) -> tuple[Any, Any]:
             f"{', '.join(map(repr, wanted))}: name the columns as the components."
         )
     return values, components
+
+
+def _sigma_in_order(sigma: Any, components: tuple[str, ...] | None) -> Any:
+    """Standard deviations; several columns of a data frame are put in the components' order."""
+    own = [str(name) for name in getattr(sigma, "columns", ())]
+    if len(own) < 2:
+        return sigma
+    if components is None or not set(components) <= set(own):
+        told = "no names" if components is None else ", ".join(map(repr, components))
+        raise PointsError(
+            f"standard deviations with the columns {', '.join(map(repr, own))} were given for "
+            f"components with {told}: name both alike, or give sigma without names."
+        )
+    return sigma[list(components)]
 
 
 def _deviations(given: Any, shape: tuple[int, int]) -> Any:

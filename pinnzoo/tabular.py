@@ -63,7 +63,8 @@ def real_numbers(given: Any, what: str) -> np.ndarray:
     """
     try:
         array = np.asarray(given)
-        if np.iscomplexobj(array) or np.ma.is_masked(given):
+        # Of dates and durations the number depends on the unit in which they are counted.
+        if np.iscomplexobj(array) or np.ma.is_masked(given) or array.dtype.kind in "mM":
             raise TypeError
         array = array.astype(np.float64)
     except (TypeError, ValueError):
@@ -157,7 +158,7 @@ def _of_text(name: str, cells: list[tuple[int, str]]) -> np.ndarray:
     numbers = np.zeros(len(cells))
     for j, (k, cell) in enumerate(cells):
         try:
-            numbers[j] = float(cell)
+            numbers[j] = float(cell if "_" not in cell else "no number")
         except ValueError:
             given = repr(cell) if cell else "nothing"
             comma = ", with a point for decimals" if "," in cell else ""

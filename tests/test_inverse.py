@@ -13,6 +13,7 @@ import pinnzoo
 from pinnzoo import Box, Observations, Phase, Problem, Recipe, Reference, Unknown, observe
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.summary import summarize
+from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import (
     estimate_unknowns,
     estimates_at,
@@ -23,6 +24,7 @@ from pinnzoo.diagnostics.covariance import (
 from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import residual
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
+from pinnzoo.pdes import make_problem
 from pinnzoo.storage.folder import EntryFolder
 from pinnzoo.unknowns import Estimate, WithUnknowns, values_of, with_unknowns
 from tests.oracles import small_network
@@ -191,6 +193,16 @@ class TestObservations:
         with pytest.raises(PointsError, match=r"2 columns"):
             observed([[0.5]], [[1.0, 2.0]]).check(DECAY)
 
+    def test_points_in_single_precision_may_lie_on_a_bound(self):
+        wave = dataclasses.replace(DECAY, domain=Box("t", (0.0,), (0.1,)))
+        end = np.array([[0.1]], np.float32)
+        assert float(end[0, 0]) > 0.1
+        checked = Observations(end, np.ones(1)).check(wave)
+        assert checked.check(wave).points[0, 0] == end[0, 0]
+        for outside in (end * np.float32(1 + 1e-5), end.astype(float) * (1 + 1e-10)):
+            with pytest.raises(PointsError, match="outside"):
+                Observations(outside, np.ones(1)).check(wave)
+
     def test_files_of_every_kind_give_the_same(self, tmp_path):
         t, u, sigma = np.array([0.1, 0.7, 1.9]), np.array([1.0, 0.5, 0.25]), np.full(3, 0.1)
         lines = [
@@ -245,6 +257,7 @@ class TestObservations:
             (b"t,u\n0.1,1\n\n0.2\n", "line 4 has 1 columns, and the first line 2"),
             (b"t,u\n0.1,1\n0.2,NA\n", "line 3 of the file has 'NA' in the column 'u'"),
             (b"t,u\n0.1,\n", "line 2 of the file has nothing in the column 'u'"),
+            (b"t,u\n0.1,1_000\n", "line 2 of the file has '1_000' in the column 'u'"),
             (b"t;u\n0,1;1\n", "a point for decimals"),
             (b"t u\n0.1 1\n", "separate them by commas"),
             (b"t,u\n0.1,nan\n", "leave these measurements out"),
@@ -283,7 +296,7 @@ class TestObservations:
         savemat(tmp_path / "a.mat", {"t": t, "u": t, "about": {"lab": "A"}})
         assert Observations.read(tmp_path / "a.mat", DECAY).values.shape == (2, 1)
 
-    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std"])
+    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std", "u_std", "u_sigma", "err"])
     def test_column_that_looks_like_standard_deviations_is_told(self, name, tmp_path):
         (tmp_path / "a.csv").write_text(f"t,u,{name}\n0.1,1,0.2\n")
         with pytest.warns(UserWarning, match=f"column '{name}' .* is not read"):
@@ -297,6 +310,12 @@ class TestObservations:
         np.testing.assert_array_equal(noisy.points, clean.points)
         spread = (noisy.values - clean.values).std()
         assert spread == pytest.approx(0.1 * clean.values.std(), rel=0.05)
+
+    def test_noise_relative_to_what_is_constant_is_refused(self):
+        with pytest.raises(PointsError, match=r"'u' was asked for, .*relative=False"):
+            observe(DECAY, 1, noise=0.5)
+        one, clean = observe(DECAY, 1, noise=0.5, relative=False), observe(DECAY, 1)
+        assert one.values[0, 0] != clean.values[0, 0]
 
 
 class TestSensitivity:
@@ -519,6 +538,39 @@ class TestTraining:
                 recipe(phases=(Phase("lm", 1, weights={OBSERVATIONS: 2.0}),)), problem=DECAY
             )
 
+    def test_what_was_frozen_is_no_part_of_the_fit(self):
+        noisy = observe(DECAY, 30, noise=0.05, seed=1)
+        lm = "levenberg_marquardt"
+
+        def both(*frozen):
+            phases = tuple(Phase(lm, 3, freeze=each) for each in frozen)
+            return fitted(noisy, phases=phases)
+
+        with pytest.warns(UserWarning, match="'rate' was frozen in all phases"):
+            kept = both(("unknowns.rate",), ("unknowns.rate", "network.output"))
+        assert kept.unknowns["rate"].value == pytest.approx(0.7)
+        assert np.isnan(kept.unknowns["rate"].standard_error)
+        assert kept.metrics["unknowns"]["remarks"] == {"rate": "was frozen in all phases"}
+        assert kept.unknowns["level"].standard_error > 0
+        with pytest.warns(UserWarning, match="'rate' was frozen in all phases, and 'level' was"):
+            all_kept = both(("unknowns",))
+        assert all_kept.metrics["unknowns"]["noise"] > 0
+        # One that a phase trained is not frozen.
+        assert both(("unknowns",), ("network.hidden",)).unknowns["rate"].standard_error > 0
+        stiff = both(("network",))
+        points = draw_points(DECAY, POINTS, "sobol", 0, 0)
+        theta, objective, _ = assemble(DECAY, stiff.model, points, observations=noisy)
+        jacobian = np.asarray(jax.jacrev(objective.residual)(theta))[:, -2:]
+        inverse = np.linalg.pinv(jacobian)[:, objective.slices()[OBSERVATIONS]]
+        scale = float(next(t.scale for t in objective.terms if t.name == OBSERVATIONS))
+        noise = stiff.metrics["unknowns"]["noise"]
+        errors = noise * scale * np.sqrt(np.diagonal(inverse @ inverse.T))
+        level, rate = (stiff.unknowns[name] for name in ("level", "rate"))
+        # The raw number of a positive unknown is its logarithm, of one with bounds a logistic.
+        slopes = [(1 - level.value**2) / 2, rate.value]
+        found = [level.standard_error, rate.standard_error]
+        np.testing.assert_allclose(found, errors * slopes, rtol=1e-6)
+
     def test_without_observations_there_are_values_but_no_standard_errors(self):
         found, noise = estimate_unknowns(
             DECAY, with_unknowns(small_network(DECAY), DECAY.unknowns), None, {}
@@ -550,6 +602,27 @@ def test_a_component_called_sigma_is_no_standard_deviation(tmp_path):
     assert read.sigma.ravel().tolist() == [0.5, 0.25]
 
 
+def test_a_column_of_a_file_is_read_as_one_quantity(tmp_path):
+    heat = make_problem("heat", {})
+    file = tmp_path / "table.csv"
+    file.write_text("t,x,sigma\n0.1,0.2,3\n0.2,0.4,4\n")
+    read = Observations.read(file, heat, {"u": "sigma"})
+    assert read.sigma is None
+    assert read.values.ravel().tolist() == [3, 4]
+    two = dataclasses.replace(heat, components=("u", "v"), conditions=(), reference=None)
+    file.write_text("t,x,v\n0.1,0.2,3\n0.2,0.4,4\n")
+    assert Observations.read(file, two, {"u": "v"}).components == ("u",)
+    file.write_text("t,x,v,u\n0.1,0.2,3,4\n")
+    exchanged = Observations.read(file, two, {"u": "v", "v": "u"})
+    assert exchanged.values.tolist() == [[3, 4]]
+    for columns, says in (
+        ({"x": "t"}, "leaves none for 't'"),
+        ({"u": "v", "v": "v"}, "named for 'u' and for 'v'"),
+    ):
+        with pytest.raises(PointsError, match=says):
+            Observations.read(file, two, columns)
+
+
 class Table:
     """What a data frame does that is asked of one here."""
 
@@ -575,6 +648,24 @@ def test_columns_of_a_data_frame_are_its_components():
     assert renamed.components == ("u",)
     with pytest.raises(PointsError, match="name the columns as the components"):
         Observations(points, table, components=("u", "w"))
+
+
+def test_standard_deviations_in_a_data_frame_go_by_its_names():
+    table: Any = Table(v=[1.0, 2.0], u=[10.0, 20.0])
+    sigma: Any = Table(v=[0.1, 0.2], u=[0.01, 0.02], w=[1.0, 1.0])
+    points = np.array([[0.1], [0.2]])
+    by_components = Observations(points, table, ("u", "v"), sigma).sigma
+    assert by_components is not None
+    assert by_components.tolist() == [[0.01, 0.1], [0.02, 0.2]]
+    by_values = Observations(points, table, None, sigma[["u", "v"]]).sigma
+    assert by_values is not None
+    assert by_values.tolist() == [[0.1, 0.01], [0.2, 0.02]]
+    one: Any = Table(deviation=[0.1, 0.2])
+    assert Observations(points, table, None, one).sigma.tolist() == [[0.1, 0.1], [0.2, 0.2]]  # pyright: ignore
+    other: Any = Table(v=[0.1, 0.2], w=[0.1, 0.2])
+    for values in (table, np.ones((2, 2))):
+        with pytest.raises(PointsError, match="name both alike"):
+            Observations(points, values, None, other)
 
 
 def test_a_network_of_ones_own_needs_values_of_the_unknowns():

@@ -19,17 +19,21 @@ from flax import nnx
 
 import pinnzoo
 from pinnzoo import (
+    Ball,
     Box,
     Condition,
     Entry,
+    Interval,
     Observations,
     Phase,
+    Polygon,
     Problem,
     Recipe,
     Reference,
     dirichlet,
     initial,
     neumann,
+    robin,
 )
 from pinnzoo.analysis import loss_line, loss_plane
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
@@ -52,6 +56,8 @@ from tests.solving import rod
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
 
 UNTYPED: Any = DOMAIN
+UNTYPED_ZERO: Any = 0
+UNTYPED_CORNERS: Any = ((0, 0, 1), (1, 0, 1), (0, 1, 1))
 UNTYPED_SOLVE: Any = pinnzoo.solve
 """For arguments that a type checker refuses too."""
 
@@ -446,6 +452,71 @@ def test_reference_is_looked_at_before_the_training(reference, says):
 def test_condition_on_another_domain_is_refused(domain, says):
     with pytest.raises(RecipeError, match=says):
         problem(conditions=(dirichlet(domain, "u", "x", "right"),))
+
+
+def test_dates_and_durations_are_no_numbers():
+    dates = np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")
+    durations = np.array([[1500, 1]], "timedelta64[ms]")
+    heat = make_problem("heat", {})
+    for points in ({"x": [0.0, 1.0], "t": dates}, durations):
+        with pytest.raises(PointsError, match="of dates or durations was given"):
+            heat.check_points(points)
+    with pytest.raises(PointsError, match="values are not all real numbers"):
+        Observations(np.zeros((1, 2)), durations[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Ball("xy", UNTYPED_ZERO, 1.0), r"the centre 0 was given: .* such as \(0.0, 0.0\)"),
+        (lambda: Polygon("xy", UNTYPED_CORNERS), "not all two numbers"),
+    ],
+)
+def test_places_of_the_wrong_kind_are_told(make, says, as_users_run_it):
+    with pytest.raises(PointsError, match=says):
+        make()
+
+
+PLATE_SIDE = Box("xy", (0, 0), (1, 1))
+PLATE_HOLE = Ball("xy", (0.5, 0.5), 0.25, name="hole")
+PLATE = PLATE_SIDE - PLATE_HOLE
+CORNER = PLATE_SIDE - Ball("xy", (0, 0), 0.5)
+
+
+def on(domain, *conditions):
+    equation = lambda u, z: u(z, "u_xx")[0]  # noqa: E731
+    return Problem(
+        name="plate", domain=domain, components=("u",), equation=equation, conditions=conditions
+    )
+
+
+@pytest.mark.parametrize("also", [(), ("t",)])
+def test_condition_made_of_another_shape_is_refused_where_it_is_wrong(also):
+    timed = lambda shape: Interval("t", 0, 1) * shape if also else shape  # noqa: E731
+    hole, side, plate, corner = map(timed, (PLATE_HOLE, PLATE_SIDE, PLATE, CORNER))
+    for make in (neumann, robin):
+        with pytest.raises(RecipeError, match="normal points into the domain"):
+            on(plate, make(hole, "u", "hole"))
+        on(plate, make(plate, "u", "hole"), make(side, "u", "x_left"))
+    with pytest.raises(RecipeError, match="lies outside of the domain"):
+        on(corner, dirichlet(side, "u", "x_left"))
+    on(corner, dirichlet(corner, "u", "x_left"), dirichlet(side, "u", "x_right"))
+    # Values have no direction, and a surface inside has the domain on both sides.
+    on(plate, dirichlet(hole, "u", "hole"))
+    on(side, neumann(hole, "u", "hole"), neumann(side, "u", "x_left"))
+
+
+def test_normal_is_looked_at_in_space_too():
+    cube, ball = Box("xyz", (0, 0, 0), (1, 1, 1)), Ball("xyz", (0, 0, 0), 0.5)
+    with pytest.raises(RecipeError, match="normal points into the domain"):
+        on(cube - ball, neumann(cube & ball, "u", "ball"))
+    on(cube - ball, neumann(cube - ball, "u", "ball"), dirichlet(cube - ball, "u", "box"))
+
+
+def test_residual_and_region_in_the_other_order_are_told(as_users_run_it):
+    wall = Condition("left", PLATE.part("hole"), lambda u, z: u(z, "u")[0])  # pyright: ignore
+    with pytest.raises(RecipeError, match="a Part as its residual and a function as its region"):
+        on(PLATE, wall)
 
 
 def test_initial_profile_gets_the_coordinates_that_are_not_the_time():

@@ -540,3 +540,97 @@ def test_thin_shapes_are_judged_at_scattered_points():
     )
     assert problem.scattered
     assert len(problem.evaluation_points(4)) > 10_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "area"),
+    [
+        (Box("xyz", (0, 0, -1), (1, 1, 1)) & Box("xyz", (-100,) * 3, (100, 100, 0)), "z_right", 1),
+        (CUBE - Box("xyz", (-1, -1, -1), (2, 2, 0.9999)), "x_left", None),
+        (Box("xyz", (0, 0, 0), (100, 100, 0.1)) & Ball("xyz", (50, 50, 0), 0.5), "z_left", 0.785),
+        (Ball("xyz", (0, 0, 0), 100) - Box("xyz", (-0.5, -0.5, 0), (0.5, 0.5, 99)), "x_right", 99),
+        (CUBE - Ball("xyz", (0.5, 0.5, -99.5), 100, name="floor"), "floor", 1),
+        (
+            Ball("xyz", (0, 0, 99.9), 0.5) - Ball("xyz", (0, 0, 0), 100, name="floor"),
+            "floor",
+            0.75398,
+        ),
+    ],
+)
+def test_faces_of_which_a_small_share_is_left_are_boundary(shape, name, area):
+    part = shape.part(name)
+    points = sample(part, 100, "uniform", np.random.default_rng(0))
+    assert np.abs(shape.level(points)).max() < 1e-9
+    if area is not None:  # The share of the thinnest one is not known to many digits.
+        assert part.measure * part.fill == pytest.approx(area, rel=0.1)
+
+
+@pytest.mark.parametrize("d", [3, 4, 5])
+def test_points_of_a_cap_are_those_of_the_sphere_that_lie_there(d):
+    """Along the pole of a cap, and across it, as far as the sphere's own points say."""
+    ball = Ball("xyzab"[:d], (0.0,) * d, 2.0)
+    sphere: Any = ball.patches[0]
+    pole = np.arange(1.0, d + 1) / np.linalg.norm(np.arange(1.0, d + 1))
+    near = pole * 2
+    cap = sphere.clipped(tuple(near - 0.5), tuple(near + 0.5))
+    unit = np.random.default_rng(0).random((400_000, d))
+    whole, own = sphere.at(unit), cap.at(unit[:40_000])
+    there = whole[whole @ pole / 2 >= 1 - cap.height]
+    assert cap.size / sphere.size == pytest.approx(len(there) / len(whole), rel=0.1)
+    np.testing.assert_allclose(np.linalg.norm(own, axis=1), 2)
+    np.testing.assert_allclose(own.mean(0), there.mean(0), atol=0.03)
+    np.testing.assert_allclose(np.cov(own.T), np.cov(there.T), atol=0.03)
+
+
+def test_a_part_is_bounded_by_what_is_left_of_it():
+    shape = CUBE - Ball("xyz", (0, 0, 0), 0.5)
+    part = shape.part("ball")
+    assert np.min(part.lower) >= 0
+    assert np.max(part.upper) <= 0.5
+    conditions = (dirichlet(shape, "u", "ball"),)
+    equation = lambda u, z: u(z, "u_xx")[0]  # noqa: E731
+    Problem(
+        name="corner", domain=shape, components=("u",), equation=equation, conditions=conditions
+    )
+
+
+ONTO = CUBE - Box("xyz", (0.5, 0, 0), (1, 0.5, 1)) | Box("xyz", (1, 0, 0), (2, 0.75, 1))
+"""Faces at x = 1 that look to the right and to the left lie on each other."""
+LIDDED = (Ball("xyz", (0, 0, 0), 2) - Ball("xyz", (0, 0, 0), 1)) & Box(
+    "xyz", (-2, -2, -2), (2, 2, 0)
+) | Ball("xyz", (0, 0, 0), 1) & Box("xyz", (-2, -2, 0), (2, 2, 2))
+"""Below z = 0 a shell from radius 1 to 2, above it a ball of radius 1."""
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("shape", [ONTO, LIDDED])
+def test_normals_point_out_where_faces_lie_on_each_other(shape, dtype):
+    part = shape.part()
+    points = sample(part, 2000, "uniform", np.random.default_rng(0))
+    step = 1e-4 * np.asarray(jax.jit(jax.vmap(part.normal))(jnp.asarray(points, dtype)))
+    # Closer than that to an edge, a step comes out at the other side of it.
+    away = np.min(np.abs(np.linalg.norm(points, axis=1)[:, None] - [1, 2]), axis=1) > 1e-3
+    inner = np.abs(points[:, 2]) > 1e-3
+    keep = np.ones(len(points), bool) if shape is ONTO else inner | away
+    assert (shape.level(points + step)[keep] > 0).mean() > 0.995
+    assert (shape.level(points - step)[keep] < 0).mean() > 0.995
+
+
+@pytest.mark.parametrize(
+    ("domain", "coord"),
+    [
+        (Interval("x", 0, 1) * Parameter("k", 1, 2), "x"),
+        (Ball("xy", (0, 0), 1) * Interval("z", 0, 1), "z"),
+        (Interval("t", 0, 1) * Ball("xy", (0, 0), 1) * Interval("z", 0, 1), "z"),
+    ],
+)
+@pytest.mark.parametrize("sides", [("left", "right"), ("right",)])
+def test_ends_of_a_line_are_the_boundary_of_a_product(domain, coord, sides):
+    region = domain.boundary(coord, sides)
+    points = sample(region, 100, "sobol", np.random.default_rng(0))
+    assert domain.contains(points).all()
+    ends, counts = np.unique(points[:, domain.coords.index(coord)], return_counts=True)
+    assert ends.tolist() == [0, 1][-len(sides) :]
+    assert counts.min() >= 100 / len(sides) - 15
+    others = np.delete(points, domain.coords.index(coord), axis=1)
+    assert len(np.unique(others[:, 0])) == 100

@@ -14,7 +14,7 @@ along their directions either. JᵀJ is never formed, which would square the con
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -106,6 +106,7 @@ def estimate_unknowns(
     observations: Observations | None,
     points: Mapping[str, Float[np.ndarray, "n d"]],
     weights: Mapping[str, float] | None = None,
+    frozen: Sequence[int] | np.ndarray = (),
 ) -> tuple[dict[str, Estimate], float | None]:
     """The values of a problem's unknowns with their standard errors, and the noise level.
 
@@ -115,12 +116,14 @@ def estimate_unknowns(
         observations: What was measured, or None: there are no standard errors then.
         points: Those on which it was trained, or as many others, per term.
         weights: Those with which it was trained.
+        frozen: Indices, among the flat parameters, of those that no noise moved since the training
+            kept their values.
 
     Returns:
         An estimate for each unknown, and the standard deviation of the noise: where that is not
         given with the observations, it is estimated from what is left of them. Where it differs
         between values, it is that of a value of mean weight. The standard error of an unknown that
-        nothing determines is infinite.
+        nothing determines is infinite, and NaN of a frozen one.
 
     Raises:
         PrecisionError: JAX has float64 switched off.
@@ -130,7 +133,7 @@ def estimate_unknowns(
     if observations is None or not values:
         return {name: Estimate(value, math.nan) for name, value in values.items()}, None
     theta, objective, _ = assemble(problem, model, points, weights, observations)
-    return estimates_at(problem, model, objective, theta, observations.sigma)
+    return estimates_at(problem, model, objective, theta, observations.sigma, frozen)
 
 
 def estimates_at(
@@ -139,6 +142,7 @@ def estimates_at(
     objective: Objective,
     theta: Theta,
     sigma: np.ndarray | None = None,
+    frozen: Sequence[int] | np.ndarray = (),
 ) -> tuple[dict[str, Estimate], float]:
     """The same from a residual vector with observations, at any parameters.
 
@@ -151,14 +155,15 @@ def estimates_at(
         objective: The residual vector, in float64.
         theta: The parameters.
         sigma: Standard deviations of the observed values, where they are known.
+        frozen: See `estimate_unknowns`.
 
     Returns:
         As `estimate_unknowns`.
     """
+    own, free = unknown_indices(model), np.setdiff1d(np.arange(theta.size), frozen)
+    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
     found = sensitivity(
-        np.concatenate(list(jacobian_blocks(objective, theta, chunk=128))),
-        _indices(model),
-        objective.slices()[OBSERVATIONS],
+        jacobian[:, free], np.flatnonzero(np.isin(free, own)), objective.slices()[OBSERVATIONS]
     )
     (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
     scale = float(term.scale)
@@ -167,13 +172,14 @@ def estimates_at(
         noise = math.sqrt(left / max(found.freedom, 1.0)) / scale
     else:
         noise = float(1 / np.sqrt(np.mean(sigma**-2)))
-    errors = noise * scale * np.sqrt(np.diagonal(found.covariance))
-    names, raw = sorted(problem.unknowns), np.asarray(theta)[_indices(model)]
+    errors = np.full(len(own), math.nan)
+    errors[np.isin(own, free)] = noise * scale * np.sqrt(np.diagonal(found.covariance))
+    names, raw = sorted(problem.unknowns), np.asarray(theta)[own]
     estimates = {}
     for name, number, error in zip(names, raw, errors, strict=True):
         # To first order, as all of it: the derivative of the transformation.
         value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
-        margin = float(abs(slope) * error) if math.isfinite(error) else math.inf
+        margin = math.inf if error == math.inf else float(abs(slope) * error)
         estimates[name] = Estimate(float(value), margin)
     return {name: estimates[name] for name in problem.unknowns}, noise
 
@@ -257,7 +263,7 @@ def _rows(term: Term, theta: Theta) -> Residuals:
     return term.rows(theta)
 
 
-def _indices(model: nnx.Module) -> np.ndarray:
+def unknown_indices(model: nnx.Module) -> np.ndarray:
     """Where the raw values of the unknowns, sorted by name, lie among the flat parameters."""
     leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, nnx.Param))
     own = np.repeat(

@@ -2,12 +2,23 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo._typing import PointRows
 from pinnzoo.domains.patches import Facet, Patch, Segment
-from pinnzoo.domains.regions import Domain, Part, Product, Region, Shape, trapezoidal
+from pinnzoo.domains.regions import (
+    Domain,
+    Part,
+    Product,
+    Region,
+    Shape,
+    numpy_of,
+    row,
+    trapezoidal,
+)
 from pinnzoo.errors import PointsError, UnknownNameError
 
 SIDES = ("left", "right")
@@ -81,9 +92,11 @@ class Box(Shape):
         """Points of the unit cube in the coordinates that have an extent; all are kept."""
         return _stretch(self, unit), np.ones(len(unit), bool)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
-        return np.max(np.maximum(self.lower - points, points - self.upper), axis=1)
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
+        xp = numpy_of(points)
+        lower, upper = (row(side, points) for side in (self.lower, self.upper))
+        return xp.max(xp.maximum(lower - points, points - upper), axis=1)
 
     @functools.cached_property
     def patches(self) -> tuple[Patch, ...]:
@@ -190,15 +203,21 @@ class Box(Shape):
             >>> len(Box("xy", (0, 0), (1, 1)).boundary("xy").faces)
             4
         """
+        return Surface(self._sides(coords, sides))
+
+    def as_factor(self, coords: str, sides: tuple[str, ...]) -> "Surface":
+        """Its boundary beside other factors, which have the extent that the ends of a line lack."""
+        faces = self._sides(coords, sides)
+        return Ends(faces) if self.d == 1 else Surface(faces)
+
+    def _sides(self, coords: str, sides: tuple[str, ...]) -> "tuple[Box, ...]":
         for side in sides:
             if side not in SIDES:
                 raise UnknownNameError.of("side", side, SIDES)
-        return Surface(
-            tuple(
-                self.face(coord, self.bounds(coord)[SIDES.index(side)])
-                for coord in coords
-                for side in sides
-            )
+        return tuple(
+            self.face(coord, self.bounds(coord)[SIDES.index(side)])
+            for coord in coords
+            for side in sides
         )
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = 1e-12) -> np.ndarray:
@@ -273,7 +292,7 @@ class Surface(Region):
         """The parts of the faces where `low ≤ coord ≤ high`, or None where there are none."""
         parts = [face.within(coord, low, high) for face in self.faces]
         kept = tuple(part for part in parts if part is not None)
-        return Surface(kept) if kept else None
+        return type(self)(kept) if kept else None
 
     @property
     def lower(self) -> tuple[float, ...]:
@@ -284,6 +303,18 @@ class Surface(Region):
     def upper(self) -> tuple[float, ...]:
         """Upper bounds of the smallest box that holds all faces."""
         return tuple(np.max([face.upper for face in self.faces], axis=0).tolist())
+
+
+class Ends(Surface):
+    """The ends of a line as a factor of a product; each end is one of the faces."""
+
+    def __post_init__(self) -> None:
+        pass  # What has no extent alone has that of the other factors.
+
+    @property
+    def degrees(self) -> int:
+        """One, which says at which end a point is."""
+        return 1
 
 
 def _stretch(box: Box, unit: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n d"]:

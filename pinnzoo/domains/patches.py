@@ -15,6 +15,9 @@ from jaxtyping import Float
 Vector: TypeAlias = tuple[float, ...]
 """A place in space, as plain numbers."""
 
+SMALL_CAP = 0.5
+"""Height of a cap, in radii, below which its points are drawn on it and not on the whole sphere."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -208,28 +211,48 @@ class Facet:
         """The same piece of a shape on the other side."""
         return replace(self, sign=-self.sign)
 
+    def clipped(self, lower: Vector, upper: Vector) -> "Facet | None":
+        """What of the face lies in a box, or None where that has no area."""
+        least, most = np.maximum(self.lower, lower), np.minimum(self.upper, upper)
+        free = np.arange(len(lower)) != self.axis
+        if (least > most).any() or (least == most)[free].any():
+            return None
+        return replace(self, lower=tuple(least.tolist()), upper=tuple(most.tolist()))
+
 
 @dataclass(frozen=True)
 class Sphere:
-    """The surface of a ball in three or more dimensions.
+    """The surface of a ball in three or more dimensions, or a cap of it.
 
     Attributes:
         names: Names of the boundary parts that it belongs to.
         centre: Centre of the ball.
         radius: Its radius.
         sign: 1 where the shape is inside of the sphere, -1 where it is outside.
+        pole: Unit vector from the centre to the middle of the cap; empty for all of the sphere.
+        height: Of the cap, in units of the radius, below one; 2 for all of the sphere.
     """
 
     names: tuple[str, ...]
     centre: Vector
     radius: float
     sign: float = 1.0
+    pole: Vector = ()
+    height: float = 2.0
 
     @property
     def size(self) -> float:
         """Area."""
         d = len(self.centre)
-        return 2 * math.pi ** (d / 2) / math.gamma(d / 2) * self.radius ** (d - 1)
+        whole = 2 * math.pi ** (d / 2) / math.gamma(d / 2) * self.radius ** (d - 1)
+        return whole / 2 * self._share if self.pole else whole
+
+    @property
+    def _share(self) -> float:
+        """The cap's share of the area of half of the sphere."""
+        from scipy.special import betainc
+
+        return float(betainc((len(self.centre) - 1) / 2, 0.5, self.height * (2 - self.height)))
 
     @property
     def degrees(self) -> int:
@@ -238,11 +261,19 @@ class Sphere:
 
     def at(self, unit: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
         """Points of the unit cube on the sphere, by directions that are normally distributed."""
-        from scipy.special import ndtri
+        from scipy.special import betaincinv, ndtri
 
-        way = ndtri(np.clip(unit, 1e-12, 1 - 1e-12))
-        length = np.linalg.norm(way, axis=1, keepdims=True)
-        return np.asarray(self.centre) + self.radius * way / np.maximum(length, 1e-300)
+        around = unit[:, 1:] if self.pole else unit
+        way = ndtri(np.clip(around, 1e-12, 1 - 1e-12))
+        way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-300)
+        if self.pole:
+            d = len(self.centre)
+            # The square of the sine of the angle to the pole has a beta distribution.
+            square = betaincinv((d - 1) / 2, 0.5, unit[:, :1] * self._share)
+            # The first column is the pole, up to its sign; the others are perpendicular to it.
+            across = np.linalg.qr(np.column_stack([self.pole, np.eye(d)]))[0][:, 1:]
+            way = np.sqrt(1 - square) * self.pole + np.sqrt(square) * (way @ across.T)
+        return np.asarray(self.centre) + self.radius * way
 
     def normal(self, z: Any, xp: Any = np) -> Any:
         """Unit vector away from the centre, or to it where the shape is outside."""
@@ -258,9 +289,35 @@ class Sphere:
         """The same piece of a shape on the other side."""
         return replace(self, sign=-self.sign)
 
+    def clipped(self, lower: Vector, upper: Vector) -> "Sphere | None":
+        """A cap that holds what of the sphere lies in a box, or None where nothing does.
+
+        It is the cap inside of the ball around the box. Where it is not small, or larger than the
+        one that there is, the sphere stays as it is.
+        """
+        way = np.add(lower, upper) / 2 - self.centre
+        away, reach = float(np.linalg.norm(way)), math.dist(lower, upper) / 2
+        if abs(away - self.radius) > reach:
+            return None
+        height = (reach**2 - (away - self.radius) ** 2) / (2 * away * self.radius or math.inf)
+        if not away or height >= min(SMALL_CAP, self.height):
+            return self
+        return replace(self, pole=tuple((way / away).tolist()), height=height)
+
 
 Curve: TypeAlias = Segment | Arc
 Patch: TypeAlias = Segment | Arc | Facet | Sphere
+
+
+def opposed(a: Patch, b: Patch, tolerance: float) -> bool:
+    """Whether two faces or spheres lie on each other, with opposite normals."""
+    if isinstance(a, Facet) and isinstance(b, Facet):
+        gap = np.maximum(a.lower, b.lower) - np.minimum(a.upper, b.upper)
+        return a.axis == b.axis and a.sign != b.sign and bool(gap.max() <= tolerance)
+    if isinstance(a, Sphere) and isinstance(b, Sphere):
+        apart = math.dist(a.centre, b.centre) + abs(a.radius - b.radius)
+        return a.sign != b.sign and apart <= tolerance
+    return False
 
 
 def cut(curve: Curve, others: tuple[Curve, ...], tolerance: float) -> list[Curve]:

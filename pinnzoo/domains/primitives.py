@@ -5,13 +5,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from pinnzoo._typing import PointRows
 from pinnzoo.domains.box import Box
 from pinnzoo.domains.patches import Arc, Patch, Segment, Sphere
-from pinnzoo.domains.regions import Shape
+from pinnzoo.domains.regions import Shape, numpy_of, row
 from pinnzoo.errors import PointsError
 
 
@@ -44,6 +45,11 @@ class Ball(Shape):
     name: str = "ball"
 
     def __post_init__(self) -> None:
+        if np.ndim(self.centre) != 1:
+            raise PointsError(
+                f"a ball with the centre {self.centre!r} was given: give as many numbers as it has "
+                f"coordinates, such as {(0.0,) * len(self.coords)}."
+            )
         object.__setattr__(self, "centre", tuple(map(float, self.centre)))
         object.__setattr__(self, "radius", float(self.radius))
         check_shape(self.coords, [self.centre])
@@ -71,9 +77,10 @@ class Ball(Shape):
         kind = Arc if self.d == 2 else Sphere
         return (kind((self.name,), self.centre, self.radius),)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Distance from the boundary, negative inside."""
-        return np.linalg.norm(points - np.asarray(self.centre), axis=1) - self.radius
+    def level(self, points: PointRows) -> Any:
+        """Distance from the boundary, negative inside, `(n,)`."""
+        away = points - row(self.centre, points)
+        return numpy_of(points).linalg.norm(away, axis=1) - self.radius
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,11 @@ class Polygon(Shape):
     edges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if any(np.shape(corner) != (2,) for corner in self.corners):
+            raise PointsError(
+                "a polygon was given corners that are not all two numbers: give (x, y) for each, "
+                "without the z that rings of Shapely may have."
+            )
         corners = [(float(x), float(y)) for x, y in self.corners]
         if len(corners) > 1 and corners[0] == corners[-1]:
             corners.pop()
@@ -137,8 +149,8 @@ class Polygon(Shape):
         ends = zip(self.corners, (*self.corners[1:], self.corners[0]), self.edges, strict=True)
         return tuple(Segment((self.name, edge), start, end) for start, end, edge in ends)
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Distance from the boundary, negative inside, by counting crossings of a ray along x."""
+    def level(self, points: PointRows) -> Any:
+        """Distance from the boundary, negative inside, `(n,)`; by crossings of a ray along x."""
         nearest = np.full(len(points), np.inf)
         inside = np.zeros(len(points), bool)
         px, py = points.T

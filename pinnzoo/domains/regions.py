@@ -8,17 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnzoo._typing import Point
-from pinnzoo.domains.patches import Arc, Patch, Segment, cut
+from pinnzoo._typing import Point, PointRows
+from pinnzoo.domains.patches import Arc, Facet, Patch, Segment, cut, opposed
 from pinnzoo.errors import PointsError, UnknownNameError
 
 OPERATIONS = {"union": "|", "intersection": "&", "difference": "-"}
 SLACK = 1e-12
 """Share of the extent of a region by which rounding may move a point out of it."""
+
+MOST_CELLS = 2**16
+"""Cells of a face at most that are looked at one by one."""
+
+STRAY = 0.02
+"""Share of points up to which rounding at the edges of a region may be what is wrong with them."""
 
 
 class Region(abc.ABC):
@@ -153,6 +160,10 @@ class Domain(Region):
             "have parts instead, so ask for `domain.part(...)`."
         )
 
+    def as_factor(self, coords: str, sides: tuple[str, ...]) -> Region:
+        """What `boundary` says, as a factor of a product."""
+        return self.boundary(coords, sides)
+
     @abc.abstractmethod
     def part(self, *names: str) -> "Part | Product":
         """The part of the boundary that has one of the names, as one region."""
@@ -182,8 +193,8 @@ class Shape(Domain):
         """The boundary, piece by piece."""
 
     @abc.abstractmethod
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
 
     def __or__(self, other: "Shape") -> "Combination":
         """The union."""
@@ -364,12 +375,13 @@ class Combination(Shape):
             return ours
         return tuple(map(rules[self.operation], ours, theirs))
 
-    def level(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Negative inside, zero on the boundary, positive outside; at most the distance from it."""
+    def level(self, points: PointRows) -> Any:
+        """Negative inside, zero on the boundary, positive outside, `(n,)`; at most the distance."""
         a, b = self.first.level(points), self.second.level(points)
+        xp = numpy_of(points)
         if self.operation == "union":
-            return np.minimum(a, b)
-        return np.maximum(a, b if self.operation == "intersection" else -b)
+            return xp.minimum(a, b)  # pyright: ignore
+        return xp.maximum(a, b if self.operation == "intersection" else -b)  # pyright: ignore
 
     def contains(self, points: Float[np.ndarray, "n d"], slack: float = SLACK) -> np.ndarray:
         """Which points lie inside or on the boundary, up to `slack` times the extent.
@@ -398,10 +410,10 @@ class Combination(Shape):
         if self.d > 2:
             flip = self.operation == "difference"
             both = (*ours, *(patch.flipped() if flip else patch for patch in theirs))
+            clipped = (patch.clipped(self.lower, self.upper) for patch in both)  # pyright: ignore
+            near = [patch for patch in clipped if patch is not None]
             rng = np.random.default_rng(0)
-            trials = [patch.at(rng.random((4096, patch.degrees))) for patch in both]
-            bounding = [self.bounding(*pair).any() for pair in zip(both, trials, strict=True)]
-            return tuple(itertools.compress(both, bounding))
+            return tuple(patch for patch in near if self._bounded_by(patch, near, rng))
         size = max(self.first.extent, self.second.extent)
         close = max(tolerance(self.first), tolerance(self.second))
         kept: list[Patch] = []
@@ -413,6 +425,14 @@ class Combination(Shape):
                 if all(patch.gap(middle)[0] > close for patch in before):
                     kept.extend(self._oriented(piece, middle, max(1e-7 * size, 4 * close)))
         return tuple(kept)
+
+    def _bounded_by(self, patch: Patch, others: Sequence[Patch], rng: np.random.Generator) -> bool:
+        """Whether some of a patch in three or more dimensions is boundary of the combination."""
+        if isinstance(patch, Facet) and self.bounding(patch, _middles(patch, others)).any():
+            return True
+        # Many points only where few find nothing, since most patches are found at once.
+        trials = (patch.at(rng.random((n, patch.degrees))) for n in (2**12, 2**16))
+        return any(self.bounding(patch, points).any() for points in trials)
 
     def _oriented(
         self, piece: Segment | Arc, middle: np.ndarray, step: float
@@ -452,11 +472,19 @@ class Part(Region):
 
     @property
     def _traced(self) -> np.ndarray:
-        rng = np.random.default_rng(0)
-        lines = (np.linspace(0, 1, 65)[:, None], rng.random((256, self.degrees)))
-        return np.concatenate(
-            [p.at(lines[0] if p.degrees == 1 else lines[1]) for p in self.patches]
-        )
+        if self.shape is not None:
+            points, keep = self._trials
+            return points[keep] if keep.any() else points
+        along = np.linspace(0, 1, 65)[:, None]
+        return np.concatenate([patch.at(along) for patch in self.patches])
+
+    @functools.cached_property
+    def _trials(self) -> tuple[np.ndarray, np.ndarray]:
+        """Some points of the patches, and which of them are boundary."""
+        from scipy.stats import qmc
+
+        sequence = qmc.Sobol(self.degrees, rng=np.random.default_rng(0))
+        return self.place(sequence.random_base2(13))
 
     @property
     def degrees(self) -> int:
@@ -471,10 +499,7 @@ class Part(Region):
     @functools.cached_property
     def fill(self) -> float:
         """Share of the patches that is boundary."""
-        if self.shape is None:
-            return 1.0
-        rng = np.random.default_rng(0)
-        return float(self.place(rng.random((4096, self.degrees)))[1].mean())
+        return 1.0 if self.shape is None else float(self._trials[1].mean())
 
     def place(self, unit: Float[np.ndarray, "n k"]) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
         """Points on the patches, which lie side by side along the first axis of the cube."""
@@ -519,7 +544,8 @@ class Part(Region):
     def normal(self, z: Point) -> Float[Array, " d"]:
         """The outward unit normal at a point of the part, which jit, vmap and grad go through.
 
-        Of several patches it is that of the nearest one.
+        Of several patches it is that of the nearest one; where patches of opposite normals lie on
+        each other, that of the one that bounds the shape.
 
         Example:
             >>> jax.vmap(part.normal)(points)
@@ -528,7 +554,41 @@ class Part(Region):
             return self.patches[0].normal(z, jnp)
         gaps = jnp.stack([patch.gap(z, jnp) for patch in self.patches])
         normals = jnp.stack([patch.normal(z, jnp) for patch in self.patches])
+        if self._facing:
+            assert self.shape is not None
+            rounding = 64 * jnp.finfo(z.dtype).eps * reach(self.shape)
+            step = jnp.maximum(1e-7 * self.shape.extent, rounding) * normals
+            behind, ahead = (self.shape.level(z[None] + way) for way in (-step, step))  # pyright: ignore
+            chosen = (behind < 0) & (ahead >= 0) & (gaps <= jnp.min(gaps) + rounding)
+            gaps = jnp.where(chosen | ~chosen.any(), gaps, jnp.inf)
         return normals[jnp.argmin(gaps)]
+
+    def turned(self, shape: Shape) -> bool:
+        """Whether the normals of some of it point into a shape that it bounds.
+
+        A part with the shape on both sides, such as an interface in it, is not turned.
+
+        Args:
+            shape: With the same coordinates as the part.
+        """
+        rng = np.random.default_rng(0)
+        inward, step = [], 1e-6 * shape.extent
+        for patch in self.patches:
+            points = patch.at(rng.random((64, patch.degrees)))
+            if self.shape is not None:
+                points = points[self.shape.bounding(patch, points)]
+            away = step * patch.normal(points)
+            inward.append((shape.level(points - away) >= 0) & (shape.level(points + away) < 0))
+        found = np.concatenate(inward)
+        return bool(found.sum() > STRAY * len(found))
+
+    @functools.cached_property
+    def _facing(self) -> bool:
+        """Whether patches of opposite normals lie on each other, each of which may bound."""
+        if self.shape is None:
+            return False
+        close = tolerance(self.shape)
+        return any(opposed(*pair, close) for pair in itertools.combinations(self.patches, 2))
 
 
 @dataclass(frozen=True)
@@ -759,7 +819,7 @@ class Product(Domain):
 
     def boundary(self, coords: str, sides: tuple[str, ...] = ("left", "right")) -> "Product":
         """All faces of a factor that is a box, on which one of `coords` is at a bound."""
-        found = self._replaced(coords[0], lambda factor: factor.boundary(coords, sides))
+        found = self._replaced(coords[0], lambda factor: factor.as_factor(coords, sides))
         assert found is not None
         return found
 
@@ -798,6 +858,18 @@ class Product(Domain):
         return None if None in changed else Product(tuple(changed))
 
 
+def numpy_of(array: Any) -> Any:
+    """jax.numpy for what JAX traces or has made, else numpy."""
+    return jnp if isinstance(array, jax.Array) else np
+
+
+def row(values: Sequence[float], points: Any) -> Any:
+    """Numbers as one row `(1, d)` beside points, in the precision of those of JAX."""
+    if isinstance(points, jax.Array):
+        return jnp.asarray(values, points.dtype)[None]
+    return np.asarray(values)[None]
+
+
 def reach(shape: Shape) -> float:
     """The largest of its extent and its coordinates, to which rounding is in proportion."""
     return float(max(shape.extent, *np.abs(shape.lower), *np.abs(shape.upper)))
@@ -808,7 +880,43 @@ def tolerance(shape: Shape) -> float:
     return max(1e-9 * shape.extent, 64 * float(np.finfo(float).eps) * reach(shape))
 
 
-def factors(domain: Domain) -> tuple[Region, ...]:
+def leaves(region: Region, domain: Domain) -> bool:
+    """Whether some of a region lies outside of a domain, as far as 256 points tell.
+
+    Args:
+        region: With the coordinates of the domain, and inside of the box around it.
+        domain: Where nothing may lie outside; of one that fills the box around it, nothing does.
+    """
+    if domain.fill == 1:
+        return False
+    points, keep = region.place(np.random.default_rng(0).random((256, region.degrees)))
+    outside = ~domain.contains(points[keep], 1e-6)
+    return bool(outside.sum() > STRAY * len(outside))
+
+
+def turned(region: Region, domain: Domain) -> bool:
+    """Whether the normals of a part of a boundary point into the domain; see `Part.turned`."""
+    shapes = {f.coords: f for f in factors(domain) if isinstance(f, Shape)}
+    parts = (f for f in factors(region) if isinstance(f, Part) and f.coords in shapes)
+    return any(part.turned(shapes[part.coords]) for part in parts)
+
+
+def _middles(facet: Facet, others: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
+    """Middles of the cells into which the bounds of other facets divide one.
+
+    However thin a cell is, its middle finds it. There are none where the cells are too many.
+    """
+    places = [facet.lower, facet.upper]
+    places += [side for p in others if isinstance(p, Facet) for side in (p.lower, p.upper)]
+    within = np.clip(places, facet.lower, facet.upper)
+    axes = [np.unique(column) for column in within.T]
+    middles = [(c[1:] + c[:-1]) / 2 if len(c) > 1 else c for c in axes]
+    if math.prod(map(len, middles)) > MOST_CELLS:
+        return np.empty((0, len(facet.lower)))
+    return np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, len(middles))
+
+
+def factors(domain: Region) -> tuple[Region, ...]:
     """The factors of a product, or the domain itself."""
     return domain.factors if isinstance(domain, Product) else (domain,)
 

@@ -81,6 +81,21 @@ def wrapped(residual: Any, wrap: Callable[[Any], Any]) -> Any:
     return wrap(residual)
 
 
+@dataclass(frozen=True, eq=False)
+class AlongNormal:
+    """A residual that uses the outward normal of the region on which it holds.
+
+    Attributes:
+        residual: What it computes.
+    """
+
+    residual: Residual
+
+    def __call__(self, u: Field, z: Point) -> Scalar:
+        """This residual."""
+        return self.residual(u, z)
+
+
 @dataclass(frozen=True)
 class Condition:
     """A residual on a region: an initial, boundary or periodic condition, or a further equation.
@@ -227,7 +242,10 @@ def neumann(
         return along(u, z) - _at(value, z)
 
     return Condition(
-        name or _named("neumann", component, part, side), residual, region, " ".join(slopes)
+        name or _named("neumann", component, part, side),
+        AlongNormal(residual),
+        region,
+        " ".join(slopes),
     )
 
 
@@ -269,7 +287,8 @@ def robin(
         return mixed - _at(value, z)
 
     asks = " ".join([component, *slopes])
-    return Condition(name or _named("robin", component, part, side), residual, region, asks)
+    called = name or _named("robin", component, part, side)
+    return Condition(called, AlongNormal(residual), region, asks)
 
 
 def periodic(domain: Domain, component: str, coords: str, name: str | None = None) -> Condition:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jax.core import Tracer
@@ -10,6 +10,9 @@ from jaxtyping import Float
 
 from pinnzoo.domains import Domain
 from pinnzoo.errors import PointsError
+
+DATES = "mM"
+"""Kinds of arrays of NumPy whose numbers depend on the unit in which they are counted."""
 
 
 def check_points(
@@ -51,6 +54,8 @@ def check_points(
         array = np.asarray(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PointsError(f"points that are not real numbers were given: {wanted}.") from error
+    if raw.dtype.kind in DATES:
+        _refuse_dates("an array", wanted)
     if array.ndim != 2 or array.shape[1] != domain.d:
         raise PointsError(f"points of shape {array.shape} were given: {wanted}.")
     finite = np.isfinite(array).all(axis=1)
@@ -84,7 +89,17 @@ def _in_order(named: dict[Any, Any], coords: str, wanted: str) -> np.ndarray:
     shapes = {key: np.shape(named[key]) for key in coords}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         raise PointsError(f"columns of the shapes {shapes} were given: each is of shape (n,).")
-    return np.ma.stack([np.ma.asarray(named[key]) for key in coords], axis=1)
+    arrays = {key: np.ma.asarray(named[key]) for key in coords}
+    if dated := [key for key, array in arrays.items() if array.dtype.kind in DATES]:
+        _refuse_dates(f"the column {dated[0]!r}", wanted)
+    return np.ma.stack(list(arrays.values()), axis=1)
+
+
+def _refuse_dates(what: str, wanted: str) -> NoReturn:
+    raise PointsError(
+        f"{what} of dates or durations was given: {wanted}, so give numbers in the unit of the "
+        "problem, such as (dates - dates[0]) / numpy.timedelta64(1, 's')."
+    )
 
 
 def _refuse_outside(array: np.ndarray, dtype: np.dtype, name: str, domain: Domain) -> None:

@@ -13,9 +13,11 @@ from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names
-from pinnzoo.domains import Domain, sample
+from pinnzoo.domains import Domain, Region, sample
+from pinnzoo.domains.regions import leaves, turned
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
 from pinnzoo.pdes.conditions import (
+    AlongNormal,
     Condition,
     JointResidual,
     Residual,
@@ -248,9 +250,16 @@ class Problem:
         """Raise where a term holds outside of the domain, or has its coordinates in another order.
 
         Raises:
-            RecipeError: It does.
+            RecipeError: It does, or its normal points into the domain.
         """
         region, domain = term.region, self.domain
+        if not isinstance(region, Region) or not callable(term.residual):
+            raise RecipeError(
+                f"condition {term.name!r} of problem {self.name!r} was given a "
+                f"{type(term.residual).__name__} as its residual and a {type(region).__name__} as "
+                "its region: give a function of the field and the point first, then a part of the "
+                'domain, such as Condition("wall", lambda u, z: u(z, "u")[0], domain.face("x", 0)).'
+            )
         lower, upper = np.asarray(domain.lower), np.asarray(domain.upper)
         slack = 1e-9 * (upper - lower + np.abs(lower) + np.abs(upper))
         inside = region.coords == domain.coords and (
@@ -263,6 +272,18 @@ class Problem:
                 f"{region.coords!r} from {tuple(region.lower)} to {tuple(region.upper)}: make it "
                 f"of the domain, in {domain.coords!r} from {tuple(domain.lower)} to "
                 f"{tuple(domain.upper)}."
+            )
+        if leaves(region, domain):
+            raise RecipeError(
+                f"condition {term.name!r} of problem {self.name!r} holds on a region of which some "
+                "lies outside of the domain, such as in a hole: make it of the domain itself, and "
+                "not of a shape that the domain was made of."
+            )
+        if isinstance(term.residual, AlongNormal) and turned(region, domain):
+            raise RecipeError(
+                f"condition {term.name!r} of problem {self.name!r} was made of a shape on the "
+                "other side of its region, whose outward normal points into the domain: make it "
+                "of the domain itself."
             )
 
     @property
