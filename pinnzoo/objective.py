@@ -5,6 +5,7 @@ import difflib
 import functools
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Share, wrapped
+from pinnzoo.pdes.orders import unread
 from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
 
 SLOPES_AT_ONCE = 100
@@ -712,6 +714,18 @@ def check_terms(problem: Problem) -> None:
                 f"the residual of {name!r} of {problem.name} returns {kind}: it has to be a real "
                 f"number that depends on the network{complex_}."
             )
+
+
+def warn_of_unread(problem: Problem, observations: Observations | None) -> None:
+    """Warn where nothing decides a component: no equation, no condition and no observation."""
+    seen = () if observations is None else observations.components or problem.components
+    if open_ := [c for c in unread(problem) if c not in seen]:
+        warnings.warn(
+            f"no equation, no condition and no observation reads the component {open_[0]!r} of "
+            f"{problem.name}, so that its values mean nothing: leave it out, or say what it has "
+            "to meet.",
+            stacklevel=3,
+        )
 
 
 def check_network(problem: Problem, model: nnx.Module) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import warnings
 from typing import Any, cast
 
 import jax
@@ -418,6 +419,16 @@ def test_windows_are_joined_where_unknowns_are_estimated():
         assert found.value == pytest.approx(whole.unknowns[name].value, abs=0.05)
         ratio = found.standard_error / whole.unknowns[name].standard_error
         assert 0.5 < ratio < 2.0
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.05])
+def test_a_deviation_that_the_observations_contradict_is_told(sigma):
+    data = observe(DECAY, 30, noise=0.05, relative=False)
+    data = Observations(data.points, data.values, sigma=sigma)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fitted(data)
+    assert any("look at its unit" in str(each.message) for each in told) == (sigma < 0.01)
 
 
 class TestFieldDeviation:

@@ -1,10 +1,12 @@
 """Mistakes of every day: each is refused before the work, or does what was meant."""
 
+import dataclasses
 import errno
 import functools
 import json
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -614,6 +616,21 @@ def test_part_of_which_nothing_is_left_to_train_is_refused_before_the_first_phas
         train(made=recipe(architecture="tangent_mlp", phases=phases))
 
 
+@pytest.mark.parametrize("read", [None, "condition", "gradient", "observation"])
+def test_a_component_that_nothing_reads_is_told(read):
+    slope = Condition("slope", lambda u, z: jax.grad(lambda y: u(y, "v")[0])(z)[0], DOMAIN)
+    start = initial(DOMAIN, "v", 0.0, name="start")
+    more = {"condition": (start,), "gradient": (slope,)}.get(read or "", ())
+    two = problem(components=("u", "v"), reference=None)
+    two = dataclasses.replace(two, conditions=(*two.conditions, *more))
+    inside = np.array([[0.25, 0.5]])[:, : two.d]
+    data = Observations(inside, [[1.0]], components=("v",)) if read == "observation" else None
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        train(two, observations=data)
+    assert any("reads the component 'v'" in str(w.message) for w in told) == (read is None)
+
+
 def test_adaptive_points_may_be_more_in_a_further_equation_than_in_the_first():
     second = Condition("second", lambda u, z: u(z, "u_x")[0], DOMAIN)
     phase = Phase("adam", 4, resample_every=2, adaptive=True)
@@ -634,6 +651,22 @@ def test_problem_of_ones_own_under_a_name_of_the_package_is_asked_for(tmp_path):
         pinnzoo.load(tmp_path / "own")
     again = pinnzoo.load(tmp_path / "own", problem=own, verify="all")
     np.testing.assert_array_equal(again.theta, entry.theta)
+
+
+def test_problem_with_another_domain_is_another_one(tmp_path):
+    """Its terms are the same functions, and agree wherever both are looked at."""
+
+    def until(end):
+        plane = Box("tx", (0.0, 0.0), (end, 1.0))
+        left = Condition("left", lambda u, z: u(z, "u")[0] - 1.0, plane.face("x", 0.0))
+        decay = lambda u, z: sum(u(z, "u u_x"))  # noqa: E731
+        return problem(domain=plane, equation=decay, conditions=(left,), reference=None)
+
+    entry = train(until(2.0))
+    entry.save(tmp_path / "own")
+    with pytest.raises(IntegrityError, match="the domain"):
+        pinnzoo.load(tmp_path / "own", problem=until(1.0))
+    assert pinnzoo.load(tmp_path / "own", problem=until(2.0)).name == entry.name
 
 
 @pytest.mark.parametrize(

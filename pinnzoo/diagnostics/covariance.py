@@ -14,6 +14,7 @@ along their directions either. JᵀJ is never formed, which would square the con
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ from pinnzoo.unknowns import Estimate, values_of, with_unknowns
 CUTOFF = 1e-9
 """Least singular value of the network's columns that counts, relative to the largest."""
 
+CONTRADICTED = 3.0
+"""Times the stated standard deviation by which observations are off that it cannot be right for."""
 
 OPEN = 1e-9
 """Square of a parameter's share in what nothing fixes, above which it is not fixed either."""
@@ -167,11 +170,17 @@ def estimates_at(
     )
     (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
     scale = float(term.scale)
-    if sigma is None:
-        left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
-        noise = math.sqrt(left / max(found.freedom, 1.0)) / scale
-    else:
+    left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
+    noise = scatter = math.sqrt(left / max(found.freedom, 1.0)) / scale
+    if sigma is not None:
         noise = float(1 / np.sqrt(np.mean(sigma**-2)))
+        if scatter > CONTRADICTED * noise:
+            warnings.warn(
+                f"the observations are off from the solution by {scatter:.2g}, though they were "
+                f"given with a standard deviation of {noise:.2g}, by which standard errors are "
+                "stated: look at its unit and at the equation, or train longer.",
+                stacklevel=3,
+            )
     errors = np.full(len(own), math.nan)
     errors[np.isin(own, free)] = noise * scale * np.sqrt(np.diagonal(found.covariance))
     names, raw = sorted(problem.unknowns), np.asarray(theta)[own]

@@ -87,6 +87,34 @@ def faces(region: Region) -> tuple[Region, ...]:
 
 
 @functools.lru_cache(maxsize=64)
+def unread(problem: "Problem") -> tuple[str, ...]:
+    """Components that no equation and no condition reads, so that nothing decides what they are.
+
+    Args:
+        problem: What is solved.
+
+    Example:
+        >>> unread(make_problem("heat", {}))
+        ()
+    """
+    named = {name.partition("_")[0] for name in problem.asked(everywhere=True)}
+    return tuple(c for c in problem.components if c not in named and not _is_read(problem, c))
+
+
+def _is_read(problem: "Problem", component: str) -> bool:
+    """Whether a term changes with a component, which it may take without naming it."""
+    plain, k = uneven(problem.m), problem.components.index(component)
+    other = lambda z: plain(z).at[k].add(1 + jnp.cos(z.sum()))  # noqa: E731
+    rng = np.random.default_rng(0)
+    for name, term in problem.terms.items():
+        points = np.concatenate([sample(f, PLACES, "uniform", rng) for f in faces(term.region)])
+        one, changed = (residuals_of(problem, name, f, points, bare=True) for f in (plain, other))
+        if not np.array_equal(one, changed, equal_nan=True):
+            return True
+    return False
+
+
+@functools.lru_cache(maxsize=64)
 def time_orders(problem: "Problem") -> dict[str, int]:
     """The highest derivative in time of each component that the equations respond to.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from pinnzoo.domains import sample
+from pinnzoo.domains import Region, sample
 from pinnzoo.pdes.orders import PLACES, faces, residuals_of, uneven
 from pinnzoo.pdes.problem import Problem
 
@@ -22,12 +22,13 @@ def posed(problem: Problem) -> dict[str, np.ndarray]:
         problem: What is solved.
 
     Returns:
-        By the name of each term "points.NAME", `(n, d)`, and "values.NAME", `(n,)`; the same of
-        "reference", with `(n, m)`, where there is one.
+        By the name of each term "points.NAME", `(n, d)`, "values.NAME", `(n,)`, and "bounds.NAME",
+        `(2, d)`, between which its region lies; the first two of "reference" too, with `(n, m)`,
+        where there is one.
 
     Example:
         >>> sorted(posed(make_problem("bratu", {})))[:2]
-        ['points.equation', 'points.reference']
+        ['bounds.equation', 'bounds.left']
     """
     rng = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
@@ -35,6 +36,7 @@ def posed(problem: Problem) -> dict[str, np.ndarray]:
         places = [sample(face, PLACES, "uniform", rng) for face in faces(term.region)]
         found[f"points.{name}"] = np.concatenate(places)
         found[f"values.{name}"] = _values(problem, name, found[f"points.{name}"])
+        found[f"bounds.{name}"] = _bounds(term.region)
     if problem.reference is not None:
         found[f"points.{REFERENCE}"] = sample(problem.domain, PLACES, "uniform", rng)
         found[f"values.{REFERENCE}"] = _values(problem, REFERENCE, found[f"points.{REFERENCE}"])
@@ -49,7 +51,7 @@ def difference(problem: Problem, stored: Mapping[str, np.ndarray]) -> str | None
         stored: What `posed` returned.
 
     Returns:
-        Such as "the condition 'initial'".
+        Such as "the condition 'initial'" or "the domain".
 
     Example:
         >>> problem = make_problem("heat", {})
@@ -67,6 +69,14 @@ def difference(problem: Problem, stored: Mapping[str, np.ndarray]) -> str | None
         return words[min(then ^ now)]
     for name in sorted(then):
         points, values = stored.get(f"points.{name}"), stored[f"values.{name}"]
+        if (bounds := stored.get(f"bounds.{name}")) is not None:
+            # Entries that are older state none.
+            if name not in problem.terms or bounds.shape != (2, problem.d):
+                return words[name]
+            region = problem.terms[name].region
+            size = np.ptp(bounds, axis=0).max() or 1.0
+            if np.abs(_bounds(region) - bounds).max() > CHANGED * size:
+                return "the domain" if name in equations else f"the region of {words[name]}"
         if points is None or points.shape[1:] != (problem.d,) or not len(points):
             return words[name]
         if {points.dtype, values.dtype} != {np.dtype(np.float64)}:
@@ -78,6 +88,10 @@ def difference(problem: Problem, stored: Mapping[str, np.ndarray]) -> str | None
         if not np.allclose(again, values, rtol=0.0, atol=CHANGED * size, equal_nan=True):
             return words[name]
     return None
+
+
+def _bounds(region: Region) -> np.ndarray:
+    return np.array([region.lower, region.upper], float)
 
 
 def _values(problem: Problem, name: str, points: np.ndarray) -> np.ndarray:

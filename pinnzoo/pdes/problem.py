@@ -307,11 +307,15 @@ class Problem:
         stand_in = lambda z: jnp.broadcast_to(z.sum(), (self.m,))  # noqa: E731
         return Recorder(stand_in, self.components, self.coords, guesses)
 
-    def asked(self) -> frozenset[str]:
-        """Values and derivatives that the equations ask the field for, such as "u" and "u_xx"."""
+    def asked(self, *, everywhere: bool = False) -> frozenset[str]:
+        """Values and derivatives that are asked of the field, such as "u" and "u_xx".
+
+        Args:
+            everywhere: By the conditions as well as by the equations.
+        """
         field = self.recorder()
         point = jax.ShapeDtypeStruct((self.d,), jnp.zeros(0).dtype)
-        for term in self.equations:
+        for term in self.terms.values() if everywhere else self.equations:
             jax.eval_shape(functools.partial(term.residual, field), point)
         return frozenset(field.asked)
 

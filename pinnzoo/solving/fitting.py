@@ -14,7 +14,15 @@ from flax import nnx
 from pinnzoo.architectures.tangent_mlp import Tangent
 from pinnzoo.catalog.phases import GENTLE, SCALED
 from pinnzoo.collocation import draw_points, term_counts
-from pinnzoo.objective import EQUATION, OBSERVATIONS, Assembly, Objective, assemble, regions
+from pinnzoo.objective import (
+    EQUATION,
+    OBSERVATIONS,
+    Assembly,
+    Objective,
+    as_programs,
+    assemble,
+    regions,
+)
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
@@ -309,6 +317,8 @@ def fit(
     first = recipe.phases[0]
     points = draw_points(problem, {**recipe.points, **first.points}, recipe.sampler, recipe.seed, 0)
     assembly = assemble(problem, model, points, first.weights, observations)
+    # Windows of time have the same programs, and compiling takes as long as a window's steps.
+    assembly = replace(assembly, objective=as_programs(assembly.objective, assembly.theta))
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     # It counts the seconds until the first step, and the start waits for the compiler already.
     watch = _Watch(trainer, stages, allowance, tell, hopeless)

@@ -9,7 +9,7 @@ from typing import Any
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.measure import check_diagnostics
-from pinnzoo.objective import check_terms
+from pinnzoo.objective import check_terms, warn_of_unread
 from pinnzoo.observations import Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
@@ -123,7 +123,9 @@ def solve(
             "factory returns when it is called, or a name."
         )
     check_terms(problem)
-    plan = plan_for(problem, seed, _checked(observations, problem))
+    observations = _checked(observations, problem)
+    warn_of_unread(problem, observations)
+    plan = plan_for(problem, seed, observations)
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)

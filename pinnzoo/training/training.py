@@ -34,6 +34,7 @@ from pinnzoo.objective import (
     joined,
     part_slice,
     regions,
+    warn_of_unread,
 )
 from pinnzoo.observations import Observations, check_observations
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
@@ -141,6 +142,7 @@ def train(
     _check_size(recipe, network, snapshots)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
     observations = check_observations(observations, problem)
+    warn_of_unread(problem, observations)
     # Phases state full names, also where an alias was written.
     own = {
         resolve_optimizer(name): as_optimizer(optimizer, name)
@@ -419,7 +421,8 @@ def _check_terms(
         if observations is not None:
             raise RecipeError(
                 f"a phase that trains part {phase.part} of a network was given with "
-                "observations: train all of the network at once, with part=None."
+                "observations: train all of the network at once, with part=None in a phase, or "
+                "part='all' where `finetune` is called."
             )
     others = problem.terms.keys() - trained.terms.keys()
     check_counts(trained, {k: n for k, n in phase.points.items() if k not in others})
