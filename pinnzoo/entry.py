@@ -550,6 +550,7 @@ class Entry:
                 tick,
                 self.observations,
                 self.history,
+                self.metrics,
             )
         blocks = compute_blocks(study, chosen)
         return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)

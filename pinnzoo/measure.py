@@ -28,6 +28,7 @@ from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import find
+from pinnzoo.storage.metrics import known_block
 
 # Streams of randomness that are derived from one seed and must not overlap.
 _DIAGNOSTIC_STREAM = 2**31
@@ -59,6 +60,7 @@ def study_of(
     tick: Tick = lambda _: None,
     observations: Observations | None = None,
     history: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
 ) -> Study:
     """What the diagnostics of an entry look at, from stored parameters alone.
 
@@ -73,10 +75,11 @@ def study_of(
         tick: Called often, with what is being done.
         observations: What was measured; the loss has their rows too.
         history: Records of the training by name.
+        metrics: Figures of the training, of which the factors of an adaptive weighting are used.
     """
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
     points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    weights = _weights(problem, recipe, observations)
+    weights = _weights(problem, recipe, observations, factors_of(metrics or {}))
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
     assembly = assemble(problem, in_float64(model), points, weights, observations)
     return Study(
@@ -98,12 +101,27 @@ def study_of(
     )
 
 
+def weighting_block(factors: Mapping[str, Float[np.ndarray, " *n"]]) -> dict[str, Any]:
+    """The metrics of an adaptive weighting, empty where there was none."""
+    means = {name: float(np.mean(factor)) for name, factor in factors.items()}
+    return {"weighting": {"version": 1, "factors": means}} if means else {}
+
+
+def factors_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """What an adaptive weighting had made of the loss weights at the end of a training, by term."""
+    return dict((known_block(metrics, "weighting") or {}).get("factors", {}))
+
+
 def _weights(
-    problem: Problem, recipe: Recipe, observations: Observations | None
+    problem: Problem,
+    recipe: Recipe,
+    observations: Observations | None,
+    factors: Mapping[str, float],
 ) -> dict[str, float]:
     """Loss weights at the end; a window has terms of its own, which the whole problem lacks."""
     stated = {**recipe.weights, **recipe.phases[-1].weights}
-    return _of_terms(problem, stated, observations)
+    followed = {name: factor * stated.get(name, 1.0) for name, factor in factors.items()}
+    return _of_terms(problem, stated | followed, observations)
 
 
 def _of_terms(
@@ -146,6 +164,7 @@ def core_metrics(
     observations: Observations | None = None,
     points: Mapping[str, Float[np.ndarray, "n d"]] | None = None,
     machines: Sequence[str] = (),
+    factors: Mapping[str, Float[np.ndarray, " *n"]] | None = None,
 ) -> dict[str, Any]:
     """The figures of an entry without its diagnostics; errors only where there is a reference.
 
@@ -158,6 +177,7 @@ def core_metrics(
         observations: What was measured.
         points: Those of the end of the training, per term; by default those of its beginning.
         machines: Those that trained it, one after the other; by default this one.
+        factors: Those of the weighting at the end of the training, by term.
     """
     errors = {}
     fault = None if problem.reference is None else reference_fault(problem)
@@ -170,8 +190,10 @@ def core_metrics(
         if problem.m > 1 and observations is not None:
             each = component_errors(problem, field)
             errors["components"] = {"version": 1, "relative_l2_error": each}
+    errors |= (followed := weighting_block(factors or {}))
     if problem.unknowns:
-        errors["unknowns"] = _unknowns_block(problem, model, recipe, observations, points)
+        means = factors_of(followed)
+        errors["unknowns"] = _unknowns_block(problem, model, recipe, observations, points, means)
     sizes = [leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
     return {
         "format": 2,
@@ -192,13 +214,14 @@ def _unknowns_block(
     recipe: Recipe,
     observations: Observations | None,
     points: Mapping[str, Float[np.ndarray, "n d"]] | None,
+    factors: Mapping[str, float],
 ) -> dict[str, Any]:
     """The unknowns' values, with standard errors where observations say how noisy they are."""
     problem = as_trained(recipe, problem, model)
     own = {name: points[name] for name in problem.terms if name in points} if points else {}
     if set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
-    weights = _weights(problem, recipe, observations)
+    weights = _weights(problem, recipe, observations, factors)
     frozen = _never_trained(model, recipe)
     with jax.enable_x64(True):
         found, noise = estimate_unknowns(problem, model, observations, own, weights, frozen)

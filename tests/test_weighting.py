@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import Phase, Recipe
+from pinnzoo import Phase, Recipe, analysis
 from pinnzoo.collocation import draw_points
 from pinnzoo.errors import RecipeError, UnknownNameError
 from pinnzoo.evaluation import require_reference
@@ -362,3 +362,16 @@ def test_fine_tuning_goes_on_with_the_weighting():
     last = entry.recipe.phases[-1]
     for name in ("weighting", "weighting_arguments", "reweigh_every"):
         assert getattr(phase, name) == getattr(last, name)
+
+
+def test_what_a_weighting_made_of_the_weights_is_kept_and_used():
+    entry = train(weighted(weighting="ntk_trace", reweigh_every=10))
+    factors = entry.metrics["weighting"]["factors"]
+    assert set(factors) == {"equation", *(c.name for c in entry.problem.conditions)}
+    assert len({round(factor, 6) for factor in factors.values()}) > 1
+    seen = {t.name: float(t.scale**2) * t.n for t in analysis.study(entry).objective.terms}
+    stated = {**entry.recipe.weights, **entry.recipe.phases[-1].weights}
+    for name, factor in factors.items():
+        assert seen[name] == pytest.approx(factor * stated.get(name, 1.0), rel=1e-9)
+    plain = train(weighted(weighting=None))
+    assert "weighting" not in plain.metrics

@@ -56,6 +56,7 @@ def study(entry: Entry) -> Study:
             kept.thetas,
             observations=entry.observations,
             history=entry.history,
+            metrics=entry.metrics,
         )
     return _studies[entry]
 

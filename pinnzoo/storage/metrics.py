@@ -245,6 +245,18 @@ class ComponentsMetrics(TypedDict):
     relative_l2_error: dict[str, NotNegative]
 
 
+class WeightingMetrics(TypedDict):
+    """What the last phase's weighting had made of the loss weights when the training ended.
+
+    Attributes:
+        version: Version of this block, 1.
+        factors: By term, what its weight is multiplied by; a mean where points have their own.
+    """
+
+    version: int
+    factors: dict[str, NotNegative]
+
+
 class SolveRound(TypedDict):
     """One network that `pinnzoo.solve` tried, on all times or on a window of them.
 
@@ -288,6 +300,7 @@ BLOCKS: dict[tuple[str, int], Any] = {
     ("parameter_errors", 1): ParameterErrors,
     ("unknowns", 1): UnknownsMetrics,
     ("components", 1): ComponentsMetrics,
+    ("weighting", 1): WeightingMetrics,
     ("solve", 1): SolveMetrics,
 }
 """The blocks that this version knows, by name and version."""

@@ -21,7 +21,14 @@ from pinnzoo.collocation import SNAPSHOTS, draw_points, log_spaced_steps, term_c
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import PinnzooError, RecipeError, TrainingError
-from pinnzoo.measure import Tick, as_trained, check_diagnostics, core_metrics, study_of
+from pinnzoo.measure import (
+    Tick,
+    as_trained,
+    check_diagnostics,
+    core_metrics,
+    study_of,
+    weighting_block,
+)
 from pinnzoo.objective import (
     OBSERVATIONS,
     Assembly,
@@ -194,7 +201,7 @@ def train(
             tell(progress_of(run, recipe, "diagnostics", text))
 
         done = _done(trainer, run)
-        study = _begun(trainer, done, names, _until_asked(request, tick))
+        study = _begun(trainer, run, done, names, _until_asked(request, tick))
         entry = _entry(trainer, run, done, tick)
         entry = diagnosed_if_possible(entry, names, request, tick, study)
     keep_time()
@@ -475,7 +482,7 @@ def _done(trainer: Trainer, run: Run) -> _Done:
     )
 
 
-def _begun(trainer: Trainer, done: _Done, names: list[str], tick: Tick) -> Study | None:
+def _begun(trainer: Trainer, run: Run, done: _Done, names: list[str], tick: Tick) -> Study | None:
     """What the diagnostics look at, with their programs in the compiler's hands.
 
     It works beside the evaluation of the network, which comes next. None where there is no time,
@@ -493,6 +500,7 @@ def _begun(trainer: Trainer, done: _Done, names: list[str], tick: Tick) -> Study
             tick,
             trainer.assembly.observations,
             done.history,
+            weighting_block(run.factors),
         )
         begin_blocks(study, names)
     except (Exception, KeyboardInterrupt):
@@ -513,6 +521,7 @@ def _entry(trainer: Trainer, run: Run, done: _Done, tick: Tick) -> Entry:
             observations=observations,
             points=run.points,
             machines=run.machines,
+            factors=run.factors,
         ),
         lambda: tick("error" if problem.reference else "figures"),
     )
