@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,8 @@ from pinnzoo.errors import PointsError
 SEPARATORS = (",", ";", "\t")
 """What may stand between the columns of a text file: the first of these that its heading has."""
 
-COMMENT = re.compile(r"""#[^"']*$""")
-"""The rest of a line, which is not read."""
+COMMENT = re.compile(r"""(^|\s)#[^"']*$""")
+"""The rest of a line, which is not read; within a cell, as in `#5`, the sign is one of its own."""
 
 Column = Callable[[], Float[np.ndarray, "..."]]
 """Gives the numbers of a column; raises PointsError where they are none."""
@@ -126,18 +127,29 @@ def _text(content: bytes) -> dict[str, Column]:
     lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise ValueError("it is empty")
-    # NumPy writes the names as a comment.
-    heading = lines[0][1].lstrip("# ")
-    cut = ((k, COMMENT.sub("", line)) for k, line in lines[1:])
+    remarks = list(itertools.takewhile(lambda each: each[1].lstrip().startswith("#"), lines))
+    lines = lines[len(remarks) :]
+    if remarks and (not lines or _begins_with_a_number(lines[0][1])):
+        # NumPy writes the names as a comment, the last one.
+        heading = remarks[-1][1].lstrip("# ")
+    else:
+        heading, lines = lines[0][1], lines[1:]
+    cut = ((k, COMMENT.sub("", line)) for k, line in lines)
     lines = [(k, line) for k, line in cut if line.strip()]
     bare = re.sub(r'"[^"]*"', "", heading)
     separator = next((s for s in SEPARATORS if s in bare), None)
     if separator is None and len(bare.split()) > 1:
         raise ValueError("its columns are separated by blanks: separate them by commas")
     names = [name.strip() for name in _cells(heading, separator or ",")]
+    numbered = [(k, _cells(line, separator or ",")) for k, line in lines]
+    while (
+        names and not names[-1] and not any("".join(row[len(names) - 1 :]) for _, row in numbered)
+    ):
+        # Spreadsheets write columns that were once in use.
+        names.pop()
+        numbered = [(k, row[: len(names)]) for k, row in numbered]
     if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise ValueError(f"the name {doubled[0]!r} stands above more than one column")
-    numbered = [(k, _cells(line, separator or ",")) for k, line in lines]
     if not numbered:
         raise ValueError("it has a first line and no numbers")
     for k, row in numbered:
@@ -147,6 +159,14 @@ def _text(content: bytes) -> dict[str, Column]:
         name: functools.partial(_of_text, name, [(k, row[j].strip()) for k, row in numbered])
         for j, name in enumerate(names)
     }
+
+
+def _begins_with_a_number(line: str) -> bool:
+    try:
+        float(re.split(r"[,;\t\s]", line.strip(), maxsplit=1)[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _cells(line: str, separator: str) -> list[str]:

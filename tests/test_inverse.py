@@ -297,6 +297,26 @@ class TestObservations:
         savemat(tmp_path / "a.mat", {"t": t, "u": t, "about": {"lab": "A"}})
         assert Observations.read(tmp_path / "a.mat", DECAY).values.shape == (2, 1)
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "t,u,,\n0.5,1,,\n1.5,2,,\n",
+            "# from the second run\nt,u\n0.5,1\n1.5,2\n",
+            "# from the second run\n# t,u\n0.5,1\n1.5,2 # late\n",
+            "t,sensor,u\n0.5,#5,1\n1.5,#6,2\n",
+        ],
+    )
+    def test_files_as_people_have_them(self, tmp_path, text):
+        (tmp_path / "a.csv").write_text(text)
+        read = Observations.read(tmp_path / "a.csv", DECAY)
+        np.testing.assert_array_equal(read.points[:, 0], [0.5, 1.5])
+        np.testing.assert_array_equal(read.values[:, 0], [1.0, 2.0])
+
+    def test_a_column_without_a_name_that_holds_something_is_refused(self, tmp_path):
+        (tmp_path / "a.csv").write_text("t,u,,\n0.5,1,,\n1.5,2,,3\n")
+        with pytest.raises(PinnzooError, match="name '' stands above more than one"):
+            Observations.read(tmp_path / "a.csv", DECAY)
+
     @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std", "u_std", "u_sigma", "err"])
     def test_column_that_looks_like_standard_deviations_is_told(self, name, tmp_path):
         (tmp_path / "a.csv").write_text(f"t,u,{name}\n0.1,1,0.2\n")

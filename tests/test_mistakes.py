@@ -631,6 +631,19 @@ def test_a_component_that_nothing_reads_is_told(read):
     assert any("reads the component 'v'" in str(w.message) for w in told) == (read is None)
 
 
+@pytest.mark.parametrize("value", ["0", None, np.array([1.0]), 1j, math.nan])
+def test_what_no_condition_can_prescribe_is_refused_where_it_is_made(value):
+    made = (
+        lambda: pinnzoo.dirichlet(DOMAIN, "u", "x", "left", value=value),
+        lambda: pinnzoo.neumann(DOMAIN, "u", "x", "left", value=value),
+        lambda: pinnzoo.robin(DOMAIN, "u", "x", "left", alpha=value),
+        lambda: initial(DOMAIN, "u", value),
+    )
+    for make in made:
+        with pytest.raises(RecipeError, match="give a finite number, or a function"):
+            make()
+
+
 def test_adaptive_points_may_be_more_in_a_further_equation_than_in_the_first():
     second = Condition("second", lambda u, z: u(z, "u_x")[0], DOMAIN)
     phase = Phase("adam", 4, resample_every=2, adaptive=True)

@@ -432,7 +432,8 @@ def warmly(**changes):
     "architecture",
     [
         {"windows": [0.3]},
-        {"windows": [0.3], "tangent": False, "omega": 2.0},
+        {"windows": [0.3], "tangent": False, "omega": [3.0, 2.0]},
+        {"windows": [0.3], "tangent": False, "omega": [2.0, 3.0]},
         {"windows": [0.3], "periodic_axes": [1], "harmonics": 2, "initialization": "ntk"},
     ],
 )

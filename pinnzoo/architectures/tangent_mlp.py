@@ -130,16 +130,9 @@ class TangentMLP(nnx.Module):
         Args:
             part: The part of a network, not of a tangent, in a window that is not the first.
         """
-        (begin, end), (first, last) = self.part_times(part - self.stride), self.part_times(part)
-        stretch = (last - first) / (end - begin)
-        shift = (first + last - begin - end) / (end - begin)
         graph, state = nnx.split(self.parts[part - self.stride])
-        network: Any = nnx.merge(graph, jax.tree.map(jnp.copy, state))
-        layer = network.hidden[0]
-        kernel, bias = layer.kernel[...], layer.bias[...]
-        # Time is the first input: it is no periodic one, and those come last.
-        layer.bias[...] = bias + shift * kernel[0]
-        layer.kernel[...] = kernel.at[0].multiply(stretch)
+        network = nnx.merge(graph, jax.tree.map(jnp.copy, state))
+        read_later(network, self.part_times(part - self.stride), self.part_times(part))
         return nnx.state(network, nnx.Param)
 
     def __call__(self, z: Point) -> Values:
@@ -160,6 +153,28 @@ class TangentMLP(nnx.Module):
         if self.stride == 1:
             return nnx.merge(graph, params, rest)(z)
         return _along(graph, params, own([s[0] for s in splits[1::2]]), rest, z)
+
+
+def read_later(network: Any, before: tuple[float, float], after: tuple[float, float]) -> None:
+    """Let a network that reads the times of one window as -1 to 1 so read those of another one.
+
+    Its first layer is changed such that the function stays the same, which goes on beyond the
+    times of its window.
+
+    Args:
+        network: An `MLP` or a `Siren`, whose first coordinate is time.
+        before: First and last time of the window that it was trained for.
+        after: Those of the window that its layer of inputs belongs to now.
+    """
+    (begin, end), (first, last) = before, after
+    stretch = (last - first) / (end - begin)
+    shift = (first + last - begin - end) / (end - begin)
+    layer = network.hidden[0]
+    kernel, bias = layer.kernel[...], layer.bias[...]
+    # Time is the first input: it is no periodic one, and those come last. A Siren stretches it.
+    scale = getattr(network, "stretch", (1.0,))[0]
+    layer.bias[...] = bias + shift * scale * kernel[0]
+    layer.kernel[...] = kernel.at[0].multiply(stretch)
 
 
 class Tangent(nnx.Module):

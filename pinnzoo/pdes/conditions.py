@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -130,9 +131,13 @@ def prescribe(
         value: A number, or a function of the point.
         name: Name of the condition.
 
+    Raises:
+        RecipeError: The value is neither.
+
     Example:
         >>> prescribe(domain.boundary("x"), "u", 0.0, "ends")
     """
+    _check_value(component, value)
 
     def residual(u: Field, z: Point) -> Scalar:
         (prescribed,) = u(z, component)
@@ -163,6 +168,7 @@ def initial(
     start = domain.face("t", domain.bounds("t")[0])
     first = domain.axis("t")
     check_letters(component, domain.coords)
+    _check_value(component, profile)
 
     def value(z: Point) -> Array:
         if not callable(profile):
@@ -237,6 +243,7 @@ def neumann(
     """
     region, outward = _where(domain, component, part, side)
     slopes, along = _normal_derivative(component, outward, domain)
+    _check_value(component, value)
 
     def residual(u: Field, z: Point) -> Scalar:
         return along(u, z) - _at(value, z)
@@ -281,6 +288,8 @@ def robin(
     """
     region, outward = _where(domain, component, part, side)
     slopes, along = _normal_derivative(component, outward, domain)
+    for given in (alpha, beta, value):
+        _check_value(component, given)
 
     def residual(u: Field, z: Point) -> Scalar:
         mixed = _at(alpha, z) * u(z, component)[0] + _at(beta, z) * along(u, z)
@@ -349,6 +358,23 @@ def continuous(component: str, region: Region, name: str, length: float) -> Cond
         return u(after, component)[0] - u(before, component)[0]
 
     return Condition(name, residual, region, component)
+
+
+def _check_value(component: str, value: Any) -> None:
+    """Raise unless something can be what a condition prescribes.
+
+    Raises:
+        RecipeError: It is neither a function nor a finite number.
+    """
+    if callable(value) or isinstance(value, jax.core.Tracer):
+        return
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        given = f"an array of shape {number.shape}" if number.ndim else repr(value)
+        raise RecipeError(
+            f"{given} was given in a condition on {component!r}: give a finite number, or a "
+            "function, such as lambda z: jnp.sin(z[0])."
+        )
 
 
 def _at(value: float | Callable[[Point], Array], z: Point) -> float | Array:

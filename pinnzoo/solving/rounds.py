@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from pinnzoo.architectures import make_architecture
+from pinnzoo.architectures.tangent_mlp import read_later
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import field_deviation
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
@@ -238,7 +239,7 @@ def refine(
     width: int,
     allowance: Allowance,
     before: Round | None = None,
-    warm: nnx.Module | None = None,
+    earlier: Round | None = None,
     hopeless: Hopeless | None = None,
 ) -> Round:
     """Train a network, then its tangent, within an allowance of time.
@@ -249,7 +250,7 @@ def refine(
         width: Width of the network.
         allowance: Until when.
         before: A narrower network on the same problem, which is widened.
-        warm: A network of this width on the window before, from which it starts.
+        earlier: A network of this width on the window before: it starts as that one goes on.
         hopeless: Whether the network is given up; asked after every few steps.
 
     Raises:
@@ -265,8 +266,10 @@ def refine(
     weights = balanced_weights(problem, probe.objective, probe.theta)
     if before is not None:
         model = _widened(before.base.model, model)
-    elif warm is not None:
-        model = widen(warm, model)
+    elif earlier is not None:
+        model = widen(earlier.base.model, model)
+        times = (each.domain.bounds(problem.coords[0]) for each in (earlier.problem, problem))
+        read_later(model, *times)
     many = counts_for(problem, int(rows), plan.idle)
     stages = [finding(many, weights)] if before is None else []
     first = QUIET if before is None else QUIETER

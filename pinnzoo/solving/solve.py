@@ -259,9 +259,9 @@ def _windows(plan: Plan, allowance: Allowance) -> list[Round]:
         window = plan.problem.between(
             begin + (end - begin) * k / WINDOWS, begin + (end - begin) * (k + 1) / WINDOWS, before
         )
-        warm = rounds[-1].base.model if rounds else None
+        earlier = rounds[-1] if rounds else None
         own = allowance.part(1 / (WINDOWS - k))
-        rounds.append(refine(plan, window, WINDOW_WIDTH, own, warm=warm))
+        rounds.append(refine(plan, window, WINDOW_WIDTH, own, earlier=earlier))
     return rounds
 
 
