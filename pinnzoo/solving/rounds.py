@@ -213,7 +213,12 @@ class Round:
     @property
     def fall(self) -> float:
         """Loss of the network on fresh points over the one it began with."""
-        return self.base.fresh[-1] / max(self.base.fresh[0], 1e-300)
+        return self.base.fresh[-1] / self.start_loss
+
+    @property
+    def start_loss(self) -> float:
+        """Loss of the network that it began with, on fresh points."""
+        return max(self.base.fresh[0], 1e-300)
 
     @property
     def abandoned(self) -> bool:

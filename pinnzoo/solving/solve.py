@@ -136,6 +136,14 @@ def solve(
                 "went to compiling the problem: give it more time.",
                 stacklevel=2,
             )
+        elif (left := max(rounds[-1].loss / rounds[0].start_loss for rounds in chosen)) > HARD:
+            warnings.warn(
+                f"solve ended with a loss of {left:.1g} times that at its start, so that the "
+                "solution is hardly found, and its estimated error may be far too small: give it "
+                "more time, and look whether the conditions agree with one another and with the "
+                "equation.",
+                stacklevel=2,
+            )
         entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
 

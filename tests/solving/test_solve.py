@@ -174,6 +174,26 @@ def test_numbers_that_are_not_above_zero_are_refused_first(options, said):
     assert str(raised.value).count(".") <= 2
 
 
+def test_conditions_that_contradict_one_another_are_told(monkeypatch):
+    # However few steps a slow machine does.
+    monkeypatch.setattr(importlib.import_module("pinnzoo.solving.solve"), "FEW", 0)
+    line = Box("x", (0.0,), (1.0,))
+    left = line.face("x", 0.0)
+    problem = Problem(
+        name="torn",
+        domain=line,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_xx")[0] - 1.0,
+        conditions=(
+            prescribe(left, "u", 0.0, "zero"),
+            prescribe(left, "u", 1.0, "one"),
+            dirichlet(line, "u", "x", "right"),
+        ),
+    )
+    with pytest.warns(UserWarning, match="whether the conditions agree"):
+        solve(problem, seconds=5.0, diagnostics=False)
+
+
 def test_an_unknown_problem_is_refused():
     with pytest.raises(UnknownNameError, match="heat"):
         solve("haet")
