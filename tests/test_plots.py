@@ -1,5 +1,6 @@
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -198,7 +199,7 @@ def test_parameter_that_is_spread_in_its_logarithm_has_such_an_axis():
     entry.problem = problem
     axes = plots.solution(entry).axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
-    (mesh,) = axes.collections
+    mesh: Any = axes.collections[0]
     values, edges = np.asarray(mesh.get_array()), mesh.get_coordinates()[:, 0, 1]
     middle = np.sqrt(edges[1:-2] * edges[2:-1])
     np.testing.assert_allclose(values[1:-1, 0], middle, rtol=0.01)

@@ -405,14 +405,14 @@ class TestProblemOnAShape:
 
     def test_pictures_leave_white_what_lies_outside(self):
         problem = rod(self.domain)
-        points, inside, where = pictures._map_points(problem, pictures._shown(problem))
+        points, _, inside, where = pictures._map_points(problem, pictures._shown(problem))
         assert inside.shape == (pictures.MAP_POINTS, pictures.MAP_POINTS)
         assert len(points) == inside.sum()
         np.testing.assert_allclose(inside.mean(), 1 - 0.16 * math.pi / 4, atol=0.01)
         assert (points[:, 0] == 1).all()
         assert where == ", $t = 1$"
         family = make_problem("burgers_viscosities", {})
-        points, inside, where = pictures._map_points(family, pictures._shown(family))
+        points, _, inside, where = pictures._map_points(family, pictures._shown(family))
         assert inside.all()
         np.testing.assert_allclose(points[:, 2], math.sqrt(0.1 * 0.01 / math.pi))
         assert pictures._shown(family) == "tx"

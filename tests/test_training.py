@@ -441,7 +441,7 @@ def test_a_window_continues_as_the_one_before(architecture):
     recipe = dataclasses.replace(
         WINDOWED, architecture_arguments={**architecture, "width": 5, "depth": 2}
     )
-    _, model = build(recipe)
+    model: Any = build(recipe)[1]
     part = model.stride
     network = model.parts[part]
     nnx.update(network, model.continued(part))
@@ -456,7 +456,8 @@ def test_warm_start_begins_where_the_window_before_ends():
     entry = train(recipe)
     model: Any = entry.model
     expected, _ = ravel_pytree(model.continued(2))
-    begun, drawn = entry.theta[part_slice(model, 2)], build(recipe)[1].parts[2]
+    drawn: Any = build(recipe)[1]
+    begun, drawn = entry.theta[part_slice(model, 2)], drawn.parts[2]
     np.testing.assert_array_equal(begun, expected)
     assert np.abs(begun - ravel_pytree(nnx.state(drawn, nnx.Param))[0]).max() > 0.1
 

@@ -348,7 +348,8 @@ def _hessians(bench: Bench) -> FoundHessians:
         look("final", *bench.final_hessian)
     look("final, remainder", *bench.remainder)
     damping, scaled = bench.damping
-    if assumed := damping is None or scaled:
+    assumed = damping is None or scaled
+    if damping is None or scaled:
         damping = WITHOUT_DAMPING * float(squares[0])
     name = "final, damped Gauss-Newton"
     scale = damped_gauss_newton(last, damping=damping)

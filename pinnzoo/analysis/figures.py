@@ -286,7 +286,7 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
     bar.set_label(r"$\|H_r\|$")
 
 
-def _extent(points: np.ndarray, shape: tuple[int, ...]) -> tuple[float, ...]:
+def _extent(points: np.ndarray, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
     """Of an image of cells around points on a grid, of which the first and the last are corners."""
     low, high = points[0], points[-1]
     return *edges(low[0], high[0], shape[0]), *edges(low[1], high[1], shape[1])
@@ -340,10 +340,11 @@ def _line(axes: "Axes", found: FoundLandscape) -> None:
 def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> None:
     losses = np.log10(np.maximum(plane.losses, np.finfo(float).tiny))
     reach = float(plane.positions[-1])
+    side = edges(-reach, reach, len(plane.positions))
     image = axes.imshow(
         losses.T,
         origin="lower",
-        extent=2 * edges(-reach, reach, len(plane.positions)),
+        extent=(*side, *side),
         cmap=colormap(SEQUENTIAL, 16),
         # The end alone can lie ten decades below all that surrounds it.
         vmin=float(np.percentile(losses, 2)),

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from pinnzoo._typing import Point, Scalar
@@ -366,7 +366,7 @@ def _check_value(component: str, value: Any) -> None:
     Raises:
         RecipeError: It is neither a function nor a finite number.
     """
-    if callable(value) or isinstance(value, jax.core.Tracer):
+    if callable(value) or isinstance(value, Tracer):
         return
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
