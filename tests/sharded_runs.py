@@ -54,6 +54,17 @@ RECIPE = Recipe(
     points={"equation": 21, "conditions": 5},
 )
 
+WINDOWS = Recipe(
+    "heat",
+    "tangent_mlp",
+    (
+        Phase("levenberg_marquardt", 3, part=0),
+        Phase("levenberg_marquardt", 3, part=1, warm_start=True),
+    ),
+    architecture_arguments={"windows": 2, "tangent": False, "width": 4, "depth": 1},
+    points={"equation": 13, "conditions": 3},
+)
+
 
 def misfit(theta: Any, z: Any) -> Any:
     """A hidden layer of six neurons, minus a function of two coordinates."""
@@ -166,6 +177,8 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
     for kind, arguments in (("plain", {}), ("sharded", {"mesh": mesh}))[not alone :]:
         run = trained(folder / kind, **arguments)
         out |= {f"{kind}/{key}": value for key, value in run.items()}
+        windows = pinnzoo.train(WINDOWS, diagnostics=False, **arguments)
+        out[f"{kind}/windows/theta"] = np.asarray(windows.theta)
     np.savez(folder / f"{process}.npz", **out)
 
 

@@ -145,6 +145,11 @@ def test_training_on_a_mesh_is_training_on_one_device(runs):
         assert_same(run[f"plain/train/{figure}"], run[f"sharded/train/{figure}"])
 
 
+def test_windows_on_a_mesh_are_those_on_one_device(runs):
+    (run, *_) = runs
+    assert_same(run["plain/windows/theta"], run["sharded/windows/theta"])
+
+
 def test_finished_training_resumes_at_its_end(runs):
     for run in runs:
         np.testing.assert_array_equal(

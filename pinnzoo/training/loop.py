@@ -337,12 +337,21 @@ class Trainer:
         if phase.warm_start and run.state is None and run.step == 0:
             run.theta = warm_started(self.assembly, run.theta, phase)
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
-        fields = ("points", "part", "warm_start", "problem_arguments", "freeze")
+        fields = ("points", "part", "problem_arguments", "freeze")
         moved = any(getattr(phase, name) != getattr(before, name) for name in fields)
+        # Parameters that are frozen are part of the scope.
+        moved = moved or phase.warm_start
         narrowed = phase.part is not None or phase.problem_arguments or phase.freeze
         if self.scope is None or moved:
             # The same residual functions as before would be compiled again.
-            self.scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
+            self.scope = phase_scope(
+                self.problem,
+                self.assembly,
+                self.recipe,
+                phase,
+                run.theta,
+                spread=self.mesh is not None,
+            )
             if narrowed:
                 self._keep_programs(jax.tree.structure(self.scope.objective))
         self._check_mesh(phase, optimizer)

@@ -68,9 +68,24 @@ class Scope:
 
 
 def phase_scope(
-    problem: Problem, assembly: Assembly, recipe: Recipe, phase: Phase, theta: Theta
+    problem: Problem,
+    assembly: Assembly,
+    recipe: Recipe,
+    phase: Phase,
+    theta: Theta,
+    *,
+    spread: bool = False,
 ) -> Scope:
     """All of a network on all of a problem, or one part of it on the times that are its own.
+
+    Args:
+        problem: What is solved.
+        assembly: The network on it.
+        recipe: Of the training.
+        phase: What it does now.
+        theta: All parameters.
+        spread: Whether the rows will lie on several devices, which split all arrays of an
+            objective: residuals keep theirs to themselves then.
 
     Raises:
         RecipeError: The network has no such part, the problem no such arguments, or a pattern of
@@ -94,7 +109,7 @@ def phase_scope(
         window = window_of(problem, model, phase.part)
         points = draw_points(window, counts, recipe.sampler, recipe.seed, 0)
         begun, objective, _ = assemble(window, model.up_to(phase.part), points)
-        objective = as_programs(objective, begun)
+        objective = objective if spread else as_programs(objective, begun)
         scope = Scope(window, objective, part)
     if not phase.freeze:
         return scope
