@@ -34,7 +34,7 @@ from pinnzoo.storage.blueprint import (
 )
 from pinnzoo.storage.blueprint import build as build
 from pinnzoo.storage.folder import CARD, PLOTS, EntryFolder
-from pinnzoo.storage.metrics import Metrics, validate
+from pinnzoo.storage.metrics import Metrics, validate, weighting_factors
 from pinnzoo.storage.records import HISTORY, Records, check_history, check_records
 from pinnzoo.storage.records import Snapshots as Snapshots
 from pinnzoo.unknowns import Estimate, values_of, with_unknowns, with_values
@@ -550,7 +550,7 @@ class Entry:
                 tick,
                 self.observations,
                 self.history,
-                self.metrics,
+                weighting_factors(self.metrics),
             )
         blocks = compute_blocks(study, chosen)
         return self.with_blocks(blocks, study.ntk if "ntk" in chosen else None)

@@ -28,7 +28,6 @@ from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import find
-from pinnzoo.storage.metrics import known_block
 
 # Streams of randomness that are derived from one seed and must not overlap.
 _DIAGNOSTIC_STREAM = 2**31
@@ -60,7 +59,7 @@ def study_of(
     tick: Tick = lambda _: None,
     observations: Observations | None = None,
     history: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, Any] | None = None,
+    factors: Mapping[str, float] | None = None,
 ) -> Study:
     """What the diagnostics of an entry look at, from stored parameters alone.
 
@@ -75,11 +74,11 @@ def study_of(
         tick: Called often, with what is being done.
         observations: What was measured; the loss has their rows too.
         history: Records of the training by name.
-        metrics: Figures of the training, of which the factors of an adaptive weighting are used.
+        factors: What an adaptive weighting had made of the loss weights, by term.
     """
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
     points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    weights = _weights(problem, recipe, observations, factors_of(metrics or {}))
+    weights = _weights(problem, recipe, observations, factors or {})
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
     assembly = assemble(problem, in_float64(model), points, weights, observations)
     return Study(
@@ -101,15 +100,9 @@ def study_of(
     )
 
 
-def weighting_block(factors: Mapping[str, Float[np.ndarray, " *n"]]) -> dict[str, Any]:
-    """The metrics of an adaptive weighting, empty where there was none."""
-    means = {name: float(np.mean(factor)) for name, factor in factors.items()}
-    return {"weighting": {"version": 1, "factors": means}} if means else {}
-
-
-def factors_of(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """What an adaptive weighting had made of the loss weights at the end of a training, by term."""
-    return dict((known_block(metrics, "weighting") or {}).get("factors", {}))
+def mean_factors(factors: Mapping[str, Float[np.ndarray, " *n"]]) -> dict[str, float]:
+    """Factors of an adaptive weighting, with a mean where points have their own."""
+    return {name: float(np.mean(factor)) for name, factor in factors.items()}
 
 
 def _weights(
@@ -190,9 +183,9 @@ def core_metrics(
         if problem.m > 1 and observations is not None:
             each = component_errors(problem, field)
             errors["components"] = {"version": 1, "relative_l2_error": each}
-    errors |= (followed := weighting_block(factors or {}))
+    if means := mean_factors(factors or {}):
+        errors["weighting"] = {"version": 1, "factors": means}
     if problem.unknowns:
-        means = factors_of(followed)
         errors["unknowns"] = _unknowns_block(problem, model, recipe, observations, points, means)
     sizes = [leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
     return {

@@ -416,7 +416,11 @@ class TestWhatIsNotFound:
         assert "is not determined" in entry.metrics["unknowns"]["remarks"]["idle"]
 
     def test_one_that_runs_into_its_bound(self):
-        with pytest.warns(UserWarning, match="unknown 'a' is at its upper bound 1"):
+        # With the coefficient at its bound the observations are not met either.
+        with (
+            pytest.warns(UserWarning, match="unknown 'a' is at its upper bound 1"),
+            pytest.warns(UserWarning, match="observations are off from the solution"),
+        ):
             entry = self.fitted({"a": Unknown(0.5, 0.0, 1.0)}, lambda k: k["a"])
         assert np.isnan(entry.unknowns["a"].standard_error)
 

@@ -20,6 +20,7 @@ from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
 from pinnzoo.measure import study_of
 from pinnzoo.objective import Objective
+from pinnzoo.storage.metrics import weighting_factors
 
 BATCH = 8
 """Parameter vectors whose residuals are computed in one call."""
@@ -56,7 +57,7 @@ def study(entry: Entry) -> Study:
             kept.thetas,
             observations=entry.observations,
             history=entry.history,
-            metrics=entry.metrics,
+            factors=weighting_factors(entry.metrics),
         )
     return _studies[entry]
 

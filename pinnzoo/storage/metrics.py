@@ -428,6 +428,11 @@ def known_block(metrics: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     return {str(key): value for key, value in block.items()}
 
 
+def weighting_factors(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """What an adaptive weighting had made of the loss weights at the end of a training, by term."""
+    return dict((known_block(metrics, "weighting") or {}).get("factors", {}))
+
+
 def unknown_blocks(
     metrics: Mapping[str, Any], known: Collection[tuple[str, int]] = ()
 ) -> list[str]:

@@ -26,8 +26,8 @@ from pinnzoo.measure import (
     as_trained,
     check_diagnostics,
     core_metrics,
+    mean_factors,
     study_of,
-    weighting_block,
 )
 from pinnzoo.objective import (
     OBSERVATIONS,
@@ -500,7 +500,7 @@ def _begun(trainer: Trainer, run: Run, done: _Done, names: list[str], tick: Tick
             tick,
             trainer.assembly.observations,
             done.history,
-            weighting_block(run.factors),
+            mean_factors(run.factors),
         )
         begin_blocks(study, names)
     except (Exception, KeyboardInterrupt):
