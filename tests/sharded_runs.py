@@ -174,6 +174,7 @@ def main(folder: Path, process: int, processes: int, port: int) -> None:
         if alone:
             one = steps(plain, theta, name)
             out |= {f"plain/{key}": value for key, value in one.items()}
+    arguments: dict[str, Any]
     for kind, arguments in (("plain", {}), ("sharded", {"mesh": mesh}))[not alone :]:
         run = trained(folder / kind, **arguments)
         out |= {f"{kind}/{key}": value for key, value in run.items()}

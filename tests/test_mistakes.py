@@ -624,7 +624,9 @@ def test_a_component_that_nothing_reads_is_told(read):
     two = problem(components=("u", "v"), reference=None)
     two = dataclasses.replace(two, conditions=(*two.conditions, *more))
     inside = np.array([[0.25, 0.5]])[:, : two.d]
-    data = Observations(inside, [[1.0]], components=("v",)) if read == "observation" else None
+    data = (
+        Observations(inside, np.ones((1, 1)), components=("v",)) if read == "observation" else None
+    )
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         train(two, observations=data)

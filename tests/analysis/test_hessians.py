@@ -231,6 +231,7 @@ def test_density_without_a_space_is_that_of_its_probes():
     )
     assert plain.exact == 0
     assert plain.moment(1) == pytest.approx(1.5, rel=0.02)
+    wrong: Any
     for wrong in ({"probes": 0}, {"steps": 0}, {"blocks": -1}):
         with pytest.raises(DiagnosticError, match="one probe"):
             analysis.spectral_density(lambda v: v, 4, **wrong)
