@@ -1,6 +1,5 @@
 """The figures of an entry: those of the network itself, and what its diagnostics look at."""
 
-import fnmatch
 import math
 import os
 import platform
@@ -26,7 +25,7 @@ from pinnzoo.evaluation import component_errors, evaluate_field, field_of, refer
 from pinnzoo.objective import OBSERVATIONS, assemble, joined
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
-from pinnzoo.recipes import Recipe
+from pinnzoo.recipes import Recipe, freezes
 from pinnzoo.registry import find
 
 # Streams of randomness that are derived from one seed and must not overlap.
@@ -245,12 +244,11 @@ def _never_trained(model: nnx.Module, recipe: Recipe) -> np.ndarray:
     """Indices, among the flat parameters, of those that every phase has frozen."""
     leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
 
-    def kept(name: str, patterns: Sequence[str]) -> bool:
-        # As `Phase.freeze` has it: a pattern, or a name with all below it.
-        return any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
-
     names = [".".join(str(key.key) for key in path) for path, _ in leaves]  # pyright: ignore
-    frozen = [all(kept(name, phase.freeze) for phase in recipe.phases) for name in names]
+    frozen = [
+        all(any(freezes(p, name) for p in phase.freeze) for phase in recipe.phases)
+        for name in names
+    ]
     return np.flatnonzero(np.repeat(frozen, [jnp.size(leaf) for _, leaf in leaves]))
 
 

@@ -5,6 +5,7 @@ msgspec whenever one is made: from Python, by `dataclasses.replace`, or from a f
 """
 
 import dataclasses
+import fnmatch
 import functools
 import hashlib
 import json
@@ -144,6 +145,11 @@ NetworkArgument = Annotated[
         "list of those"
     ),
 ]
+
+
+def freezes(pattern: str, name: str) -> bool:
+    """Whether one of `Phase.freeze` means a parameter: a pattern, or a name with all below it."""
+    return fnmatch.fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,11 @@ def faces(region: Region) -> tuple[Region, ...]:
     return region.faces if isinstance(region, Surface) else (region,)
 
 
+def places(region: Region, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
+    """Points at which the residuals of a region are looked at, some on each of its faces."""
+    return np.concatenate([sample(face, PLACES, "uniform", rng) for face in faces(region)])
+
+
 @functools.lru_cache(maxsize=64)
 def unread(problem: "Problem") -> tuple[str, ...]:
     """Components that no equation and no condition reads, so that nothing decides what they are.
@@ -107,7 +112,7 @@ def _is_read(problem: "Problem", component: str) -> bool:
     other = lambda z: plain(z).at[k].add(1 + jnp.cos(z.sum()))  # noqa: E731
     rng = np.random.default_rng(0)
     for name, term in problem.terms.items():
-        points = np.concatenate([sample(f, PLACES, "uniform", rng) for f in faces(term.region)])
+        points = places(term.region, rng)
         one, changed = (residuals_of(problem, name, f, points, bare=True) for f in (plain, other))
         if not np.array_equal(one, changed, equal_nan=True):
             return True

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from pinnzoo.domains import Region, sample
-from pinnzoo.pdes.orders import PLACES, faces, residuals_of, uneven
+from pinnzoo.pdes.orders import PLACES, places, residuals_of, uneven
 from pinnzoo.pdes.problem import Problem
 
 CHANGED = 1e-6
@@ -33,8 +33,7 @@ def posed(problem: Problem) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
     for name, term in problem.terms.items():
-        places = [sample(face, PLACES, "uniform", rng) for face in faces(term.region)]
-        found[f"points.{name}"] = np.concatenate(places)
+        found[f"points.{name}"] = places(term.region, rng)
         found[f"values.{name}"] = _values(problem, name, found[f"points.{name}"])
         found[f"bounds.{name}"] = _bounds(term.region)
     if problem.reference is not None:

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._compiling import QUICKEST_COMPILE
-from pinnzoo.domains import sample
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.orders import NEAR, PLACES, faces, uneven
+from pinnzoo.pdes.orders import NEAR, places, uneven
 from pinnzoo.pdes.problem import Problem
 
 CHANGED = 1e-6
@@ -37,9 +36,7 @@ def across_time(problem: Problem) -> tuple[str, ...]:
 
 def _reads_others(problem: Problem, term: Condition) -> bool:
     begin, end = problem.domain.bounds(problem.coords[0])
-    rng = np.random.default_rng(0)
-    places = [sample(face, PLACES, "uniform", rng) for face in faces(term.region)]
-    points = np.concatenate(places)
+    points = places(term.region, np.random.default_rng(0))
     plain = uneven(problem.m)
 
     def residuals(z: Any) -> Any:

@@ -1,7 +1,6 @@
 """What a phase trains, and on what: the whole network, a part of it, or some of its parameters."""
 
 import dataclasses
-import fnmatch
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ from pinnzoo.objective import (
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.pdes.conditions import wrapped
 from pinnzoo.pdes.times import across_time
-from pinnzoo.recipes import Phase, Recipe
+from pinnzoo.recipes import Phase, Recipe, freezes
 from pinnzoo.storage.blueprint import flat_names
 
 CANDIDATES = 10
@@ -189,7 +188,7 @@ def frozen_parameters(model: nnx.Module, patterns: Sequence[str]) -> np.ndarray:
     matched: set[str] = set()
     start = 0
     for name, leaf in leaves.items():
-        hits = [p for p in patterns if fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.")]
+        hits = [p for p in patterns if freezes(p, name)]
         matched |= set(hits)
         if hits:
             frozen.append(np.arange(start, start + leaf.size))
