@@ -87,6 +87,25 @@ def test_a_run_that_began_elsewhere_is_not_gone_on_with(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"resample_every": 4},
+        {"weighting": "gradient_norm", "reweigh_every": 4},
+        {"resample_every": 4, "adaptive": True, "weighting": "causal", "reweigh_every": 2},
+    ],
+)
+def test_a_run_that_is_prolonged_changes_its_points_and_weights_like_a_whole_one(changes, tmp_path):
+    def of(steps):
+        return tiny_recipe(phases=(Phase("adam", steps, **changes),))
+
+    for steps in (4, 8, 10):
+        parts = train(of(steps), workdir=tmp_path)
+    whole = train(of(10))
+    np.testing.assert_array_equal(parts.theta, whole.theta)
+    assert parts.metrics["loss"] == whole.metrics["loss"]
+
+
+@pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"seconds": math.nan}, RecipeError, "seconds=nan"),

@@ -713,6 +713,24 @@ def test_a_phase_ends_at_its_target_and_states_the_steps_that_it_took(
     same_numbers(entry, train(recipe, workdir=tmp_path))
 
 
+@pytest.mark.parametrize("snapshots", [2, 30])
+def test_neither_the_pace_of_a_machine_nor_snapshots_decide_where_a_phase_ends(
+    snapshots, monkeypatch
+):
+    few = dataclasses.replace(TINY, phases=(Phase("adam", 9),))
+    losses = train(few).history["loss"]
+    assert (np.diff(losses) < 0).all()
+    # So many steps that every third one is recorded alone, and a target that step 7 reaches.
+    phase = Phase("adam", 3 * loop.RECORDS, target_loss=float(losses[7]) * (1 + 1e-9))
+    recipe = dataclasses.replace(TINY, phases=(phase,))
+    usual = train(recipe)
+    assert usual.recipe.steps == 9
+    monkeypatch.setattr(loop, "LOOK", 1e-9)
+    slow = train(recipe, snapshots=snapshots)
+    assert slow.recipe == usual.recipe
+    np.testing.assert_array_equal(slow.theta, usual.theta)
+
+
 def test_frozen_parameters_leave_the_shapes_of_the_others(trained):
     recipe = dataclasses.replace(TINY, phases=(Phase("soap", 1, freeze=("hidden.0.bias",)),))
     problem, model = build(recipe)

@@ -315,6 +315,10 @@ class Trainer:
         if run.ended:
             return
         stage = self._begin(run, phase, optimizer, moved)
+        if run.lengthened:
+            # What was due after the last step of all waited for a step that comes now.
+            run.lengthened = False
+            self._follow(run, stage)
         here = hardware()
         clock = time.monotonic() - run.seconds
         offset = run.total - run.step
@@ -325,6 +329,7 @@ class Trainer:
             run.seconds = time.monotonic() - clock
             self._note(run, stage, info, loss)
             self._follow(run, stage)
+            run.ended = run.ended or run.rejected >= STALL
             self._save(run)
             if not run.ended and self._is_over(run, stage):
                 # A run that is taken up again has had its time too.
@@ -458,9 +463,10 @@ class Trainer:
     def _note(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
         """Best state, snapshot, record, and whether the phase has reached its target."""
         phase = stage.phase
-        run.ended = phase.target_loss is not None and loss < phase.target_loss
-        recorded = run.step % stage.every == 0 or run.step == phase.steps or run.ended
-        # Not wherever the host looks in: how many snapshots are kept must not decide what is best.
+        recorded = run.step % stage.every == 0 or run.step == phase.steps
+        # Not wherever the host looks in: how many snapshots are kept, and how fast a machine is,
+        # must not decide where a phase ends, nor what is best.
+        run.ended = recorded and phase.target_loss is not None and loss < phase.target_loss
         if loss < run.best_loss and (recorded or any(due(phase, run.step))):
             run.best_loss, run.best_theta = loss, run.theta
         if run.total in self.keep and run.total not in run.snapshot_steps:
@@ -471,7 +477,7 @@ class Trainer:
             self.observe(run)
 
     def _follow(self, run: Run, stage: _Stage) -> None:
-        """New points and weights where they are due, and the end of a phase that stalls."""
+        """New points and weights where they are due."""
         phase, scope = stage.phase, stage.scope
         redraws, reweighs = (False, False) if run.ended else due(phase, run.step)
         if redraws:
@@ -490,7 +496,6 @@ class Trainer:
                     "points."
                 )
             self._restart_best(run, loss)
-        run.ended = run.ended or run.rejected >= STALL
 
     def _is_over(self, run: Run, stage: _Stage) -> bool:
         """Whether the time of the phase is spent.

@@ -48,6 +48,7 @@ class Run:
         ended: Whether the current phase ended before its last step.
         factors: Factors of the current phase's weighting, by term.
         machines: Those that have done the steps so far, in words, the first one first.
+        lengthened: Whether the current phase was over and has got more steps since.
     """
 
     phase: int
@@ -68,6 +69,7 @@ class Run:
     ended: bool = False
     factors: dict[str, np.ndarray] = field(default_factory=dict)
     machines: list[str] = field(default_factory=list)
+    lengthened: bool = False
 
     @property
     def total(self) -> int:
@@ -220,7 +222,9 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
 
     numbers: dict[str, Any] = {name: about[name] for name in NUMBERS}
     # A phase that ended early is taken up again where more steps are asked for.
-    longer = recipe.phases[about["phase"]].steps > before.phases[about["phase"]].steps
+    planned = before.phases[about["phase"]].steps
+    longer = recipe.phases[about["phase"]].steps > planned
+    over = numbers["ended"] or numbers["step"] >= planned
     numbers["ended"] = numbers["ended"] and not longer
     run = Run(
         **numbers,
@@ -233,6 +237,7 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
         snapshot_thetas=list(arrays["snapshot_thetas"]),
         factors=group("factors/"),
         machines=about.get("machines", []),
+        lengthened=longer and over,
     )
     run.done += [0] * (len(recipe.phases) - len(run.done))
     return SavedRun(run, about.get("leaf_names"))
