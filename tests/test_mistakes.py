@@ -5,6 +5,7 @@ import errno
 import functools
 import json
 import math
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -801,6 +802,29 @@ def test_command_tells_of_a_file_its_name_and_not_where_it_lies(tmp_path, monkey
     # Who saves it again keeps how it was made.
     pinnzoo.load("./solved", problem=rod.rod()).save("again")
     assert manifest("again")["command"] == manifest("solved")["command"]
+
+
+def test_command_on_record_makes_the_entry_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    typed = "train heat --steps 2 --network-set width=3 --network-set depth=1 --points equation=20"
+    typed += " --seed 5 --seconds 60 --no-diagnostics"
+    result = run(*typed.split(), "--out", "first")
+    assert result.exit_code == 0, result.output
+    # The bar is no result.
+    assert "relative L2 error" in result.stdout
+    assert "diagnostics" not in result.stdout
+    words = shlex.split(manifest("first")["command"])
+    assert "--optimizer" in words
+    assert run(*words[1:], "--no-diagnostics", "--out", "again").exit_code == 0
+    first, again = (pinnzoo.load(f"./{name}") for name in ("first", "again"))
+    assert again.recipe == first.recipe
+    tuned = ("finetune", "./first", "--steps", 1, "--freeze", "*.bias", "--seed", 3)
+    assert run(*tuned, "--no-diagnostics", "--out", "tuned").exit_code == 0
+    words = shlex.split(manifest("tuned")["command"])
+    assert words[3:] == [
+        *("--optimizer", "levenberg_marquardt", "--steps", "1"),
+        *("--freeze", "*.bias", "--seed", "3"),
+    ]
 
 
 def manifest(folder):

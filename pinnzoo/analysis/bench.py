@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -602,10 +602,12 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def look_at(
+def examine(
     entry: Entry, names: Iterable[str] | None = None, tick: Callable[[str], None] = lambda _: None
-) -> dict[str, Any]:
-    """Results of analyses with all that is drawn; see `analyze`, which keeps the numbers.
+) -> Iterator[tuple[str, Any]]:
+    """Names and results of analyses, one after the other.
+
+    What the caller does with one costs no time as long as the compiler is at work for the next.
 
     Args:
         entry: The entry.
@@ -617,12 +619,25 @@ def look_at(
     bench = Bench(entry, tick)
     if needed := {"hessians", "landscape"}.intersection(chosen):
         bench.begin()
-    found = {}
     for name in chosen:
         # Those that need the compiled program wait for it before anything else.
         with nullcontext() if name in needed else bench.quietly():
-            found[name] = find_analysis(name).compute(bench)
-    return found
+            found = find_analysis(name).compute(bench)
+        yield name, found
+
+
+def look_at(
+    entry: Entry, names: Iterable[str] | None = None, tick: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Results of analyses with all that is drawn; see `analyze`, which keeps the numbers.
+
+    Args:
+        entry: The entry.
+        names: Names of `ANALYSES` or of registered diagnostics; by default all that are computed
+            on demand.
+        tick: Called often, with what is being done.
+    """
+    return dict(examine(entry, names, tick))
 
 
 def analyze(

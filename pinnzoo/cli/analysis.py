@@ -141,14 +141,16 @@ def in_depth(
     """
     import jax
 
-    from pinnzoo.analysis import look_at
+    from pinnzoo.analysis.bench import examine
     from pinnzoo.analysis.figures import save_figures
 
-    found = look_at(entry, names)
-    written = [] if folder is None else save_figures(found, entry.problem.coords, folder)
+    blocks, written = {}, []
+    for name, found in examine(entry, names):
+        blocks[name] = found.block
+        if folder is not None:
+            written += save_figures({name: found}, entry.problem.coords, folder)
     if not keep:
         jax.clear_caches()
-    blocks = {name: each.block for name, each in found.items()}
     return {"name": entry.name, "analyses": blocks, "plots": written}
 
 

@@ -1,6 +1,5 @@
 """Verbs that make entries: train, solve, finetune, diagnose."""
 
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,7 +129,10 @@ def train(
             diagnostics=diagnostics,
             observations=measured,
         )
-        _save(entry, folder, place, overwrite=overwrite, keep=workdir is not None)
+        always = ("optimizer", "steps") if options.is_problem(source) else ()
+        made = options.typed(context, always)
+        keep = workdir is not None
+        _save(entry, folder, place, overwrite=overwrite, keep=keep, command=made)
     emit(_outcome(entry, folder), as_json, _screen)
 
 
@@ -147,7 +149,9 @@ def train(
 @diagnostics_option
 @import_option
 @json_option
+@click.pass_context
 def solve(
+    context: click.Context,
     source: str,
     out: Path | None,
     seconds: float | None,
@@ -185,17 +189,7 @@ def solve(
             diagnostics=diagnostics,
             seed=seed or 0,
         )
-        given: dict[str, Any] = {"seconds": seconds, "tolerance": tolerance, "seed": seed}
-        given["observations"] = observations
-        command = ["pinnzoo solve", options.without_place(source)]
-        command += [f"--problem-set {value}" for value in physical]
-        command += [f"--column {shlex.quote(value)}" for value in columns]
-        command += [
-            f"--{key} {options.without_place(value)}"
-            for key, value in given.items()
-            if value is not None
-        ]
-        entry.save(folder, overwrite=overwrite, command=" ".join(command))
+        entry.save(folder, overwrite=overwrite, command=options.typed(context))
     emit(_outcome(entry, folder) | {"estimate": entry.metrics["estimated_error"]}, as_json, _screen)
 
 
@@ -301,7 +295,9 @@ def _save(
     "--part", help='Part of a composed network, or "all"; by default the one that was trained last.'
 )
 @training_options
+@click.pass_context
 def finetune(
+    context: click.Context,
     name: str,
     out: Path,
     optimizer: str,
@@ -344,7 +340,7 @@ def finetune(
             problem_arguments=options.settings(physical) or None,
             points=options.settings(points),
             freeze=freeze,
-            part=int(part) if part is not None and part.isdigit() else part,
+            part=int(part) if part is not None and part.isdecimal() else part,
             seed=seed,
             tag=tag,
             seconds=seconds,
@@ -354,18 +350,13 @@ def finetune(
             observations=measured,
             **arguments,
         )
-        given = {"set": settings, "problem-set": physical, "points": points, "freeze": freeze}
-        method = options.without_place(optimizer)
-        command = ["pinnzoo finetune", entry.name, f"--optimizer {method} --steps {steps}"]
-        command += [f"--{key} {value}" for key, values in given.items() for value in values]
-        command += [] if part is None else [f"--part {part}"]
         _save(
             tuned,
             folder,
             place,
             overwrite=overwrite,
             keep=workdir is not None,
-            command=" ".join(command),
+            command=options.typed(context, ("optimizer", "steps"), name=entry.name),
         )
     before = entry.metrics.get("relative_l2_error")
     emit(_outcome(tuned, folder) | {"before": before}, as_json, _screen)

@@ -1,6 +1,7 @@
 """The command's options, and what several verbs do before they begin."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -271,8 +272,7 @@ def refuse_given(context: click.Context, names: Sequence[str], why: str) -> None
     """
     for parameter in context.command.params:
         name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if name in names and source is not None and source.name == "COMMANDLINE":
+        if name in names and _is_typed(context, name):
             raise click.BadParameter(
                 f"{max(parameter.opts, key=len)} was given for {why}: leave it out, or give the "
                 "name of a problem."
@@ -294,6 +294,35 @@ def without_place(text: object) -> str:
     """
     path = Path(str(text))
     return path.name if path.is_absolute() else str(text)
+
+
+OF_THIS_CALL = ("out", "workdir", "resume", "overwrite", "diagnostics", "as_json")
+"""Parameters that do not change what is trained."""
+
+
+def typed(context: click.Context, always: Sequence[str] = (), **instead: str) -> str:
+    """The command as it was typed, which makes the same entry again; files without their place.
+
+    Args:
+        context: The call, as click gives it.
+        always: Parameters that are told also where they are left at their defaults.
+        instead: What is told in the place of an argument.
+    """
+    words = ["pinnzoo", context.command.name or ""]
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument):
+            words.append(instead.get(name) or without_place(value))
+        elif name not in OF_THIS_CALL and (name in always or _is_typed(context, name)):
+            for each in value if parameter.multiple else [value]:
+                text = repr(each).removesuffix(".0") if isinstance(each, float) else str(each)
+                words += [max(parameter.opts, key=len), without_place(text)]
+    return shlex.join(words)
+
+
+def _is_typed(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def check_free(folder: Path, overwrite: bool) -> Path:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from pinnzoo.cards.words import (
     change,
+    counted,
     duration,
     figure,
     join_titles,
@@ -358,7 +359,7 @@ def evaluations(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 def trained(console: Any, data: Mapping[str, Any]) -> None:
     """What a training made."""
     before, after = data.get("before"), data.get("after")
-    effort = f"{data['steps']:,} steps, {user_duration(data)}"
+    effort = f"{counted(data['steps'], 'step')}, {user_duration(data)}"
     if after is None:
         loss = f"loss [bold]{data['loss']:.3e}[/]" if data.get("loss") is not None else "trained"
         _say(console, f"{loss} after {effort}; there is no reference to measure an error against")

@@ -73,6 +73,7 @@ def progress_bar(recipe: Recipe) -> Iterator[Report]:
 
     A thread of rich's redraws it several times a second, during compilation too.
     """
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         SpinnerColumn,
@@ -91,6 +92,7 @@ def progress_bar(recipe: Recipe) -> Iterator[Report]:
         TextColumn("{task.fields[figures]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
     )
     task = bar.add_task(recipe.problem, total=recipe.steps, figures="compiling")
     begun: deque[tuple[float, int]] = deque(maxlen=20)
