@@ -200,12 +200,16 @@ def execute(file: Path) -> Any:
     Raises:
         RegistrationError: It cannot be executed.
     """
-    name = re.sub(r"\W", "_", file.stem)
-    known = sys.modules.get(name)
-    if known is not None and _same_file(getattr(known, "__file__", None), file):
-        return known
+    stem = re.sub(r"\W", "_", file.stem)
+    name = f"{stem}_{abs(hash(str(file.resolve()))):x}"
     # A module of that name that comes from another file is kept.
-    name = name if known is None else f"{name}_{abs(hash(str(file.resolve()))):x}"
+    for each in (stem, name):
+        known = sys.modules.get(each)
+        if known is None:
+            name = each
+            break
+        if _same_file(getattr(known, "__file__", None), file):
+            return known
     spec = importlib.util.spec_from_file_location(name, file)
     try:
         assert spec is not None

@@ -133,7 +133,7 @@ def _text(content: bytes) -> dict[str, Column]:
         # NumPy writes the names as a comment, the last one.
         heading = remarks[-1][1].lstrip("# ")
     else:
-        heading, lines = lines[0][1], lines[1:]
+        heading, lines = COMMENT.sub("", lines[0][1]), lines[1:]
     cut = ((k, COMMENT.sub("", line)) for k, line in lines)
     lines = [(k, line) for k, line in cut if line.strip()]
     bare = re.sub(r'"[^"]*"', "", heading)

@@ -117,7 +117,12 @@ def write(path: Path, arrays: Arrays) -> None:
 @click.option("--figure", default="all", help=f"One of {', '.join(sorted(NAMES))}, or all.")
 @click.option("--rerun", is_flag=True, help="Run the sweeps again.")
 @click.option("--extend", is_flag=True, help="Run what the stored sweeps of trainings lack.")
-@click.option("--seeds", type=int, default=SEEDS, help="How often each training is repeated.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=SEEDS,
+    help="How often each training is repeated.",
+)
 @click.option("--workdir", type=Path, default=Path("runs"), help="Folder for unfinished sweeps.")
 def main(
     figure: str,
@@ -130,6 +135,11 @@ def main(
     if figure not in (*NAMES, "all"):
         raise click.BadParameter(
             f"{figure!r} was given: the figures are {', '.join(sorted(NAMES))}, or all."
+        )
+    if figure in COMPUTED and (extend or seeds != SEEDS):
+        raise click.BadParameter(
+            f"{figure} was given with --extend or --seeds: it is no sweep of trainings, so run it "
+            "with --rerun alone."
         )
     pinnzoo.enable_x64()
     names = NAMES if figure == "all" else [figure]
@@ -145,7 +155,7 @@ def main(
                 wanted = max(seeds, len(stored[name]["seeds"]))
             write(PAGE / f"{name}.npz", run_sweep(name, workdir / "paper", wanted))
             # What is unfinished is resumed; what is finished would not be run again.
-            shutil.rmtree(workdir / "paper" / name)
+            shutil.rmtree(workdir / "paper" / name, ignore_errors=True)
     stored = read_stored()
     for name in names:
         if name in stored:

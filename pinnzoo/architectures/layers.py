@@ -344,6 +344,12 @@ class Inputs(nnx.Module):
         """
         d = len(lower)
         check_axes(periodic_axes, d)
+        check_sizes(harmonics=harmonics)
+        if harmonics != 1 and not periodic_axes:
+            raise RecipeError(
+                f"harmonics={harmonics!r} was given without periodic_axes, whose frequencies they "
+                "are: give periodic_axes too, or leave harmonics out."
+            )
         self.normalize = Normalize(lower, upper, dtype=dtype)
         self.embedding = PeriodicEmbedding(d, periodic_axes, harmonics) if periodic_axes else None
         self.features = self.embedding.features if self.embedding else d

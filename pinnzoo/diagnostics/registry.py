@@ -46,6 +46,7 @@ RESERVED = frozenset(
         "evaluation_shape",
         "estimated_error",
         "unknowns",
+        "weighting",
         "components",
         "parameter_errors",
         "solve",

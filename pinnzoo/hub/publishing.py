@@ -2,8 +2,8 @@
 
 Every entry has a model repository of its own: the Hub counts downloads, shows a card and its
 results, and filters by tags for each repository, and a commit then pins exactly one entry. Kernels
-stay beside the network, since `training.NTK_ROWS` bounds them to what fits there; larger entries
-are refused. A repository is written in one commit, and the tag comes after all commits.
+stay beside the network, since `diagnostics.points.NTK_ROWS` bounds them to what fits there; larger
+entries are refused. A repository is written in one commit, and the tag comes after all commits.
 
 First everything is looked at: what is there, what would change, and whether the tag is free. Only
 then is anything written. An entry that was saved anew is not published anew: orbax names its files

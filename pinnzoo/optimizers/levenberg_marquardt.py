@@ -413,9 +413,9 @@ def _damping_search(
     if best is not None:
         return best, best.damping
     for _ in range(MAX_TRIALS):
-        if damping > max_damping:
+        if damping >= max_damping:
             break
-        damping *= factor
+        damping = min(damping * factor, max_damping)
         trial = trials.attempt(damping, correct=True)
         lowers = trial is not None and trial.loss < (trials.loss if best is None else best.loss)
         if lowers:

@@ -122,6 +122,11 @@ class TestArchitecture:
                 assert gap < 1e-12 if axis in axes else gap > 1e-3
         assert relative_gap(plain, "u", points, points + shift) > 1e-3
 
+    def test_frequencies_of_no_axis_are_refused(self, name):
+        for harmonics, told in ((2, "without periodic_axes"), (0, "harmonics"), ("x", "harmonics")):
+            with pytest.raises(RecipeError, match=told):
+                build(name, {"harmonics": harmonics})
+
     def test_sizes_that_are_no_sizes_are_refused(self, name):
         for argument in ("width", "depth"):
             for wrong in (0, -1, 2.0, True, "8", None):

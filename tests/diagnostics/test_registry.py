@@ -11,6 +11,7 @@ from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic, DiagnosticError, Study
 from pinnzoo.diagnostics.registry import RESERVED, flatten_block
 from pinnzoo.errors import PinnzooError, RegistrationError, UnknownNameError
 from pinnzoo.pdes import make_problem
+from pinnzoo.storage.metrics import BLOCKS
 from tests.diagnostics.oracles import moved, points_of, small
 
 
@@ -111,6 +112,12 @@ def test_names_that_cannot_be_a_key_are_refused(name):
     with pytest.raises(RegistrationError, match="name="):
         diagnostics.register_diagnostic(mean_residual, name=name)
     assert "loss" in RESERVED
+
+
+def test_blocks_that_are_no_diagnostics_keep_their_names():
+    own = {name for name, _ in BLOCKS} - set(DIAGNOSTICS)
+    assert "weighting" in own
+    assert own <= RESERVED
 
 
 def test_what_is_no_function_and_versions_that_are_no_number_are_refused():

@@ -319,3 +319,17 @@ def test_folded_rows_of_an_accelerator_are_those_of_the_host(heat, monkeypatch):
 def test_bounds_of_the_damping_that_exclude_each_other_are_refused(name, arguments):
     with pytest.raises(RecipeError, match="at least 1"):
         make_optimizer(name, {"damping": 1e-3, "max_damping": 0.1, **arguments})
+
+
+def test_no_damping_is_above_the_largest_one():
+    # A curved valley, in which steps with little damping rise.
+    term = Term(
+        jnp.zeros((1, 1)), jnp.asarray(1.0), EQUATION, lambda p, _: 1 + 3.5 * p[0] ** 2 - p[0]
+    )
+    objective, theta = Objective((term,)), jnp.zeros(1)
+    optimizer = lm(damping=1.0, max_damping=2.0, corrections=0, acceleration=0.0)
+    state, dampings = optimizer.init(objective, theta), []
+    for _ in range(3):
+        theta, state, info = optimizer.step(objective, theta, state)
+        dampings.append(float(info.damping))
+    assert max(dampings) == 2.0
