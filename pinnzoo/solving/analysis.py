@@ -32,6 +32,9 @@ at a kink, as a share of the mean slope of a function that rises once over all o
 ROUNDED = 1e-13
 """Differences below this share of a function are rounding."""
 
+SLOW = 1e-6
+"""Share of a rate that is rounding."""
+
 ASIDE = 0.37
 """A place in the domain, as a share, and a value of the solution, which nothing singles out."""
 
@@ -56,7 +59,8 @@ def _fixed(face: Box, domain: Domain) -> list[int]:
 
 
 @functools.cache
-def _zero(m: int) -> PointFunction:
+def zero(m: int) -> PointFunction:
+    """A function that is zero everywhere, the same one for as many components."""
     return lambda z: jnp.zeros(m, z.dtype)
 
 
@@ -94,19 +98,34 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
             seed=0,
         )
 
-    def met(condition: Condition, face: Box, axis: int) -> bool:
+    @functools.cache
+    def without_period(axis: int, component: int) -> PointFunction:
+        """The same, but for one component."""
+        network = with_period(axis)
+        return lambda z: network(z).at[component].set(aperiodic(z)[component])
+
+    def tied(axis: int) -> bool:
+        """Whether every component has a condition on the axis, which others do not meet."""
+        return all(
+            any(not met(c, face, axis, without_period(axis, k)) for c, face in on_axis[axis])
+            for k in range(problem.m)
+        )
+
+    def met(condition: Condition, face: Box, axis: int, function: Any = None) -> bool:
         points = sample(face, PROBES, "uniform", rng)
-        values = residuals_of(problem, condition.name, with_period(axis), points)
+        values = residuals_of(problem, condition.name, function or with_period(axis), points)
         # In the units of the condition, which may be those of a flux.
         others = residuals_of(problem, condition.name, aperiodic, points)
         return bool(np.abs(values).max() <= VANISHES * np.abs(others).max())
 
     held: dict[int, list[bool]] = {axis: [] for axis in space}
+    on_axis: dict[int, list[tuple[Condition, Box]]] = {axis: [] for axis in space}
     for condition in problem.conditions:
         for face in faces_of(condition.region):
             fixed = _fixed(face, domain)
             if len(fixed) == 1 and fixed[0] in held:
                 held[fixed[0]].append(met(condition, face, fixed[0]))
+                on_axis[fixed[0]].append((condition, face))
     # Other conditions inside may say what the slopes do that no condition ties.
     faces = [faces_of(condition.region) for condition in problem.conditions]
     inside = any(not boxes or any(not _fixed(box, domain) for box in boxes) for boxes in faces)
@@ -114,6 +133,8 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
         axis
         for axis, hits in held.items()
         if hits and all(hits) and not (inside and len(hits) < _needed(problem, axis))
+        # What no condition ties, such as a field that does not move, need not have the period.
+        if problem.m == 1 or tied(axis)
     )
 
     def idle(condition: Condition) -> bool:
@@ -193,15 +214,29 @@ def _has_kink(problem: Problem, axis: int) -> bool:
 
 def _diffuses(problem: Problem, axis: int) -> bool:
     """Whether short waves along an axis die out; taken for true where that cannot be read off."""
+    growth = _growth(problem, axis)
+    if growth is None:
+        return True
+    largest = max((np.abs(g).max() for g in growth), default=0.0)
+    # Diffusion beside dispersion wears a kink out too.
+    return largest == 0 or any(np.abs(g.real).max() > SLOW * largest for g in growth)
+
+
+def _growth(problem: Problem, axis: int) -> list[np.ndarray] | None:
+    """Rates at which waves along an axis grow, for each order p from two on and k = 1.
+
+    In `A u_t + B ∂ᵖu + … = 0` they are the eigenvalues of `-A⁻¹B (ik)ᵖ`, those of the highest p
+    for short waves. None where that cannot be read off.
+    """
     time, highest = problem.coords.index("t"), orders(problem)
     if highest[time] != 1:
-        return True
+        return None
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     # Where a coefficient vanishes or is infinite, it does so in the middle or at u = 0.
     centre = lower + ASIDE * (upper - lower)
     equations = problem.equations
     if len(equations) != problem.m:
-        return True
+        return None
 
     def residuals(function: PointFunction) -> np.ndarray:
         return np.array(
@@ -225,14 +260,48 @@ def _diffuses(problem: Problem, axis: int) -> bool:
     slopes = part(time, 1)
     others = [part(axis, p) for p in range(2, highest[axis] + 1)]
     if not np.isfinite([slopes, *others]).all() or np.linalg.matrix_rank(slopes) < problem.m:
-        return True
-    growth = [
+        return None
+    return [
         np.linalg.eigvals(-np.linalg.solve(slopes, other)) * 1j**p
         for p, other in enumerate(others, 2)
     ]
-    largest = max((np.abs(g).max() for g in growth), default=0.0)
-    # Diffusion beside dispersion wears a kink out too.
-    return largest == 0 or any(np.abs(g.real).max() > 1e-6 * largest for g in growth)
+
+
+def runs_backward(problem: Problem) -> str | None:
+    """The axis along which short waves grow without bound from where the solution is prescribed.
+
+    Such as in the heat equation from its end: noise of any size may be its beginning (Hadamard), so
+    that a small residual says nothing of the error. None where there is no such axis, or it cannot
+    be read off.
+
+    Example:
+        >>> runs_backward(make_problem("heat", {})) is None
+        True
+    """
+    if problem.coords[0] != "t" or problem.d < 2:
+        return None
+    ends = [_times_of(condition, problem.domain) for condition in problem.conditions]
+    first, last = (any(end == side for end in ends) for side in ("first", "last"))
+    if first == last:
+        return None
+    for axis in range(1, problem.d):
+        rates = [g for g in _growth(problem, axis) or [] if np.abs(g).max() > 0]
+        if not rates:
+            continue
+        shortest = rates[-1].real if first else -rates[-1].real
+        if shortest.max() > SLOW * np.abs(rates[-1]).max():
+            return problem.coords[axis]
+    return None
+
+
+def _times_of(condition: Condition, domain: Domain) -> str | None:
+    """Whether a condition holds at the first time alone, at the last one, or neither."""
+    faces = faces_of(condition.region) or (condition.region,)
+    begin, end = domain.lower[0], domain.upper[0]
+    for name, time in (("first", begin), ("last", end)):
+        if all(face.lower[0] == face.upper[0] == time for face in faces):
+            return name
+    return None
 
 
 def marches(problem: Problem) -> bool:
@@ -289,7 +358,7 @@ def _data_along(
     """What a term leaves over for u = 0, along a line through each start; one row for each."""
     points = np.repeat(starts, len(at), axis=0)
     points[:, axis] = np.tile(at, len(starts))
-    values = residuals_of(problem, term.name, _zero(problem.m), points)
+    values = residuals_of(problem, term.name, zero(problem.m), points)
     return values.reshape(len(starts), len(at))
 
 

@@ -147,6 +147,7 @@ class Fit:
         step: Seconds of a step of the last phase.
         setup: Seconds until the first step was done, mostly of the compiler.
         abandoned: Whether it was given up.
+        trail: Raw values of the unknowns after every step.
     """
 
     assembly: Assembly
@@ -159,6 +160,7 @@ class Fit:
     step: float = 0.0
     setup: float = 0.0
     abandoned: bool = False
+    trail: list[np.ndarray] = field(default_factory=list)
 
     @property
     def model(self) -> nnx.Module:
@@ -182,6 +184,7 @@ class _Watch:
         self.abandoned = False
         self.phase, self.losses, self.misses = -1, [], []
         self.unknowns: list[np.ndarray] = []
+        self.trail: list[np.ndarray] = []
         self.measured = trainer.assembly.observations is not None
         self.last = clock.now()
         self.step = self.setup = self.began = self.until = 0.0
@@ -203,6 +206,7 @@ class _Watch:
         self.misses.append(self._miss(run, stage, loss))
         if self.measured:
             self.unknowns.append(_raw_unknowns(self.trainer.assembly, run.theta))
+            self.trail.append(self.unknowns[-1])
         run.ended = run.ended or loss < EXACT or now + self.step > self.until
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
         self.abandoned = self.abandoned or self._given_up(run, stage)
@@ -361,6 +365,7 @@ def fit(
         step=watch.step,
         setup=watch.setup,
         abandoned=watch.abandoned,
+        trail=watch.trail,
     )
 
 

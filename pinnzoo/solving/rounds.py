@@ -24,6 +24,7 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
+from pinnzoo.solving.doubt import MISSED, freedom, missed
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import (
     LM,
@@ -188,6 +189,7 @@ class Round:
         values: The solution on the coarse evaluation grid, `(n, m)`.
         estimate: Estimated relative L2 error.
         noise: The part of it that is due to the noise of the observations.
+        missed: The condition that is missed most, and by which share of its data.
     """
 
     problem: Problem
@@ -199,6 +201,7 @@ class Round:
     values: np.ndarray
     estimate: float
     noise: float = 0.0
+    missed: tuple[str, float] = ("", 0.0)
 
     @property
     def fits(self) -> list[Fit]:
@@ -297,6 +300,12 @@ def refine(
         # A state may meet the equations and not the observations, such as one that is zero.
         losses = [max(loss, losses[-1]) for loss in losses]
     estimate, noise = estimated_error(states, losses), 0.0
+    off = missed(problem, base if tangent is None else tangent)
+    if off[1] > MISSED:
+        # What grows from there may be as large as the solution, however little the steps moved.
+        residual = math.sqrt(2 * losses[-1])
+        bound = freedom(base, points).gain * residual / max(_mean_square(states[-1]), 1e-300)
+        estimate = max(estimate, min(bound, 1.0))
     if data is not None:
         noise = _noise(base, points, states[-1], data)
         estimate = math.hypot(estimate, noise)
@@ -310,7 +319,13 @@ def refine(
         states[-1],
         estimate,
         noise,
+        off,
     )
+
+
+def _mean_square(values: np.ndarray) -> float:
+    """Root mean square of a solution over points."""
+    return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
 
 
 def _widened(model: Any, wider: nnx.Module) -> nnx.Module:

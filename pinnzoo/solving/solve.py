@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pinnzoo.entry import Entry
@@ -14,10 +15,11 @@ from pinnzoo.observations import Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
-from pinnzoo.solving.analysis import marches
+from pinnzoo.solving.analysis import marches, runs_backward
+from pinnzoo.solving.doubt import MISSED, MOVED, freedom, left_open, unknowns_moved
 from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import joined_estimate, result
-from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
+from pinnzoo.solving.rounds import COARSEN, Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import stop_request
@@ -125,10 +127,19 @@ def solve(
     check_terms(problem)
     observations = _checked(observations, problem)
     warn_of_unread(problem, observations)
+    if (axis := runs_backward(problem)) is not None:
+        warnings.warn(
+            f"short waves along {axis!r} grow without bound from the time at which "
+            f"{problem.name} is prescribed, so that its solution may be far off however small "
+            "residual and estimated error are: look at the sign of its derivatives, and prescribe "
+            "it at the other end of time.",
+            stacklevel=2,
+        )
     plan = plan_for(problem, seed, observations)
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
+        chosen, tried, open_ = _looked_through(chosen, tried)
         entry = result(plan, chosen, tried, seconds=clock.now() - begun)
         if entry.metrics["steps"] < FEW and not (request.asked or allowance.left):
             warnings.warn(
@@ -144,8 +155,44 @@ def solve(
                 "equation.",
                 stacklevel=2,
             )
+        elif told := open_ or _unfinished(plan.problem, [rounds[-1] for rounds in chosen]):
+            warnings.warn(
+                f"solve ended with a solution that may be another one: {told}.", stacklevel=2
+            )
         entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
+
+
+def _looked_through(
+    chosen: list[list[Round]], tried: list[Round]
+) -> tuple[list[list[Round]], list[Round], str | None]:
+    """The rounds, with estimates of at least one where they leave the solution open; what is."""
+    # What is left open is so for a small network too, and in the first window of time.
+    first = chosen[0][0]
+    points = first.problem.evaluation_points(COARSEN)
+    told = left_open(first.problem, freedom(first.base, points))
+    if told is None:
+        return chosen, tried, None
+    doubted = {id(r): replace(r, estimate=max(r.estimate, 1.0)) for r in tried}
+    return [[doubted[id(r)] for r in rounds] for rounds in chosen], list(doubted.values()), told
+
+
+def _unfinished(problem: Problem, last: Sequence[Round]) -> str | None:
+    """Why the solution of the last rounds is not one yet, in words."""
+    name, share = max((r.missed for r in last), key=lambda each: each[1])
+    if share > MISSED:
+        return (
+            f"the condition {name!r} is missed by {share:.1%} of its data, so give it more time, "
+            "or state the problem for a shorter one"
+        )
+    drifts = unknowns_moved(problem, last[-1].base.trail)
+    if drifts and max(drifts.values()) > MOVED:
+        name = max(drifts, key=drifts.__getitem__)
+        return (
+            f"the unknown {name!r} still changed by {drifts[name]:.1%} over its last steps, so "
+            "that its standard error says too little: give it more time"
+        )
+    return None
 
 
 def _names(diagnostics: bool | Sequence[str]) -> list[str] | None:
@@ -212,7 +259,7 @@ def _search(
         tried.append(last)
         if last.abandoned or (
             hopeless is not None
-            and last.fall > HARD
+            and (last.fall > HARD or last.missed[1] > MISSED)
             and last.estimate > tolerance
             and _time_for_windows(allowance, last.base.setup, last.base.step)
         ):

@@ -1,0 +1,154 @@
+"""What speaks against a solution although its residuals are small: what they leave open."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from pinnzoo.diagnostics._rows import jacobian_blocks
+from pinnzoo.objective import residual_and_loss
+from pinnzoo.pdes import Problem
+from pinnzoo.pdes.orders import residuals_of
+from pinnzoo.solving.analysis import zero
+from pinnzoo.solving.fitting import Fit, refreshable
+
+FLOOR = 1e-11
+"""Singular values of the Jacobian below this share of its norm are rounding."""
+
+OPEN = 1e7
+"""How many times as much the solution moves as the residuals, each in relation to all that the
+parameters move it, from which on they leave it open. It is 1 to 1,000 where a problem is well
+posed, and 1e8 or more where a condition is missing."""
+
+LOOKED_AT = 300
+"""Points at most at which the solution is looked at."""
+
+CONSTANT = 0.98
+"""Share of a change that is the same everywhere, from which on it is a constant."""
+
+MISSED = 0.02
+"""Share of its data by which a condition is missed in a solution that is not one yet."""
+
+MOVED, LATELY = 0.01, 8
+"""Share of an unknown by which it still moves, and over how many steps."""
+
+
+class Freedom(NamedTuple):
+    """The change of a solution that moves the residuals least.
+
+    Attributes:
+        gain: By how much it changes, for residuals that change by one.
+        relative: The same in relation to the norms of both derivatives.
+        shape: What it is, of mean square one; a row for each point.
+    """
+
+    gain: float
+    relative: float
+    shape: Float[np.ndarray, "n m"]
+
+
+def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
+    """How far the network can move a solution while its residuals hardly change.
+
+    With J and F the derivatives of residuals and of solution by the parameters, it is the largest
+    of `‖F v‖ / ‖J v‖`, which a generalized singular value decomposition finds (Hansen 1998,
+    "Rank-deficient and discrete ill-posed problems", section 2.1.2). Times the residual that is
+    left it bounds the error, to first order, among all that the network can be.
+
+    Args:
+        fit: What was done to a network.
+        points: Where the solution is looked at.
+    """
+    some = points[:: -(-len(points) // LOOKED_AT)]
+    theta = fit.theta
+    jacobian = np.concatenate(list(jacobian_blocks(fit.objective, theta, chunk=128)))
+    slopes = jax.jit(jax.vmap(jax.jacrev(fit.assembly.field), (None, 0)))
+    moves = np.asarray(slopes(theta, jnp.asarray(some, theta.dtype)))
+    n, m, p = moves.shape
+    moves = moves.reshape(n * m, p) / math.sqrt(n)
+    size = float(np.linalg.norm(jacobian))
+    upper: Any = scipy.linalg.qr(
+        np.vstack([jacobian, FLOOR * size * np.eye(p)]), mode="r", check_finite=False
+    )
+    rows = scipy.linalg.solve_triangular(upper[0][:p], moves.T, trans="T", check_finite=False).T
+    left, values, _ = scipy.linalg.svd(rows, full_matrices=False, check_finite=False)
+    gain = float(values[0])
+    whole = float(np.linalg.norm(moves))
+    return Freedom(
+        gain, gain * size / whole if whole > 0 else 0.0, math.sqrt(n) * left[:, 0].reshape(n, m)
+    )
+
+
+def left_open(problem: Problem, found: Freedom) -> str | None:
+    """What nothing determines, in words; None where all is determined.
+
+    Args:
+        problem: What was solved.
+        found: Of its solution.
+    """
+    if not found.relative > OPEN:
+        return None
+    shares = np.mean(found.shape**2, axis=0)
+    component = problem.components[int(np.argmax(shares))]
+    change = found.shape[:, int(np.argmax(shares))]
+    if abs(change.mean()) > CONSTANT * math.sqrt(np.mean(change**2)):
+        return (
+            f"the equations and conditions leave {component!r} open up to a constant, so that its "
+            "differences alone mean something: prescribe its value at a point"
+        )
+    return (
+        f"the equations and conditions do not determine {component!r}, which can change while they "
+        "hardly do, so that its values mean little: look for a condition that is missing"
+    )
+
+
+def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
+    """The condition that is missed most, and by which share of its data.
+
+    The data of a condition are what it leaves over for the zero function. One without data, such as
+    a value of zero, is not looked at.
+
+    Args:
+        problem: The problem, or its window of time.
+        fit: What was done to a network.
+    """
+    worst = ("", 0.0)
+    names = {condition.name for condition in problem.conditions}
+    objective = refreshable(fit.objective)
+    rows = np.asarray(residual_and_loss(objective, fit.theta)[0])
+    for term, own in zip(objective.terms, objective.slices().values(), strict=True):
+        if term.name not in names:
+            continue
+        data = residuals_of(problem, term.name, zero(problem.m), term.points, bare=True)
+        size = float(np.sqrt(np.mean(data**2)))
+        left = rows[own] / np.asarray(term.scale)
+        share = float(np.sqrt(np.mean(left**2))) / size if size > 0 else 0.0
+        if math.isfinite(share) and share > worst[1]:
+            worst = (term.name, share)
+    return worst
+
+
+def unknowns_moved(problem: Problem, trail: Sequence[np.ndarray]) -> dict[str, float]:
+    """By which share of its value each unknown changed over the last steps.
+
+    Args:
+        problem: Whose unknowns.
+        trail: Their raw values after every step, sorted by name.
+
+    Example:
+        >>> unknowns_moved(problem, [np.array([1.0]), np.array([1.1])])
+        {'a': 0.09090909090909098}
+    """
+    if len(trail) < 2:
+        return {}
+    before, now = trail[max(0, len(trail) - 1 - LATELY)], trail[-1]
+    moved = {}
+    for name, first, last in zip(sorted(problem.unknowns), before, now, strict=True):
+        was, value = (float(problem.unknowns[name].value(jnp.asarray(x))) for x in (first, last))
+        moved[name] = abs(value - was) / max(abs(value), 1e-300)
+    return moved

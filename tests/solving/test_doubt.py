@@ -1,0 +1,245 @@
+"""What solutions leave open, and what they miss, is told and counted in the estimate."""
+
+import importlib
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import pinnzoo
+from pinnzoo import Box, Problem, Unknown, dirichlet, initial, neumann, periodic, prescribe
+from pinnzoo.pdes import make_problem
+from pinnzoo.pdes.orders import residuals_of
+from pinnzoo.solving import clock, solve
+from pinnzoo.solving.analysis import periodic_axes, runs_backward, zero
+from pinnzoo.solving.doubt import MISSED, freedom, left_open, missed, unknowns_moved
+from pinnzoo.solving.fitting import Allowance
+from pinnzoo.solving.rounds import plan_for, refine
+from tests.solving.rod import rod
+from tests.solving.test_solve import Ticking
+
+PLANE = Box("tx", (0.0, 0.0), (1.0, 1.0))
+SQUARE = Box("xy", (0.0, 0.0), (1.0, 1.0))
+ENDS = [dirichlet(PLANE, "u", "x", side) for side in ("left", "right")]
+
+
+def of(domain, equation, conditions, components=("u",), **options):
+    return Problem(
+        name="own", domain=domain, components=components, equation=equation,
+        conditions=tuple(conditions), **options,
+    )  # fmt: skip
+
+
+def diffusion(*conditions):
+    def equation(u, z):
+        u_t, u_xx = u(z, "u_t u_xx")
+        return u_t - 0.1 * u_xx - jnp.sin(jnp.pi * z[1]) * jnp.exp(-z[0])
+
+    return of(PLANE, equation, conditions)
+
+
+def waves(*conditions):
+    def equation(u, z):
+        u_tt, u_xx = u(z, "u_tt u_xx")
+        return u_tt - u_xx
+
+    return of(PLANE, equation, conditions)
+
+
+def profile(x):
+    return jnp.sin(jnp.pi * x)
+
+
+def insulated():
+    def equation(u, z):
+        u_xx, u_yy = u(z, "u_xx u_yy")
+        return u_xx + u_yy + 2 * jnp.pi**2 * jnp.cos(jnp.pi * z[0]) * jnp.cos(jnp.pi * z[1])
+
+    walls = [neumann(SQUARE, "u", axis, side) for axis in "xy" for side in ("left", "right")]
+    return of(SQUARE, equation, walls)
+
+
+def stokes(*more):
+    """A flow at rest, whose pressure nothing fixes."""
+
+    def equation(u, z):
+        lap_u, p_x, lap_v, p_y, u_x, v_y = (
+            sum(u(z, "u_xx u_yy")), *u(z, "p_x"), sum(u(z, "v_xx v_yy")), *u(z, "p_y u_x v_y"),
+        )  # fmt: skip
+        return p_x - lap_u - 1.0, p_y - lap_v, u_x + v_y
+
+    still = [
+        dirichlet(SQUARE, c, axis, side)
+        for c in "uv"
+        for axis in "xy"
+        for side in ("left", "right")
+    ]
+    return of(SQUARE, equation, [*still, *more], ("u", "v", "p"), system=("along_y", "volume"))
+
+
+def tried(problem, width=12, seconds=3.0):
+    """A short round, as `solve` does it first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", Ticking())
+        return refine(plan_for(problem), problem, width, Allowance(0.0, seconds))
+
+
+def openness(problem):
+    done = tried(problem)
+    return left_open(problem, freedom(done.base, problem.evaluation_points(4)))
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (diffusion(*ENDS), "do not determine 'u'"),
+        (diffusion(initial(PLANE, "u", profile), *ENDS), None),
+        (waves(initial(PLANE, "u", profile), *ENDS), "do not determine 'u'"),
+        (waves(initial(PLANE, "u", profile), initial(PLANE, "u_t", 0.0), *ENDS), None),
+        (insulated(), "leave 'u' open up to a constant"),
+        (stokes(), "leave 'p' open up to a constant"),
+        (stokes(prescribe(SQUARE.face("x", 0.0), "p", 0.0, "level")), None),
+        (rod(), None),
+    ],
+)
+def test_what_nothing_determines_is_told(problem, said):
+    told = openness(problem)
+    assert told is None if said is None else said in told
+
+
+def test_freedom_is_the_largest_of_a_generalized_eigenvalue_problem():
+    problem = diffusion(initial(PLANE, "u", profile), *ENDS)
+    done = tried(problem, width=2)
+    points = problem.evaluation_points(4)[::40]
+    found = freedom(done.base, points)
+    theta = done.base.theta
+    jacobian = np.asarray(done.base.objective.jacobian(theta))
+    field = done.base.assembly.field
+    moves = np.asarray(jax.vmap(jax.jacfwd(field), (None, 0))(theta, jnp.asarray(points)))
+    moves = moves.reshape(-1, theta.size) / math.sqrt(len(points))
+    values, vectors = scipy.linalg.eigh(moves.T @ moves, jacobian.T @ jacobian)
+    assert found.gain == pytest.approx(math.sqrt(values[-1]), rel=1e-3)
+    shape = moves @ vectors[:, -1]
+    cosine = shape @ found.shape.ravel() / np.linalg.norm(shape) / np.linalg.norm(found.shape)
+    assert abs(cosine) == pytest.approx(1, abs=1e-4)
+    assert np.mean(found.shape**2) == pytest.approx(1)
+
+
+def test_the_condition_that_is_missed_most_is_found():
+    problem = diffusion(initial(PLANE, "u", profile, name="start"), *ENDS)
+    done = tried(problem, seconds=0.1)
+    name, share = missed(problem, done.base)
+    # The others have no data.
+    assert name == "start"
+    (term,) = (t for t in done.base.objective.terms if t.name == "start")
+    field = problem.field(problem.constrain(done.base.model))
+    left = np.asarray(jax.vmap(lambda z: term.residual(done.base.theta, z))(term.points))
+    own = [float(field(z, "u")[0] - profile(z[1])) for z in np.asarray(term.points)]
+    np.testing.assert_allclose(left, own, atol=1e-12)
+    data = residuals_of(problem, "start", zero(1), term.points, bare=True)
+    assert share == pytest.approx(np.linalg.norm(own) / np.linalg.norm(data))
+
+
+def growth():
+    """`u' = u (1 - u)` from 1/1000: zero meets the equation too, and nearly the condition."""
+    domain = Box("t", (0.0,), (20.0,))
+
+    def equation(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t - value * (1 - value)
+
+    return of(domain, equation, [initial(domain, "u", 1e-3)])
+
+
+def test_a_solution_that_misses_its_beginning_has_no_small_estimate(monkeypatch):
+    monkeypatch.setattr(clock, "now", Ticking())
+    with pytest.warns(UserWarning, match="'initial_u' is missed by .* of its data") as told:
+        entry = solve(growth(), seconds=5, diagnostics=False)
+    assert len(told) == 1
+    t = np.linspace(0, 20, 201)[:, None]
+    exact = 1 / (1 + 999 * np.exp(-t))
+    error = np.linalg.norm(entry.predict(t) - exact) / np.linalg.norm(exact)
+    assert error > MISSED
+    assert entry.metrics["estimated_error"] > error / 2
+
+
+def test_a_condition_that_was_forgotten_is_told_with_the_estimate(monkeypatch):
+    monkeypatch.setattr(clock, "now", Ticking())
+    with pytest.warns(UserWarning, match="may be another one.*do not determine 'u'"):
+        entry = solve(diffusion(*ENDS), seconds=4, diagnostics=False)
+    assert entry.metrics["estimated_error"] >= 1
+    (final,) = (r for r in entry.metrics["solve"]["rounds"] if r["final"])
+    assert entry.metrics["estimated_error"] == final["estimated_error"]
+
+
+def test_unknowns_that_still_move_are_told():
+    problem = rod()
+    problem = of(
+        problem.domain, problem.equation, problem.conditions,
+        unknowns={"b": Unknown(1.0), "a": Unknown(2.0, positive=True)},
+    )  # fmt: skip
+    scale = problem.unknowns["a"]
+    trail = [np.array([0.1 * k, 1.0]) for k in range(12)]
+    moved = unknowns_moved(problem, trail)
+    was, now = (float(scale.value(jnp.asarray(trail[k][0]))) for k in (-9, -1))
+    assert moved == {"a": pytest.approx((now - was) / now), "b": 0.0}
+    assert unknowns_moved(problem, trail[:1]) == {}
+
+
+def test_unknowns_that_had_no_time_to_settle_are_told(monkeypatch):
+    monkeypatch.setattr(clock, "now", Ticking())
+    # Here it settles within a few steps: whatever it moved counts.
+    monkeypatch.setattr(importlib.import_module("pinnzoo.solving.solve"), "MOVED", -1.0)
+    domain = Box("t", (0.0,), (2.0,))
+
+    def equation(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t + u.unknowns["rate"] * value
+
+    problem = of(domain, equation, [], unknowns={"rate": Unknown(20.0)})
+    t = np.linspace(0, 2, 30)[:, None]
+    seen = pinnzoo.Observations(
+        t, np.exp(-t) + 0.01 * np.random.default_rng(0).normal(size=t.shape)
+    )
+    with pytest.warns(UserWarning, match="'rate' still changed by"):
+        solve(problem, observations=seen, seconds=2, diagnostics=False)
+
+
+def test_a_component_without_conditions_is_not_made_periodic():
+    wraps = (periodic(PLANE, "u", "x"), periodic(PLANE, "u_x", "x"))
+
+    def equation(u, z):
+        u_t, u_xx, q, q_t = u(z, "u_t u_xx q q_t")
+        return u_t - 0.1 * u_xx - q, q_t
+
+    begin = (
+        initial(PLANE, "u", lambda x: jnp.sin(2 * jnp.pi * x)),
+        initial(PLANE, "q", lambda x: x),
+    )
+    problem = of(PLANE, equation, (*begin, *wraps), ("u", "q"), system=("still",))
+    assert periodic_axes(problem) == ((), ())
+    both = (*begin, *wraps, periodic(PLANE, "q", "x"))
+    problem = of(PLANE, equation, both, ("u", "q"), system=("still",))
+    assert periodic_axes(problem)[0] == (1,)
+
+
+@pytest.mark.parametrize(
+    ("sign", "time", "told"), [(1, 0.0, None), (1, 1.0, "x"), (-1, 0.0, "x"), (-1, 1.0, None)]
+)
+def test_diffusion_that_is_followed_backward_is_told(sign, time, told):
+    def equation(u, z):
+        u_t, u_xx = u(z, "u_t u_xx")
+        return u_t - sign * u_xx
+
+    given = prescribe(PLANE.face("t", time), "u", lambda z: profile(z[1]), "given")
+    assert runs_backward(of(PLANE, equation, [given, *ENDS])) == told
+
+
+@pytest.mark.parametrize(
+    "name", ["kuramoto_sivashinsky", "kdv", "wave", "schrodinger", "gray_scott"]
+)
+def test_problems_of_the_zoo_run_forward(name):
+    assert runs_backward(make_problem(name, {})) is None
