@@ -17,6 +17,7 @@ from pinnzoo.catalog.phases import (
     MOVING,
     SCALED,
     levenberg_marquardt,
+    marching,
     on_accelerator,
     with_tangent,
 )
@@ -166,7 +167,13 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
             "periodic_axes": (1,),
             "harmonics": 6,
         },
-        *_with_tangent(4500, 200, (70, 0, 4), len(KDV_WINDOWS) + 1),
+        *marching(
+            (4500, 200),
+            [(90, 4)] * (len(KDV_WINDOWS) + 1),
+            joins=("join_u",),
+            tangent_points=(9000, 200),
+            target_loss=1e-19,
+        ),
         # The embedding is periodic, and these residuals are zero.
         points={"periodic": 1, "periodic_x": 1, "periodic_xx": 1},
     ),

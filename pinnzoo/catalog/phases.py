@@ -1,5 +1,6 @@
 """Phases that recipes of the catalog share. Imports no JAX."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +67,55 @@ def with_tangent(
         )
         if phase.steps
     )
+
+
+JOINS = (1e2, 1e4)
+"""Weights of the conditions where two windows meet, for a network and for its tangent: within a
+window the equation is met so closely that the error is what the joins before have left."""
+
+
+def marching(
+    points: tuple[int, int],
+    steps: Sequence[tuple[int, int]],
+    *,
+    joins: Sequence[str],
+    tangent_points: tuple[int, int],
+    target_loss: float | None = None,
+) -> tuple[Phase, ...]:
+    """The phases of `tangent_mlp` in windows that begin as the one before goes on.
+
+    Args:
+        points: Those of the equation and of each condition.
+        steps: Of the network and of its tangent, for each window.
+        joins: Names of the conditions where windows meet.
+        tangent_points: Points for the tangent.
+        target_loss: Ends the training of a network.
+    """
+
+    def window(k: int, network: int, tangent: int) -> tuple[Phase, Phase]:
+        meets = [dict.fromkeys(joins, weight) if k else {} for weight in JOINS]
+        return (
+            levenberg_marquardt(
+                network,
+                *points,
+                part=2 * k,
+                warm_start=k > 0,
+                weights=meets[0],
+                target_loss=target_loss,
+                **MOVING,
+            ),
+            levenberg_marquardt(
+                tangent,
+                *tangent_points,
+                part=2 * k + 1,
+                arguments=LINEAR,
+                weights=meets[1],
+                resample_every=3,
+                adaptive=True,
+            ),
+        )
+
+    return tuple(phase for k, own in enumerate(steps) for phase in window(k, *own))
 
 
 MIDDLE = {"pressure_at": "middle"}
