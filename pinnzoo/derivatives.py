@@ -3,14 +3,16 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pinnzoo._typing import HostPoint, Point, PointFunction, Scalar, WholePoint
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import PointsError, UnknownNameError
+
+T = TypeVar("T")
 
 Names: TypeAlias = str | Sequence[str]
 """Names of values and derivatives: in one string, separated by spaces, or in several."""
@@ -55,9 +57,10 @@ class Field:
 
         Raises:
             UnknownNameError: A component or a coordinate that the problem does not have.
+            PointsError: It is not one point.
         """
         requests = [self._parse(name) for name in names_in(names)]
-        z = real_point(z)
+        z = one_point(real_point(z), len(self.coords))
         towers: dict[str, list[jax.Array]] = {}
         for path in sorted({path for _, path in requests}, key=len, reverse=True):
             if any(known.startswith(path) for known in towers if _is_pure(known)):
@@ -90,19 +93,44 @@ class Recorder(Field):
 
     Attributes:
         asked: The names it was asked for.
+        scale: Of what it says; where it is an input of a traced function, the program tells what
+            depends on the field.
     """
 
     asked: set[str] = field(default_factory=set, compare=False)
+    scale: Any = field(default=0.0, compare=False)
 
     def __call__(self, z: Point | HostPoint | WholePoint, names: Names) -> tuple[Scalar, ...]:
         """Zeros, as many as there are names.
 
         Raises:
             UnknownNameError: A component or a coordinate that the problem does not have.
+            PointsError: It is not one point.
         """
         check_names(names, self.components, self.coords)
         self.asked.update(names_in(names))
-        return tuple(jnp.zeros((), real_point(z).dtype) for _ in names_in(names))
+        at = one_point(real_point(z), len(self.coords))
+        return (stand_in(self.scale, at),) * len(names_in(names))
+
+
+def stand_in(scale: Any, z: Point) -> Scalar:
+    """A number in the place of a field, of which all derivatives depend on the scale."""
+    return jnp.sin(scale * z.sum()).astype(z.dtype)
+
+
+def one_point(z: T, d: int) -> T:
+    """The point, where it is one.
+
+    Raises:
+        PointsError: It has another shape, of which JAX would make something.
+    """
+    given: Any = z
+    if (shape := jnp.shape(given)) != (d,):
+        raise PointsError(
+            f"points of shape {shape} were given to a field: it takes one point of shape ({d},), "
+            "so give that, or use jax.vmap for many, or entry.predict."
+        )
+    return z
 
 
 def real_point(z: Point | HostPoint | WholePoint) -> Point:

@@ -346,7 +346,8 @@ class Entry:
         """The solution that the network has found, as a function of one point `(d,) -> (m,)`.
 
         The problem's symmetry and ansatz are around the network. It can be given to `jax.jit`,
-        `jax.vmap` and `jax.grad`; nothing is checked.
+        `jax.vmap` and `jax.grad`; nothing is checked but that it gets one point. For many points
+        there are `jax.vmap(entry.field)` and `predict`.
 
         Example:
             ```python

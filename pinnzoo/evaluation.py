@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from pinnzoo._typing import Point, PointFunction
-from pinnzoo.derivatives import Names, names_in
+from pinnzoo.derivatives import Names, names_in, one_point
 from pinnzoo.domains import Domain
 from pinnzoo.errors import PinnzooError, PointsError
 from pinnzoo.pdes import Problem
@@ -219,7 +219,7 @@ def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
     """The network with the problem's ansatz around it, as a function of one point.
 
     It is a pytree whose leaves are the network's arrays: what is compiled for one network of this
-    structure serves all others.
+    structure serves all others. What is not one point raises a `PointsError`.
 
     Example:
         >>> u = field_of(problem, model)
@@ -229,13 +229,14 @@ def field_of(problem: Problem, model: nnx.Module) -> PointFunction:
     try:
         return jax.tree_util.Partial(_field(problem, graph), state)
     except TypeError:  # a network with an attribute that cannot be hashed
-        return lambda z: problem.constrain(model)(z)  # pyright: ignore[reportArgumentType]
+        network: Any = model
+        return lambda z: problem.constrain(network)(one_point(z, problem.d))
 
 
 @functools.lru_cache(maxsize=256)
 def _field(problem: Problem, graph: Any) -> Callable[[nnx.State, Point], Array]:
     def function(state: nnx.State, z: Point) -> Array:
-        at = z if isinstance(z, jax.Array) else jnp.asarray(z)
+        at = one_point(z if isinstance(z, jax.Array) else jnp.asarray(z), problem.d)
         return problem.constrain(nnx.merge(graph, state))(at)  # pyright: ignore
 
     return function

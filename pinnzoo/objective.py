@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,8 +21,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE
+from pinnzoo._flow import Flow, flow_of
 from pinnzoo._programs import Program, Signature
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
+from pinnzoo.derivatives import Field
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.observations import Observations
@@ -32,6 +35,9 @@ from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Share, wrapped
 from pinnzoo.pdes.orders import unread
 from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
+
+OF_A_TUPLE = re.compile(r"operand.*'tuple'|concatenate tuple|multiply sequence|got <class 'tuple'>")
+"""In what Python and JAX say of a tuple that is calculated with."""
 
 SLOPES_AT_ONCE = 100
 """Points whose derivatives are looked at together where something is not finite."""
@@ -685,14 +691,21 @@ def check_terms(problem: Problem) -> None:
 
     Raises:
         UnknownNameError: A term asks for a component or a derivative that does not exist.
-        RecipeError: A term's residual is not one number, or fails with an error of its own.
+        PointsError: A term asks for them elsewhere than at one point.
+        RecipeError: A term's residual is not one number, does not depend on the network, takes a
+            coordinate that does not exist, or fails with an error of its own.
     """
     for name, term in problem.terms.items():
-        at_point = functools.partial(term.residual, problem.recorder())
+        what = f"residual of {name!r}"
+
+        def at_point(z: Point, scale: Scalar, residual: Any = term.residual) -> Any:
+            return residual(problem.recorder(scale), z)
+
+        inputs = [jax.ShapeDtypeStruct(shape, float) for shape in ((problem.d,), ())]
         try:
-            value = _at_one_point(problem, f"residual of {name!r}", at_point, float)
-        except UnknownNameError as error:
-            raise UnknownNameError(f"term {name!r} of {problem.name}: {error}") from None
+            flow, value = _traced(problem, what, at_point, *inputs)
+        except (UnknownNameError, PointsError) as error:
+            raise type(error)(f"term {name!r} of {problem.name}: {error}") from None
         shape = getattr(value, "shape", None)
         if shape != ():
             given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
@@ -702,9 +715,12 @@ def check_terms(problem: Problem) -> None:
                 if name == EQUATION
                 else ""
             )
+            # A point of one coordinate is easily taken for a number.
+            point = f"; the point has shape {shape}, so take a coordinate of it, such as z[0]"
+            taken = point if shape == (problem.d,) else ""
             raise RecipeError(
                 f"the residual of {name!r} of {problem.name} returns {given}: return one number, "
-                f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`{several}."
+                f"such as u_t - u_xx with `u_t, u_xx = u(z, ...)`{several}{taken}."
             )
         kind: Any = getattr(value, "dtype", None)
         if not jnp.issubdtype(kind, jnp.floating):
@@ -713,6 +729,11 @@ def check_terms(problem: Problem) -> None:
             raise RecipeError(
                 f"the residual of {name!r} of {problem.name} returns {kind}: it has to be a real "
                 f"number that depends on the network{complex_}."
+            )
+        if all(1 not in sources for sources in flow.needed):
+            raise RecipeError(
+                f"the residual of {name!r} of {problem.name} does not depend on the network: ask "
+                "the field for what it restricts, such as u(z, 'u')[0], or leave the term out."
             )
 
 
@@ -832,7 +853,9 @@ def _check_field(problem: Problem, model: Any, dtype: Any) -> None:
     Raises:
         RecipeError: One of them has another shape.
     """
-    _check_components(problem, "ansatz or symmetry", lambda z: problem.constrain(model)(z), dtype)
+    bare = problem.ansatz is None and problem.symmetry is None
+    what = "network" if bare else "ansatz or symmetry"
+    _check_components(problem, what, lambda z: problem.constrain(model)(z), dtype)
     _check_reference(problem)
 
 
@@ -844,14 +867,17 @@ def _check_reference(problem: Problem) -> None:
         _check_components(problem, "reference", function, float)
 
 
-def _at_one_point(problem: Problem, what: str, function: Any, dtype: Any) -> Any:
-    """Shape and type of what a function returns at one point; nothing is computed.
+def _traced(problem: Problem, what: str, function: Any, *inputs: Any) -> tuple[Flow, Any]:
+    """What a function of one point does, and shape and type of what it returns.
+
+    Nothing is computed.
 
     Raises:
-        RecipeError: The function fails with an error of its own.
+        RecipeError: The function fails with an error of its own, or takes a coordinate that the
+            point does not have.
     """
     try:
-        return jax.eval_shape(function, jax.ShapeDtypeStruct((problem.d,), dtype))
+        program, value = jax.make_jaxpr(function, return_shape=True)(*inputs)
     except PinnzooError:
         raise
     except Exception as error:
@@ -859,10 +885,21 @@ def _at_one_point(problem: Problem, what: str, function: Any, dtype: Any) -> Any
             f"the {what} of {problem.name} fails on a point of shape ({problem.d},): "
             f"{_in_short(error)}."
         ) from error
+    flow = flow_of(program)
+    if flow.beyond:
+        index, length = flow.beyond[0]
+        each = ", ".join(f"z[{k}] is {letter}" for k, letter in enumerate(problem.coords))
+        raise RecipeError(
+            f"the {what} of {problem.name} takes index {index} of an axis of length {length}, in "
+            f"whose place JAX would take another without a word: the last one is {length - 1}, and "
+            f"of the point {each}."
+        )
+    return flow, value
 
 
 def _check_components(problem: Problem, what: str, function: Any, dtype: Any) -> None:
-    found = _at_one_point(problem, what, function, dtype)
+    at = jax.ShapeDtypeStruct((problem.d,), dtype)
+    _, found = _traced(problem, what, function, at)
     shape = getattr(found, "shape", None)
     if jnp.issubdtype(getattr(found, "dtype", dtype), jnp.complexfloating):
         raise RecipeError(
@@ -890,6 +927,15 @@ def _maps_a_batch(
 def _in_short(error: Exception) -> str:
     """What to do about somebody else's error, or its type and first words, without a full stop."""
     text = " ".join(str(error).split())
+    if isinstance(error, AttributeError) and isinstance(error.obj, Field):
+        if error.name in error.obj.unknowns:
+            return f"an unknown is read from the field as u.unknowns[{error.name!r}]"
+        return "the field is asked for values and derivatives by name, such as u(z, 'u u_x')"
+    if isinstance(error, TypeError) and OF_A_TUPLE.search(text):
+        return (
+            "the field gives a tuple with a value for each name, so unpack it, as in "
+            "u_t, u_xx = u(z, 'u_t u_xx')"
+        )
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return "`if` asks for a value that is not known yet, so use jnp.where(condition, a, b)"
     # math.sin, numpy.sin and float() ask JAX for a number, each in other words.
@@ -902,10 +948,7 @@ def _in_short(error: Exception) -> str:
         )
     if isinstance(error, TypeError) and "argument: 'names'" in text:
         return "the field was called without names, so ask for them, such as u(z, 'u u_x')"
-    if isinstance(error, TypeError) and "'tuple'" in text and "operand" in text:
-        return (
-            "the field gives a tuple with a value for each name, so unpack it, as in "
-            "u_t, u_xx = u(z, 'u_t u_xx')"
-        )
+    if isinstance(error, TypeError) and "Recorder.__call__() takes" in text:
+        return "the field takes the point as a whole and names, so write u(z, 'u u_x')"
     words = textwrap.shorten(text, 200, placeholder=" [...]").rstrip(".")
     return f"{type(error).__name__}, {words}" if words else type(error).__name__

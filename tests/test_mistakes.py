@@ -52,6 +52,7 @@ from pinnzoo.errors import (
     UnknownNameError,
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
+from pinnzoo.objective import check_terms
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
 from tests.solving import rod
@@ -134,11 +135,104 @@ SEED = 9
         (lambda *_: 0, "returns int"),
         (lambda u, z: u(z, "u")[0] > 0, "returns bool"),
         (lambda u, z: u(z, 3)[0], "give names"),
+        (lambda u, z: 2.0 * u(z, "u_t"), "unpack it"),
+        (lambda u, z: z[0] * u(z, "u_t"), "unpack it"),
+        (lambda u, z: u(z, "u_t") + 1.0, "unpack it"),
+        (lambda u, z: jnp.sin(u(z, "u_t")), "unpack it"),
+        (lambda u, _: u.u_t, r"by name, such as u\(z"),
+        (lambda u, z: u(z[0], z[1], "u_t")[0], "point as a whole"),
+        (lambda u, z: u(jnp.stack([z, z]), "u")[0], r"'equation'.* shape \(2, 2\) .*shape \(2,\)"),
+        (lambda u, z: u(z[0], "u_t")[0], r"shape \(\) were given .* one point of shape \(2,\)"),
+        (lambda u, z: z * u(z, "u")[0], r"the point has shape \(2,\), so take"),
+        (lambda *_: 0.0, "does not depend on the network"),
+        (lambda _, z: jnp.sin(z[0]), "does not depend on the network"),
     ],
 )
 def test_equation_is_told_what_to_write(equation, says, as_users_run_it):
-    with pytest.raises((RecipeError, UnknownNameError), match=says):
+    with pytest.raises((RecipeError, UnknownNameError, PointsError), match=says):
         train(problem(equation=equation))
+
+
+def test_an_unknown_that_is_read_as_an_attribute_is_told_where_it_is():
+    posed = problem(
+        equation=lambda u, z: u(z, "u_t")[0] + u.rate * u(z, "u")[0],
+        unknowns={"rate": pinnzoo.Unknown(1.0)},
+    )
+    with pytest.raises(RecipeError, match=r"u\.unknowns\['rate'\]"):
+        train(posed)
+
+
+BEYOND = {
+    "past the end": lambda z: z[2],
+    "before the first": lambda z: z[-3],
+    "after an ellipsis": lambda z: z[..., 2],
+    "in a list of indices": lambda z: z[jnp.array([0, 2])].sum(),
+    "of many points": lambda z: jax.vmap(lambda y: y[2])(jnp.stack([z, z])).sum(),
+    "in a compiled function": lambda z: jax.jit(lambda y: y[2])(z),
+    "in a loop": lambda z: jax.lax.fori_loop(0, 2, lambda k, s: s + z[2] * k, 0.0),
+}
+
+
+@pytest.mark.parametrize("value", BEYOND.values(), ids=BEYOND)
+def test_a_coordinate_that_does_not_exist_is_refused(value):
+    """JAX would take the last one in its place."""
+    with pytest.raises(RecipeError, match=r"'equation' .* takes index -?\d of .* z\[1\] is x"):
+        check_terms(problem(equation=lambda u, z: u(z, "u_t")[0] - value(z)))
+    wall = dirichlet(DOMAIN, "u", "x", "left", value)
+    with pytest.raises(RecipeError, match=r"'dirichlet_u_x_left' .* takes index"):
+        check_terms(problem(conditions=(wall,)))
+    with pytest.raises(RecipeError, match=r"ansatz .* takes index"):
+        train(problem(ansatz=lambda z, n: n * value(z)))
+    with pytest.raises(RecipeError, match=r"reference .* takes index"):
+        train(problem(reference=Reference(lambda z: z[:1] * value(z), "closed form")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda z: z[-1] + z[..., 0] + z[-2:].sum() + z[1:5].sum(),
+        lambda z: (lambda t, x: t * x)(*z),
+        lambda z: jnp.where(z[0] > 0.5, z[1], jnp.flip(z)[1]),
+        lambda z: jax.vmap(lambda y: y[1])(jnp.stack([z, z])).sum(),
+        lambda z: z[jnp.array([-1, 0])].sum() + jnp.roll(z, 1)[0],
+        lambda z: z.at[5].get(mode="fill", fill_value=0.0),
+        lambda z: jnp.interp(z[0], jnp.linspace(0, 1, 5), jnp.linspace(0, 1, 5)),
+        lambda z: jax.lax.fori_loop(0, 2, lambda k, s: s + z[k], 0.0),
+    ],
+)
+def test_coordinates_may_be_taken_in_any_way(value):
+    check_terms(problem(equation=lambda u, z: u(z, "u_t")[0] - value(z)))
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        lambda u, z: jax.grad(lambda y: u(y, "u")[0])(z)[0],
+        lambda u, z: jax.hessian(lambda y: u(y, "u")[0])(z)[0, 1],
+        lambda u, z: jax.jacfwd(u.function)(z)[0, 0],
+    ],
+)
+def test_an_equation_may_take_derivatives_itself(equation):
+    check_terms(problem(equation=equation))
+
+
+def test_a_term_may_depend_on_an_unknown_alone():
+    check_terms(
+        problem(
+            equation=lambda u, z: (u(z, "u_t")[0], u.unknowns["rate"] - 1.0),
+            system=("rate",),
+            unknowns={"rate": pinnzoo.Unknown(2.0)},
+        )
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3,), ()])
+def test_the_field_of_an_entry_takes_one_point(shape):
+    entry = train(problem(ansatz=lambda z, network: 1 + z[1] + z[0] * network))
+    with pytest.raises(PointsError, match=r"one point of shape \(2,\).* jax.vmap"):
+        entry.field(jnp.full(shape, 0.5))
+    points = jnp.array([[0.1, 0.2], [0.3, 0.4]])
+    np.testing.assert_allclose(jax.vmap(entry.field)(points), entry.predict(points))
 
 
 @pytest.mark.parametrize("names", ["u_t, u", ["u_t", "u"], np.array(["u_t", "u"])])

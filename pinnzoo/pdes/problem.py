@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo._typing import PointFunction
-from pinnzoo.derivatives import Field, Recorder, check_names
+from pinnzoo.derivatives import Field, Recorder, check_names, stand_in
 from pinnzoo.domains import Domain, Region, sample
 from pinnzoo.domains.regions import leaves, turned
 from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
@@ -301,11 +301,17 @@ class Problem:
         """First guesses of the unknowns: the true values are not for who has to find them."""
         return {name: unknown.initial for name, unknown in self.unknowns.items()}
 
-    def recorder(self) -> Recorder:
-        """A field that notes what it is asked for, with the first guesses of the unknowns."""
-        guesses = {name: jnp.asarray(value) for name, value in self.guesses.items()}
-        stand_in = lambda z: jnp.broadcast_to(z.sum(), (self.m,))  # noqa: E731
-        return Recorder(stand_in, self.components, self.coords, guesses)
+    def recorder(self, scale: Any = 0.0) -> Recorder:
+        """A field that notes what it is asked for, with the first guesses of the unknowns.
+
+        Args:
+            scale: See `Recorder`; the unknowns depend on it too.
+        """
+        guesses = {name: jnp.asarray(value) + scale for name, value in self.guesses.items()}
+        # By default not zero everywhere, as if a component were not there.
+        at = lambda z: z.sum() if isinstance(scale, float) else stand_in(scale, z)  # noqa: E731
+        function = lambda z: jnp.broadcast_to(at(z), (self.m,))  # noqa: E731
+        return Recorder(function, self.components, self.coords, guesses, scale=scale)
 
     def asked(self, *, everywhere: bool = False) -> frozenset[str]:
         """Values and derivatives that are asked of the field, such as "u" and "u_xx".
