@@ -226,6 +226,32 @@ def test_a_term_may_depend_on_an_unknown_alone():
     )
 
 
+@pytest.mark.parametrize(
+    ("axis", "components", "says"),
+    [
+        (0, ["u"], "component 'u': give the index"),
+        (0, "u", "component 'u': give the index"),
+        (0, [3], "component 3: give the index of a component of the 1 that there are"),
+        ("t", [0], "coordinate 't': give the index"),
+        (5, [0], "coordinate 5: give the index of a coordinate of the 2 that there are"),
+    ],
+)
+def test_what_is_constant_has_to_be_there(axis, components, says, as_users_run_it):
+    with pytest.raises(RecipeError, match=says):
+        problem(symmetry=pinnzoo.constant_along(axis, components))
+
+
+@pytest.mark.parametrize("axis", ["x", 5, 1.0])
+def test_the_axis_of_a_symmetry_has_to_be_there(axis, as_users_run_it):
+    with pytest.raises(RecipeError, match=f"coordinate {axis!r}: give the index"):
+        train(problem(symmetry=pinnzoo.odd_in(axis)))
+
+
+def test_indices_of_a_symmetry_may_count_from_the_end():
+    still = pinnzoo.constant_along(-2, [-1])(lambda z: jnp.stack([z[0], z[0]]))
+    assert still(jnp.array([0.25, 0.5])).tolist() == [0.25, 0.0]
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (3,), ()])
 def test_the_field_of_an_entry_takes_one_point(shape):
     entry = train(problem(ansatz=lambda z, network: 1 + z[1] + z[0] * network))

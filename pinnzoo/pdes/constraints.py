@@ -19,6 +19,10 @@ Symmetry: TypeAlias = Callable[[PointFunction], PointFunction]
 
 CONSTRAINTS = ("soft", "hard")
 
+AXIS = ("coordinate", "such as domain.axis('x')")
+COMPONENT = ("component", "such as 0 for the first of the problem's components")
+"""What a symmetry is told by an index, and an example."""
+
 
 def check_constraints(constraints: str, *more: str) -> bool:
     """Check the argument `constraints`: False if it is "soft", True for any other word.
@@ -89,6 +93,16 @@ class ConstantAlong:
     components: tuple[int, ...]
     at: float | None = None
 
+    def check(self, d: int, m: int) -> None:
+        """Raise unless there are such a coordinate, of d, and such components, of m.
+
+        Raises:
+            RecipeError: There are not.
+        """
+        _check_index(self.axis, d, AXIS)
+        for component in self.components:
+            _check_index(component, m, COMPONENT)
+
     def inside(self, low: float, high: float) -> "ConstantAlong":
         """The same with a place between two bounds: zero, or their middle if that is outside.
 
@@ -102,8 +116,11 @@ class ConstantAlong:
         """The network with these components constant along the coordinate."""
 
         def function(z: Point) -> Values:
-            values, still = network(z), network(z.at[self.axis].set(self.at or 0.0))
-            fixed = np.isin(np.arange(values.shape[0]), self.components)
+            values = network(z)
+            m = values.shape[0]
+            self.check(z.shape[0], m)
+            still = network(z.at[self.axis].set(self.at or 0.0))
+            fixed = np.isin(np.arange(m), np.asarray(self.components, int) % m)
             return jnp.where(fixed, still, values)
 
         return function
@@ -120,12 +137,22 @@ def constant_along(axis: int, components: Sequence[int]) -> Symmetry:
         axis: Index of the coordinate; `domain.axis("t")` gives it.
         components: Indices of the components.
 
+    Raises:
+        RecipeError: They are no whole numbers; those that the problem does not have are refused
+            with the problem.
+
     Example:
         >>> still = constant_along(domain.axis("t"), [1])(lambda z: jnp.array([z[0], z[0]]))
         >>> still(jnp.array([0.25, 0.5])).tolist()
         [0.25, 0.0]
     """
-    return ConstantAlong(axis, tuple(components))
+    given: Any = components
+    single = isinstance(given, str) or not np.iterable(given)
+    each: tuple[Any, ...] = (given,) if single else tuple(given)
+    for component in each:
+        _check_index(component, None, COMPONENT)
+    _check_index(axis, None, AXIS)
+    return ConstantAlong(axis, each)
 
 
 def odd_in(axis: int, about: float = 0.0) -> Symmetry:
@@ -136,14 +163,20 @@ def odd_in(axis: int, about: float = 0.0) -> Symmetry:
         about: Where the mirror stands; the network is asked beyond it. A domain that does not lie
             evenly about it asks for a network that is periodic in this coordinate.
 
+    Raises:
+        RecipeError: The axis is no whole number, or the network is asked at a point without such a
+            coordinate.
+
     Example:
         >>> odd = odd_in(1)(lambda z: z[1:] + 5.0)
         >>> float(odd(jnp.array([0.0, 2.0]))[0])
         2.0
     """
+    _check_index(axis, None, AXIS)
 
     def symmetrize(network: PointFunction) -> PointFunction:
         def odd(z: Point) -> Values:
+            _check_index(axis, z.shape[0], AXIS)
             # Both at once: a network that is written twice takes twice as long to compile.
             here, there = jax.vmap(network)(jnp.stack([z, z.at[axis].set(2 * about - z[axis])]))
             return 0.5 * (here - there)
@@ -151,3 +184,19 @@ def odd_in(axis: int, about: float = 0.0) -> Symmetry:
         return odd
 
     return symmetrize
+
+
+def _check_index(index: Any, count: int | None, of: tuple[str, str]) -> None:
+    """Raise unless an index is a whole number and, where their number is known, that of one.
+
+    Raises:
+        RecipeError: JAX and NumPy would leave out, or take another for, what does not exist.
+    """
+    kind, example = of
+    whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
+    if not whole or (count is not None and not -count <= index < count):
+        there = "" if count is None else f" of the {count} that there are"
+        raise RecipeError(
+            f"a symmetry was given the {kind} {index!r}: give the index of a {kind}{there}, "
+            f"{example}."
+        )

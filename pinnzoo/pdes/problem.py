@@ -96,7 +96,8 @@ class Problem:
         truth: The values of unknowns where they are known, as in a benchmark.
 
     Raises:
-        RecipeError: Two terms have one name, or a component, an unknown or the grid is not usable.
+        RecipeError: Two terms have one name, or a component, an unknown, the grid or the symmetry
+            is not usable.
         UnknownNameError: A condition asks for a component or a derivative that does not exist.
 
     Example:
@@ -160,6 +161,7 @@ class Problem:
         }.items():
             object.__setattr__(self, key, value)
         if isinstance(self.symmetry, ConstantAlong):
+            self.symmetry.check(self.d, self.m)
             bounds = (side[self.symmetry.axis] for side in (self.domain.lower, self.domain.upper))
             object.__setattr__(self, "symmetry", self.symmetry.inside(*bounds))
         self._check_components()
