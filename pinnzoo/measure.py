@@ -31,6 +31,9 @@ from pinnzoo.registry import find
 # Streams of randomness that are derived from one seed and must not overlap.
 _DIAGNOSTIC_STREAM = 2**31
 
+ENOUGH = {"equation": 1024, "conditions": 128}
+"""Points on which it is seen whether equations and conditions alone determine an unknown."""
+
 Tick = Callable[[str], None]
 
 
@@ -211,7 +214,10 @@ def _unknowns_block(
     """The unknowns' values, with standard errors where observations say how noisy they are."""
     problem = as_trained(recipe, problem, model)
     own = {name: points[name] for name in problem.terms if name in points} if points else {}
-    if set(own) != set(problem.terms):
+    if observations is None:
+        # On as many as it was trained, a wide network may make up for anything.
+        own = draw_points(problem, ENOUGH, "sobol", recipe.seed, _DIAGNOSTIC_STREAM + 3)
+    elif set(own) != set(problem.terms):
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _weights(problem, recipe, observations, factors)
     frozen = _never_trained(model, recipe)
@@ -224,7 +230,12 @@ def _unknowns_block(
         told |= dict.fromkeys(kept, "was frozen in all phases")
     if told:
         each = ", and ".join(f"{name!r} {words}" for name, words in told.items())
-        warnings.warn(f"the unknown {each}: there is no standard error of that.", stacklevel=2)
+        advice = (
+            "give observations, or a condition that tells one value from others"
+            if observations is None
+            else "there is no standard error of that"
+        )
+        warnings.warn(f"the unknown {each}: {advice}.", stacklevel=2)
     # Of a value that something else than the observations decides, there is no standard error.
     errors = {n: each.standard_error for n, each in found.items() if n not in told}
     block: dict[str, Any] = {

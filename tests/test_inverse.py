@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 import pinnzoo
-from pinnzoo import Box, Observations, Phase, Problem, Recipe, Reference, Unknown, observe
+from pinnzoo import (
+    Box,
+    Observations,
+    Phase,
+    Problem,
+    Recipe,
+    Reference,
+    Unknown,
+    dirichlet,
+    initial,
+    observe,
+    prescribe,
+)
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.summary import summarize
 from pinnzoo.collocation import draw_points
@@ -21,6 +33,7 @@ from pinnzoo.diagnostics.covariance import (
     field_deviation,
     sensitivity,
     told_of,
+    undetermined,
 )
 from pinnzoo.errors import IntegrityError, PinnzooError, PointsError, RecipeError, UnknownNameError
 from pinnzoo.evaluation import residual
@@ -415,6 +428,64 @@ class TestWhatIsNotFound:
         assert 0 < entry.unknowns["a"].standard_error < 0.1
         assert "is not determined" in entry.metrics["unknowns"]["remarks"]["idle"]
 
+    def alone(self, problem, steps=15):
+        """What a training without observations says of the unknown `k`."""
+        made = Recipe(
+            problem.name,
+            "mlp",
+            (Phase("lm", steps),),
+            architecture_arguments={"width": 6, "depth": 1},
+            points={"equation": 60, "conditions": 10},
+        )
+        entry = pinnzoo.train(made, problem=problem, diagnostics=False)
+        assert np.isnan(entry.unknowns["k"].standard_error)
+        return entry
+
+    @pytest.mark.parametrize("unknown", [Unknown(0.1), Unknown(0.1, 0.0), Unknown(0.1, 0.05, 1.0)])
+    def test_one_of_which_nothing_was_measured(self, unknown):
+        box = Box("tx", (0, 0), (1, 1))
+        walls = [dirichlet(box, "u", "x", side) for side in ("left", "right")]
+        problem = Problem(
+            name="conducting",
+            domain=box,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_t")[0] - u.unknowns["k"] * u(z, "u_xx")[0],
+            conditions=(initial(box, "u", lambda x: jnp.sin(jnp.pi * x)), *walls),
+            unknowns={"k": unknown},
+        )
+        with pytest.warns(UserWarning, match="'k' is not determined .* give observations, or a"):
+            entry = self.alone(problem)
+        assert "is not determined" in entry.metrics["unknowns"]["remarks"]["k"]
+        # The state at the end determines it.
+        end = prescribe(box.face("t", 1.0), "u", lambda z: 0.4 * jnp.sin(jnp.pi * z[1]), "end")
+        known = dataclasses.replace(problem, conditions=(*problem.conditions, end))
+        assert self.alone(known).unknowns["k"].value == pytest.approx(0.0928, rel=0.02)
+
+    def test_an_eigenvalue_is_determined_by_a_norm_of_its_solution(self):
+        box = Box("x", (0,), (1,))
+        walls = [dirichlet(box, "u", "x", side) for side in ("left", "right")]
+        norm = prescribe(box.face("x", 0.0), "u_x", 1.0, "norm")
+        problem = Problem(
+            name="string",
+            domain=box,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_xx")[0] + u.unknowns["k"] * u(z, "u")[0],
+            conditions=(*walls, norm),
+            unknowns={"k": Unknown(8.0)},
+        )
+        entry = self.alone(problem, 30)
+        assert entry.unknowns["k"].value == pytest.approx(np.pi**2, rel=1e-3)
+        assert "remarks" not in entry.metrics["unknowns"]
+        with pytest.warns(UserWarning, match="'k' is not determined"):
+            self.alone(dataclasses.replace(problem, conditions=tuple(walls)), 30)
+
+    def test_two_that_make_up_for_each_other(self):
+        rng = np.random.default_rng(0)
+        columns = rng.standard_normal((50, 3))
+        jacobian = np.column_stack([columns, columns[:, 1], 1e-9 * columns[:, 2]])
+        wanted = np.array([0, 1, 3, 4])
+        assert undetermined(jacobian, wanted).tolist() == [False, True, True, True]
+
     def test_one_that_runs_into_its_bound(self):
         # With the coefficient at its bound the observations are not met either.
         with (
@@ -720,8 +791,12 @@ def test_a_network_of_ones_own_needs_values_of_the_unknowns():
     ):
         with pytest.raises(RecipeError, match=says):
             made(model, unknowns=given)
-    entry = made(model, unknowns=found)
+    blind = pytest.warns(UserWarning, match="'rate' is not determined")
+    with blind:
+        entry = made(model, unknowns=found)
     assert {name: each.value for name, each in entry.unknowns.items()} == pytest.approx(found)
     # The network of `assemble` holds them.
     theta, _, to_model = assemble(DECAY, model, {"equation": np.array([[0.5]])})
-    assert made(to_model(theta)).unknowns["rate"].value == pytest.approx(0.7)
+    with blind:
+        entry = made(to_model(theta))
+    assert entry.unknowns["rate"].value == pytest.approx(0.7)

@@ -42,6 +42,19 @@ CONTRADICTED = 3.0
 OPEN = 1e-9
 """Square of a parameter's share in what nothing fixes, above which it is not fixed either."""
 
+DETERMINED = 0.05
+"""Share of what an unknown does to the residuals that the network cannot undo, below which nothing
+but the network's own limits determines it. Where the solution follows the unknown, a narrow network
+leaves two hundredths and others far less; a condition that determines it leaves a tenth or more."""
+
+WITHOUT_EFFECT = 1e-6
+"""What an unknown does to the residuals, relative to the network, that is nothing: such as the
+eigenvalue of a solution that has become zero."""
+
+MIXED = 0.1
+"""Square of an unknown's share in directions that nothing determines, above which it is not
+determined either; of two of which only the product counts it is a half."""
+
 AT_BOUND = 0.01
 """Standard errors to a bound, below which a value is kept from a better one by it."""
 
@@ -77,6 +90,49 @@ def sensitivity(
         >>> sensitivity(np.ones((4, 1)), np.array([0]), slice(0, 4)).covariance
         array([[0.25]])
     """
+    basis, own, sizes = _apart(jacobian, wanted, cutoff)
+    u, values, vt = scipy.linalg.svd(own, full_matrices=False, check_finite=False)
+    kept = values > cutoff
+    inverse = (vt[kept].T / values[kept]) @ u[noisy][:, kept].T / sizes[:, None]
+    covariance = inverse @ inverse.T
+    # What the rows do not change with may be anything.
+    open_ = np.flatnonzero(1 - np.sum(vt[kept] ** 2, axis=0) > OPEN)
+    covariance[open_, open_] = np.inf
+    q = np.hstack([basis, u[:, kept]])[noisy]
+    freedom = len(q) - 2 * np.sum(q**2) + np.sum((q.T @ q) ** 2)
+    return Sensitivity(covariance, float(freedom))
+
+
+def undetermined(jacobian: Float[np.ndarray, "n p"], wanted: np.ndarray) -> np.ndarray:
+    """Which parameters of interest can be anything, since the others make up for them.
+
+    Args:
+        jacobian: J at a solution, with its weights, on more rows than the others can meet.
+        wanted: Indices of the k parameters of interest.
+
+    Returns:
+        `(k,)`, True for those that nothing determines.
+
+    Example:
+        >>> undetermined(np.ones((4, 2)), np.array([0]))
+        array([ True])
+    """
+    _, own, sizes = _apart(jacobian, wanted, CUTOFF)
+    largest = np.linalg.norm(jacobian, axis=0).max()
+    own = np.where(sizes > WITHOUT_EFFECT * largest, own, 0.0)
+    _, values, vt = scipy.linalg.svd(own, full_matrices=False, check_finite=False)
+    return 1 - np.sum(vt[values > DETERMINED] ** 2, axis=0) > MIXED
+
+
+def _apart(
+    jacobian: Float[np.ndarray, "n p"], wanted: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the columns of the other parameters span, and what of the wanted ones is outside of it.
+
+    Returns:
+        An orthonormal basis of the former; the latter, of columns of length one before; and their
+        lengths.
+    """
     inner = np.delete(jacobian, wanted, axis=1)
     basis = np.zeros((len(jacobian), 0))
     if inner.shape[1]:
@@ -91,16 +147,7 @@ def sensitivity(
     own = own / sizes
     for _ in range(2):  # once more, since the first projection leaves rounding behind
         own = own - basis @ (basis.T @ own)
-    u, values, vt = scipy.linalg.svd(own, full_matrices=False, check_finite=False)
-    kept = values > cutoff
-    inverse = (vt[kept].T / values[kept]) @ u[noisy][:, kept].T / sizes[:, None]
-    covariance = inverse @ inverse.T
-    # What the rows do not change with may be anything.
-    open_ = np.flatnonzero(1 - np.sum(vt[kept] ** 2, axis=0) > OPEN)
-    covariance[open_, open_] = np.inf
-    q = np.hstack([basis, u[:, kept]])[noisy]
-    freedom = len(q) - 2 * np.sum(q**2) + np.sum((q.T @ q) ** 2)
-    return Sensitivity(covariance, float(freedom))
+    return basis, own, sizes
 
 
 def estimate_unknowns(
@@ -117,7 +164,9 @@ def estimate_unknowns(
         problem: What was solved.
         model: The trained network with its unknowns.
         observations: What was measured, or None: there are no standard errors then.
-        points: Those on which it was trained, or as many others, per term.
+        points: Those on which it was trained, or as many others, per term. Without observations,
+            more than the network can meet; where there are none, it is not known what determines
+            the values.
         weights: Those with which it was trained.
         frozen: Indices, among the flat parameters, of those that no noise moved since the training
             kept their values.
@@ -126,17 +175,39 @@ def estimate_unknowns(
         An estimate for each unknown, and the standard deviation of the noise: where that is not
         given with the observations, it is estimated from what is left of them. Where it differs
         between values, it is that of a value of mean weight. The standard error of an unknown that
-        nothing determines is infinite, and NaN of a frozen one.
+        nothing determines is infinite, and NaN of a frozen one and of others without observations.
 
     Raises:
         PrecisionError: JAX has float64 switched off.
     """
     model = with_unknowns(in_float64(model), problem.unknowns)
     values = {name: float(v) for name, v in values_of(model, problem.unknowns).items()}
-    if observations is None or not values:
+    if not values or (observations is None and not points):
         return {name: Estimate(value, math.nan) for name, value in values.items()}, None
     theta, objective, _ = assemble(problem, model, points, weights, observations)
+    if observations is None:
+        free = _open(problem, model, objective, theta, frozen)
+        error = lambda name: math.inf if name in free else math.nan  # noqa: E731
+        return {name: Estimate(value, error(name)) for name, value in values.items()}, None
     return estimates_at(problem, model, objective, theta, observations.sigma, frozen)
+
+
+def _open(
+    problem: Problem,
+    model: nnx.Module,
+    objective: Objective,
+    theta: Theta,
+    frozen: Sequence[int] | np.ndarray,
+) -> list[str]:
+    """Unknowns that equations and conditions alone do not determine, of those that are trained."""
+    own, free = unknown_indices(model), np.setdiff1d(np.arange(theta.size), frozen)
+    moved = np.isin(own, free)
+    if not moved.any():
+        return []
+    jacobian = np.concatenate(list(jacobian_blocks(objective, theta, chunk=128)))
+    found = undetermined(jacobian[:, free], np.flatnonzero(np.isin(free, own)))
+    names = [name for name, each in zip(sorted(problem.unknowns), moved, strict=True) if each]
+    return [name for name, each in zip(names, found, strict=True) if each]
 
 
 def estimates_at(
@@ -251,7 +322,7 @@ def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
 
     Example:
         >>> told_of(problem, {"rate": Estimate(0.5, math.inf)})
-        {'rate': 'is not determined by the equations and observations'}
+        {'rate': 'is not determined by equations, conditions and observations'}
     """
     told = {}
     for name, (value, error) in found.items():
@@ -263,7 +334,7 @@ def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
         elif abs(value - high) <= near:
             told[name] = f"is at its upper bound {high:g}"
         elif error == math.inf:
-            told[name] = "is not determined by the equations and observations"
+            told[name] = "is not determined by equations, conditions and observations"
     return told
 
 
