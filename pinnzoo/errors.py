@@ -3,7 +3,9 @@
 Each message is one sentence that says what was given, what is allowed and what to do.
 """
 
+import os
 from collections.abc import Iterable
+from typing import Any
 
 MOST_NAMED = 20
 """Names at most that a message lists."""
@@ -97,3 +99,27 @@ class FormatVersionError(EntryError):
 
 class TrainingError(PinnzooError, RuntimeError):
     """Training that cannot start, or that left the finite numbers."""
+
+
+def refuse_names(*given: Any) -> None:
+    """Raise where the name or the folder of an entry is given in the place of the entry.
+
+    Args:
+        given: Entries, or what else a function takes.
+
+    Raises:
+        EntryError: One is a name or a folder.
+
+    Example:
+        >>> try:
+        ...     refuse_names("heat-mlp-lm")
+        ... except pinnzoo.PinnzooError as error:
+        ...     print(error)
+        'heat-mlp-lm' was given as an entry: load it first, with pinnzoo.load('heat-mlp-lm').
+    """
+    for each in given:
+        if isinstance(each, str | os.PathLike):
+            name = os.fspath(each)
+            raise EntryError(
+                f"{name!r} was given as an entry: load it first, with pinnzoo.load({name!r})."
+            )

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Names, names_in, one_point
 from pinnzoo.domains import Domain
-from pinnzoo.errors import PinnzooError, PointsError
+from pinnzoo.errors import PinnzooError, PointsError, refuse_names
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
 from pinnzoo.precision import require_x64
@@ -256,13 +256,14 @@ def evaluate(entry: Evaluable, points: ArrayLike | None = None) -> dict[str, Any
         points, a warning says so and only "max_error" is there.
 
     Raises:
-        PinnzooError: The problem has no reference.
+        PinnzooError: The problem has no reference, or the name of an entry was given in its place.
         PointsError: The points have the wrong shape, are not finite, or lie outside of the
             domain, where the reference is not the solution.
 
     Example:
         >>> evaluate(pinnzoo.load("heat-mlp-lm"))["relative_l2_error"]
     """
+    refuse_names(entry)
     problem = entry.problem
     reference = require_reference(problem)
     function = field_of(problem, entry.model)

@@ -190,7 +190,7 @@ class Observations:
         lacking = [names[c] for c in problem.coords if names[c] not in found]
         lacking += [own for name, own in said.items() if own not in found]
         if lacking or not measured:
-            wanted = lacking or [f"one of {', '.join(problem.components)}"]
+            wanted = list(dict.fromkeys(lacking)) or [f"one of {', '.join(problem.components)}"]
             raise PointsError(
                 f"the file {str(path)!r} has the columns {', '.join(map(repr, found)) or 'none'}: "
                 f"observations of {problem.name} also need {', '.join(map(str, wanted))}, so name "

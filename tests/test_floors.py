@@ -24,6 +24,7 @@ FLOORS: list[list[set[str]]] = [
             "_json",
             "registry",
             "_compiling",
+            "_flow",
             "_programs",
             "_threads",
         }

@@ -55,6 +55,8 @@ from pinnzoo.evaluation import derivatives, evaluate_function, residual
 from pinnzoo.objective import check_terms
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
+from pinnzoo.plots import save_comparison, save_plots
+from pinnzoo.plots.history import history
 from tests.solving import rod
 
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
@@ -250,6 +252,58 @@ def test_the_axis_of_a_symmetry_has_to_be_there(axis, as_users_run_it):
 def test_indices_of_a_symmetry_may_count_from_the_end():
     still = pinnzoo.constant_along(-2, [-1])(lambda z: jnp.stack([z[0], z[0]]))
     assert still(jnp.array([0.25, 0.5])).tolist() == [0.25, 0.0]
+
+
+def test_names_of_entries_are_told_to_be_loaded(tmp_path, as_users_run_it):
+    entry: Any = "heat-mlp-lm"
+    for function in (
+        pinnzoo.finetune,
+        pinnzoo.diagnose,
+        pinnzoo.evaluate,
+        pinnzoo.analyze,
+        pinnzoo.laziness,
+        pinnzoo.singular_values,
+        pinnzoo.kernel_modes,
+        lambda name: save_plots(name, tmp_path),
+        lambda name: save_comparison([name], tmp_path),
+        lambda name: loss_line(train(), train(), name),
+        history,
+    ):
+        with pytest.raises(EntryError, match=r"load it first, with pinnzoo.load\('heat-mlp-lm'\)"):
+            function(entry)
+
+
+def test_an_initial_value_is_told_that_coordinates_come_one_by_one():
+    start = initial(DOMAIN, "u", lambda z: jnp.sin(z[1]))
+    with pytest.raises(RecipeError, match=r"Too many indices\): give .* such as lambda x: \.\.\."):
+        check_terms(problem(conditions=(start,)))
+    time = Box("t", (0,), (1,))
+    start = initial(time, "u", lambda t: 1 + t)
+    posed = problem(domain=time, conditions=(start,), reference=None, evaluation_shape=(5,))
+    with pytest.raises(RecipeError, match="give a number, or a function without arguments"):
+        check_terms(posed)
+
+
+def test_a_difference_that_leaves_nothing_says_what_to_give():
+    with pytest.raises(PointsError, match="which is empty: take away a shape that leaves some"):
+        _ = Box("xy", (0, 0), (1, 1)) - Ball("xy", (0.5, 0.5), 2.0)
+
+
+def test_an_entry_is_saved_in_a_folder(as_users_run_it):
+    nowhere: Any = None
+    with pytest.raises(EntryError, match="None was given as a folder"):
+        train().save(nowhere)
+
+
+def test_a_network_of_other_arguments_is_told_how_to_name_them():
+    with pytest.raises(RecipeError, match="say in architecture_arguments what it was made with"):
+        Entry.from_model(problem(), network(width=4), diagnostics=False)
+
+
+def test_a_column_that_is_named_in_vain_is_told_once(tmp_path):
+    (tmp_path / "data.csv").write_text("U,T\n1.0,0.5\n")
+    with pytest.raises(PointsError, match="also need Z, so name"):
+        Observations.read(tmp_path / "data.csv", problem(), {"u": "U", "t": "T", "x": "Z"})
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3,), ()])

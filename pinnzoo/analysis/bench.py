@@ -47,7 +47,7 @@ from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Tangent, residuals, study
 from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
 from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import UnknownNameError, refuse_names
 from pinnzoo.objective import EQUATION
 
 Block: TypeAlias = dict[str, Any]
@@ -97,6 +97,7 @@ class Bench:
 
     def __init__(self, source: Entry | Study, tick: Callable[[str], None] = lambda _: None):
         """Take an entry or what diagnostics look at; nothing is computed yet."""
+        refuse_names(source)
         self.study: Study = study(source) if isinstance(source, Entry) else source
         self.tick = tick
         self.size: int = self.study.objective.n * self.study.thetas.shape[1]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pinnzoo.analysis.hessians import hessian_eigenpairs
 from pinnzoo.analysis.tangent import Source, Tangent, left_svd, residuals, resolve, tangent
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError, refuse_names
 from pinnzoo.objective import Objective
 
 DIRECTIONS = ("random", "eigenvectors")
@@ -71,6 +71,7 @@ def loss_line(
         >>> found.positions.tolist()
         [0.0, 0.5, 1.0]
     """
+    refuse_names(source, first, second)
     posed = [e.problem.name for e in (source, first, second) if isinstance(e, Entry)]
     if len(set(posed)) > 1:
         raise PointsError(

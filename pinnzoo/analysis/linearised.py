@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pinnzoo.analysis.modes import Modes, kernel_modes
 from pinnzoo.analysis.tangent import Source, residuals, study, tangent
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError
+from pinnzoo.errors import DiagnosticError, refuse_names
 from pinnzoo.objective import Objective
 
 LAZY = 0.1
@@ -168,6 +168,7 @@ def laziness(source: Entry | Objective, *, thetas: Any = None, steps: Any = None
         >>> found.departures.shape
         (2, 2)
     """
+    refuse_names(source)
     if isinstance(source, Entry):
         looked_at = study(source)
         objective = looked_at.objective

@@ -17,7 +17,7 @@ from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics._inputs import finite, in_float64
 from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError, refuse_names
 from pinnzoo.measure import study_of
 from pinnzoo.objective import Objective
 from pinnzoo.storage.metrics import weighting_factors
@@ -41,12 +41,14 @@ def study(entry: Entry) -> Study:
         entry: Whose stored parameters are looked at.
 
     Raises:
+        EntryError: The name of an entry was given in its place.
         PrecisionError: JAX has float64 switched off.
 
     Example:
         >>> study(entry).thetas.shape == entry.snapshots.thetas.shape
         True
     """
+    refuse_names(entry)
     if entry not in _studies:
         kept = entry.snapshots
         _studies[entry] = study_of(
@@ -163,10 +165,12 @@ def resolve(
 
     Raises:
         DiagnosticError: An objective was given without parameters, or a tangent with some.
+        EntryError: The name of an entry was given in its place.
         PointsError: The parameters have another shape than those of the entry.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
     """
+    refuse_names(source)
     if isinstance(source, Entry):
         objective = study(source).objective
         vector = np.asarray(source.theta if theta is None else theta)

@@ -1,5 +1,6 @@
 """Verbs that make entries: train, solve, finetune, diagnose."""
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,7 +202,7 @@ def _observations(
     Raises:
         click.BadParameter: Columns are named without a file.
     """
-    called = options.words(columns)
+    called = options.words(columns, "NAME=COLUMN")
     if file is None:
         if called:
             raise click.BadParameter("--column was given without a file: give --observations.")
@@ -409,8 +410,12 @@ def _screen(console: Any, data: Any) -> None:
 
 def _outcome(entry: "Entry", folder: Path) -> dict[str, Any]:
     metrics = entry.metrics
-    unknowns = {name: each.value for name, each in entry.unknowns.items()}
-    return ({"unknowns": unknowns} if unknowns else {}) | {
+    found = entry.unknowns
+    unknowns = {name: each.value for name, each in found.items()}
+    errors = {n: each.standard_error for n, each in found.items()}
+    known = {name: error for name, error in errors.items() if math.isfinite(error)}
+    said = {"unknowns": unknowns, "standard_errors": known} if unknowns else {}
+    return said | {
         "name": entry.name,
         "folder": folder,
         "before": None,

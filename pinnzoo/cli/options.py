@@ -148,12 +148,28 @@ def observations_of(name: str) -> "Observations | None":
 
 
 def load(name: str) -> "Entry":
-    """An entry, with JAX in double precision."""
+    """An entry, with JAX in double precision.
+
+    Raises:
+        PinnzooError: See `pinnzoo.load`; where `--problem` names another one than that of the
+            entry, it is told so.
+    """
     from pinnzoo import zoo
     from pinnzoo.precision import enable_x64
 
     enable_x64()
-    return zoo.load(name)
+    try:
+        return zoo.load(name)
+    except UnknownNameError as error:
+        context = click.get_current_context(silent=True)
+        given = context and context.params.get("problem")
+        if not given or not str(error).startswith("unknown problem"):
+            raise
+        own = zoo.read_recipe(name).problem
+        raise UnknownNameError(
+            f"--problem {given} was given, which is {given.rpartition(':')[2]!r}, and the entry "
+            f"{name} is of {own!r}: name that one, as in --problem FILE.py:{own}."
+        ) from error
 
 
 def bring_in(files: Sequence[Path], problem: str | None = None) -> str | None:
@@ -314,7 +330,7 @@ def typed(context: click.Context, always: Sequence[str] = (), **instead: str) ->
         if isinstance(parameter, click.Argument):
             words.append(instead.get(name) or without_place(value))
         elif name not in OF_THIS_CALL and (name in always or _is_typed(context, name)):
-            for each in value if parameter.multiple else [value]:
+            for each in (value or ()) if parameter.multiple else [value]:
                 text = repr(each).removesuffix(".0") if isinstance(each, float) else str(each)
                 words += [max(parameter.opts, key=len), without_place(text)]
     return shlex.join(words)
@@ -343,7 +359,7 @@ def check_free(folder: Path, overwrite: bool) -> Path:
 def settings(texts: Sequence[str]) -> dict[str, Any]:
     """`damping=1e-3` and its like as names and values; what is not JSON is a word."""
     found: dict[str, Any] = {}
-    for name, value in words(texts).items():
+    for name, value in words(texts, "NAME=VALUE").items():
         try:
             found[name] = json.loads(value)
         except ValueError:
@@ -351,13 +367,21 @@ def settings(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def words(texts: Sequence[str]) -> dict[str, str]:
-    """`u=temperature` and its like as names and words."""
+def words(texts: Sequence[str], form: str) -> dict[str, str]:
+    """`u=temperature` and its like as names and words.
+
+    Args:
+        texts: What was typed.
+        form: What it has to look like.
+
+    Raises:
+        click.BadParameter: It does not, or one name is given twice.
+    """
     found: dict[str, str] = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not (name.isidentifier() and separator):
-            raise click.BadParameter(f"{text!r} was given: write NAME=VALUE.")
+            raise click.BadParameter(f"{text!r} was given: write {form}.")
         if name in found:
             raise click.BadParameter(f"{name!r} was given twice: give it once.")
         found[name] = value

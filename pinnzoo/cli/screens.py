@@ -371,8 +371,10 @@ def trained(console: Any, data: Mapping[str, Any]) -> None:
             f"relative L2 error {before:.3e} → [bold]{after:.3e}[/] "
             f"({_ratio(before, after)}) in {effort}",
         )
+    errors = data.get("standard_errors", {})
     for name, value in data.get("unknowns", {}).items():
-        _say(console, f"found {escape(name)} = [bold]{value:.8g}[/]")
+        margin = f", standard error {errors[name]:.1e}" if name in errors else ""
+        _say(console, f"found {escape(name)} = [bold]{value:.8g}[/]{margin}")
     if data.get("estimate") is not None:
         _say(console, f"estimated without a reference: relative L2 error {data['estimate']:.1e}")
     _say(

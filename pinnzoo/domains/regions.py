@@ -352,7 +352,13 @@ class Combination(Shape):
             )
         empty = any(high <= low for low, high in zip(self.lower, self.upper, strict=True))
         if empty or self.measure <= 1e-12 * self.extent**self.d:
-            raise PointsError(f"the {self.operation} of two shapes was asked for: it is empty.")
+            advice = {
+                "intersection": "give shapes that overlap",
+                "difference": "take away a shape that leaves some of the first one",
+            }.get(self.operation, "give shapes that have an area")
+            raise PointsError(
+                f"the {self.operation} of two shapes was asked for, which is empty: {advice}."
+            )
 
     @property
     def coords(self) -> str:

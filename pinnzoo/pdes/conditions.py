@@ -174,7 +174,11 @@ def initial(
         if not callable(profile):
             return jnp.asarray(profile, z.dtype)
         names = ", ".join(domain.coords.replace("t", ""))
-        wanted = f"a function of the coordinates one by one, such as lambda {names}: ..."
+        wanted = (
+            f"a function of the coordinates one by one, such as lambda {names}: ..."
+            if names
+            else "a number, or a function without arguments, since there is no other coordinate"
+        )
         return _number_of(profile, (*z[:first], *z[first + 1 :]), wanted)
 
     return prescribe(start, component, value, name or f"initial_{component}")
@@ -398,7 +402,13 @@ def _number_of(function: Callable[..., Array], arguments: Sequence[Any], wanted:
         ) from None
     except ValueError:
         pass  # Functions in C do not tell.
-    found = function(*arguments)
+    try:
+        found = function(*arguments)
+    except IndexError as error:
+        raise RecipeError(
+            f"a value was given as a function that fails ({str(error).split(':')[0]}): give "
+            f"{wanted}."
+        ) from None
     if jnp.shape(found) != ():
         raise RecipeError(
             f"a value was given as a function that returns shape {jnp.shape(found)}: give "

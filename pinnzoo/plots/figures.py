@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinnzoo.errors import EntryError, UnknownNameError
+from pinnzoo.errors import EntryError, UnknownNameError, refuse_names
 from pinnzoo.plots.comparison import comparison
 from pinnzoo.plots.history import history
 from pinnzoo.plots.kernel import drift, eigenvalues, kernel, ntk
@@ -81,7 +81,11 @@ def save_comparison(entries: Sequence[Drawable], folder: str | Path) -> list[Pat
 
     Returns:
         The file.
+
+    Raises:
+        EntryError: A name was given in the place of an entry.
     """
+    refuse_names(entries, *entries)
     return [save(comparison(entries), Path(folder) / "comparison.png")]
 
 
@@ -98,8 +102,10 @@ def save_plots(entry: Drawable, folder: str | Path, names: Iterable[str] = ()) -
 
     Raises:
         UnknownNameError: There is no such plot.
-        EntryError: A plot of kernels was asked for, and the entry has none.
+        EntryError: A plot of kernels was asked for, and the entry has none; or a name was given
+            in the place of the entry.
     """
+    refuse_names(entry)
     names = check_names(names) or card_plots(entry)
     of_kernel = [name for name in names if name in _OF_KERNEL]
     if of_kernel and _has_kernels(entry):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from pinnzoo.cards.words import title
+from pinnzoo.errors import refuse_names
 from pinnzoo.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def styled(plot: Callable[[Source], "Figure"]) -> Callable[[Source], "Figure"]:
     def styled(source: Source) -> "Figure":
         import matplotlib as mpl
 
+        refuse_names(source)
         with mpl.rc_context(_settings()):
             return plot(source)
 

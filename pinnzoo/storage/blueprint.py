@@ -77,7 +77,9 @@ class Blueprint:
             if expected.get(name) != given.get(name):
                 raise RecipeError(
                     f"a network with {name} of {given.get(name, 'no kind')} was given: by its "
-                    f"recipe it has {expected.get(name, 'no such part')}."
+                    f"recipe it has {expected.get(name, 'no such part')}; say in "
+                    "architecture_arguments what it was made with, or give a name of its own as "
+                    "architecture."
                 )
         graph, state = nnx.split(model)
         if graph != self.graph and not self._computes(model, state):

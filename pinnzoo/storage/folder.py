@@ -294,6 +294,8 @@ def folder_path(given: str | os.PathLike[str]) -> Path:
     Raises:
         EntryError: No file can have this path.
     """
+    if not isinstance(given, str | os.PathLike):
+        raise EntryError(f"{given!r} was given as a folder: give its path, such as './mine'.")
     # Not Path.expanduser, for which "./~x" is "~x".
     text = os.path.expanduser(os.fspath(given))
     try:

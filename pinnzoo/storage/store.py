@@ -209,9 +209,10 @@ def unknown_provider_message(kind: str, name: str, providers: Mapping[str, str])
         if maker
         else "neither pinnzoo nor anything that is registered here has it, so import its module"
     )
+    option = f"--problem FILE.py:{name}" if kind == "problem" else "--import FILE.py"
     return (
         f"unknown {kind} {name!r}: {where} and call pinnzoo.register_{kind}, or pass "
-        f"{argument}=... to pinnzoo.load."
+        f"{argument}=... to pinnzoo.load, in a shell {option}."
     )
 
 

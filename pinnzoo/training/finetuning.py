@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError
+from pinnzoo.errors import RecipeError, refuse_names
 from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
 from pinnzoo.observations import Observations
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
@@ -100,6 +100,7 @@ def finetune(
         The new entry. `tuned.recipe.base` says where the old one is.
 
     Raises:
+        EntryError: The name of an entry was given in its place.
         UnknownNameError: There is no such optimizer.
         RecipeError: The optimizer or the problem does not take one of the arguments, or the network
             has no such part or parameter.
@@ -110,6 +111,7 @@ def finetune(
         thicker = pinnzoo.finetune(entry, steps=30, problem_arguments={"viscosity": 0.02})
         ```
     """
+    refuse_names(entry)
     optimizers: dict[str, Optimizer] = {}
     if not isinstance(optimizer, str):
         optimizer = as_optimizer(optimizer)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from pinnzoo.entry import Entry, Snapshots
+from pinnzoo.errors import refuse_names
 from pinnzoo.precision import every_digit
 from pinnzoo.recipes import Recipe
 from pinnzoo.training.progress import printable
@@ -78,6 +79,7 @@ def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool
         writes it.
 
     Raises:
+        EntryError: The name of an entry was given in its place.
         UnknownNameError: There is no such diagnostic.
         PrecisionError: JAX has float64 switched off.
 
@@ -88,6 +90,7 @@ def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool
         entry.metrics["mean_residual"]
         ```
     """
+    refuse_names(entry)
     if not progress:
         return entry.diagnosed(names)
     from rich.console import Console
