@@ -33,7 +33,7 @@ from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Share, wrapped
-from pinnzoo.pdes.orders import unread
+from pinnzoo.pdes.orders import contradictions, unread
 from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
 
 OF_A_TUPLE = re.compile(r"operand.*'tuple'|concatenate tuple|multiply sequence|got <class 'tuple'>")
@@ -738,7 +738,14 @@ def check_terms(problem: Problem) -> None:
 
 
 def warn_of_unread(problem: Problem, observations: Observations | None) -> None:
-    """Warn where nothing decides a component: no equation, no condition and no observation."""
+    """Warn where nothing decides a component, or two conditions decide the same differently."""
+    for one, other in contradictions(problem):
+        warnings.warn(
+            f"the conditions {one!r} and {other!r} of {problem.name} prescribe different values of "
+            f"{problem.terms[one].asks!r} on the same part of the domain, of which no solution "
+            "meets both: leave one of them out, or give it a part of its own.",
+            stacklevel=3,
+        )
     seen = () if observations is None else observations.components or problem.components
     if open_ := [c for c in unread(problem) if c not in seen]:
         warnings.warn(

@@ -287,7 +287,7 @@ def test_no_arguments_print_the_help():
         (("finetune", "name"), "Missing option '--out'."),
         (("finetune", "name", "--out", "x", "--steps", "x"), "'--steps': 'x' is not a valid int"),
         (("finetune", "name", "--out", "x", "--steps", "-1"), "-1 is not in the range x>=0."),
-        (("train", "heat", "--column", "t"), "Invalid value: 't' was given: write NAME=VALUE."),
+        (("train", "heat", "--column", "t"), "Invalid value: 't' was given: write NAME=COLUMN."),
     ],
 )
 def test_error_of_usage_says_what_is_wrong(arguments, says):

@@ -306,6 +306,27 @@ def test_a_column_that_is_named_in_vain_is_told_once(tmp_path):
         Observations.read(tmp_path / "data.csv", problem(), {"u": "U", "t": "T", "x": "Z"})
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "contradict"),
+    [
+        (initial(DOMAIN, "u", 1.0, "a"), initial(DOMAIN, "u", 2.0, "b"), True),
+        (initial(DOMAIN, "u", 1.0, "a"), initial(DOMAIN, "u", lambda x: 1 + x, "b"), True),
+        (initial(DOMAIN, "u", 1.0, "a"), initial(DOMAIN, "u", lambda x: 1.0 + 0 * x, "b"), False),
+        (initial(DOMAIN, "u", 1.0, "a"), initial(DOMAIN, "u_t", 2.0, "b"), False),
+        (neumann(DOMAIN, "u", "x", "left"), neumann(DOMAIN, "u", "x", "left", 1.0, "b"), True),
+        (dirichlet(DOMAIN, "u", "x", "left"), dirichlet(DOMAIN, "u", "x", "right", 1.0), False),
+        (dirichlet(DOMAIN, "u", "x", "left"), pinnzoo.periodic(DOMAIN, "u", "x"), False),
+    ],
+)
+def test_conditions_that_no_solution_meets_are_told(one, other, contradict):
+    posed = problem(conditions=(one, other))
+    if not contradict:
+        train(posed)
+        return
+    with pytest.warns(UserWarning, match=f"{one.name!r} and {other.name!r} .* different values"):
+        train(posed)
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (3,), ()])
 def test_the_field_of_an_entry_takes_one_point(shape):
     entry = train(problem(ansatz=lambda z, network: 1 + z[1] + z[0] * network))
@@ -570,6 +591,23 @@ def test_command_takes_a_problem_that_is_made_already(tmp_path, monkeypatch):
     assert pinnzoo.load(str(tmp_path / "done")).recipe.problem == "prepared"
     again = CliRunner().invoke(app, [*arguments, "--overwrite", "--problem", "mine.py:ready"])
     assert again.exit_code == 0, again.output
+
+
+def test_command_says_how_to_name_the_problem_of_an_entry(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Under a name that no other test has registered.
+    (tmp_path / "other.py").write_text(MINE.replace("fading", "paling"))
+    train().save("done")
+    for verb, *more in (("evaluate",), ("plot",), ("finetune", "--out", "never")):
+        bare = CliRunner().invoke(app, [verb, "./done", *more])
+        assert bare.exit_code == 1
+        assert "in a shell --problem FILE.py:decaying." in bare.output
+        named = [verb, "./done", *more, "--problem", "other.py:paling"]
+        other = CliRunner().invoke(app, named)
+        assert other.exit_code == 1
+        said = "other.py:paling was given, which is 'paling', and the entry ./done is of 'decaying'"
+        assert said in other.output
+        assert "name that one, as in --problem FILE.py:decaying." in other.output
 
 
 # --- networks that a loop goes on training

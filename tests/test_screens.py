@@ -137,6 +137,10 @@ def test_analysis_and_training_without_reference_and_kernels():
     data = {"name": NAME, "problem_title": "x", "metrics": metrics, "plots": [], "snapshots": []}
     assert "no reference" in shown(screens.analysis, data)
     made = {"name": NAME, "folder": "f", "steps": 5, "training_seconds": 1.0, "loss": 1e-3}
+    found = {"unknowns": {"a": 2.03, "b": 1.0}, "standard_errors": {"a": 0.0123}}
+    text = shown(screens.trained, made | found)
+    assert "found a = 2.03, standard error 1.2e-02\n" in text
+    assert "found b = 1\n" in text
     assert "loss 1.000e-03 after 5 steps, 1.0 s" in shown(screens.trained, made)
     assert "3.000e-02 → 1.000e-03 (30 times smaller)" in shown(
         screens.trained, made | {"before": 3e-2, "after": 1e-3}

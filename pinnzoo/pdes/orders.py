@@ -1,6 +1,7 @@
 """The highest derivatives in time that equations respond to, however they take them."""
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ PLACES = 16
 NEAR = 1e-3
 """Difference in time below which it is the same one, in relation to how long there is time: a
 difference quotient is a derivative."""
+
+NOTICED = 1e-9
+"""Difference of two prescribed values, in relation to the residual, that is more than how they are
+computed."""
 
 HIGHEST = 3
 """Derivative in time up to which equations are looked at."""
@@ -117,6 +122,43 @@ def _is_read(problem: "Problem", component: str) -> bool:
         if not np.array_equal(one, changed, equal_nan=True):
             return True
     return False
+
+
+@functools.lru_cache(maxsize=64)
+def contradictions(problem: "Problem") -> tuple[tuple[str, str], ...]:
+    """Pairs of conditions that ask for the same on the same region and prescribe other values.
+
+    Whatever the field is, their residuals then differ by the same, and not by nothing.
+
+    Args:
+        problem: What is solved.
+
+    Example:
+        >>> contradictions(make_problem("heat", {}))
+        ()
+    """
+    pairs = (
+        (one.name, other.name)
+        for one, other in itertools.combinations(problem.conditions, 2)
+        if one.asks and one.asks == other.asks and one.region == other.region
+    )
+    return tuple(pair for pair in pairs if _contradict(problem, *pair))
+
+
+def _contradict(problem: "Problem", one: str, other: str) -> bool:
+    """Whether the residuals of two terms differ by what does not depend on the field."""
+    points = places(problem.terms[one].region, np.random.default_rng(0))
+    plain = uneven(problem.m)
+    fields = [plain, lambda z: 2 * plain(z) + z.sum()]
+    apart = [
+        residuals_of(problem, one, field, points, bare=True)
+        - residuals_of(problem, other, field, points, bare=True)
+        for field in fields
+    ]
+    size = 1 + np.abs(residuals_of(problem, one, fields[1], points, bare=True)).max()
+    rounding = ROUNDED * size
+    same = bool(np.all(np.abs(apart[0] - apart[1]) <= rounding))
+    return same and bool(np.any(np.abs(apart[0]) > NOTICED * size))
 
 
 @functools.lru_cache(maxsize=64)
