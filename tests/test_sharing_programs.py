@@ -120,7 +120,7 @@ def test_windows_after_the_second_compile_nothing():
         architecture_arguments={"windows": count, "width": 4, "depth": 2},
         points={"equation": 23, "conditions": 5},
     )
-    compiled = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")._linearize
+    compiled = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt").linearize
     sizes = {}
 
     def report(progress):

@@ -60,8 +60,13 @@ class _Trial(NamedTuple):
     gain_ratio: float
 
 
+CHUNK = 512
+"""Points whose rows of J are computed at once."""
+
+
 @functools.partial(jax.jit, static_argnames="chunk", compiler_options=QUICK_COMPILE)
-def _linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
+def linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
+    """r, J and ½ |r|², by one program for each structure of the objective."""
     residual, jacobian = objective.linearize(theta, chunk)
     return residual, jacobian, 0.5 * jnp.sum(residual**2)
 
@@ -84,7 +89,7 @@ def _linear_model(
         jacobian, residual, loss = reduced_rows(objective, theta, chunk, budget)
         return residual, jacobian, loss, functools.partial(pull_back, objective, theta)
     if objective.n <= budget:
-        residual, jacobian, loss = _linearize(objective, theta, chunk)
+        residual, jacobian, loss = linearize(objective, theta, chunk)
         if default_backend() == "host":
             rows = np.asarray(jacobian)
             return residual, jacobian, float(loss), lambda w: rows.T @ np.asarray(w)
@@ -94,7 +99,7 @@ def _linear_model(
     def blocks() -> Iterator[tuple[Any, Any]]:
         nonlocal loss
         for part in objective.split(budget):
-            residual, jacobian, share = _linearize(part, theta, chunk)
+            residual, jacobian, share = linearize(part, theta, chunk)
             loss += float(share)
             yield jacobian, residual
 
@@ -118,7 +123,7 @@ def levenberg_marquardt(
     scaling: str = "identity",
     factor: float = 3.0,
     method: str = "auto",
-    chunk: int = 512,
+    chunk: int = CHUNK,
     memory: float = 4.0,
     min_damping: float = 0.0,
 ) -> Optimizer:
@@ -208,7 +213,7 @@ def levenberg_marquardt(
         if mesh_of(objective) is not None or objective.n > _rows_in(memory, theta):
             return lambda: None
         # What goes wrong will go wrong in the first step again, and is reported there.
-        return Compilation(_linearize.lower(objective, theta, chunk)).join
+        return Compilation(linearize.lower(objective, theta, chunk)).join
 
     def take_step(
         objective: Objective, theta: Theta, state: LevenbergMarquardtState

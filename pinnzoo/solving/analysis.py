@@ -219,7 +219,7 @@ def _diffuses(problem: Problem, axis: int) -> bool:
         return True
     largest = max((np.abs(g).max() for g in growth), default=0.0)
     # Diffusion beside dispersion wears a kink out too.
-    return largest == 0 or any(np.abs(g.real).max() > SLOW * largest for g in growth)
+    return largest == 0 or any(np.abs(np.real(g)).max() > SLOW * largest for g in growth)
 
 
 def _growth(problem: Problem, axis: int) -> list[np.ndarray] | None:
@@ -288,7 +288,7 @@ def runs_backward(problem: Problem) -> str | None:
         rates = [g for g in _growth(problem, axis) or [] if np.abs(g).max() > 0]
         if not rates:
             continue
-        shortest = rates[-1].real if first else -rates[-1].real
+        shortest = np.real(rates[-1] if first else -rates[-1])
         if shortest.max() > SLOW * np.abs(rates[-1]).max():
             return problem.coords[axis]
     return None

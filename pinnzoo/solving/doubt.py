@@ -1,5 +1,6 @@
 """What speaks against a solution although its residuals are small: what they leave open."""
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,12 +11,14 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.objective import residual_and_loss
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving.analysis import zero
 from pinnzoo.solving.fitting import Fit, refreshable
+
+# The package gives the optimizer the name of its module.
+module = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
 
 FLOOR = 1e-11
 """Singular values of the Jacobian below this share of its norm are rounding."""
@@ -66,7 +69,8 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
     """
     some = points[:: -(-len(points) // LOOKED_AT)]
     theta = fit.theta
-    jacobian = np.concatenate(list(jacobian_blocks(fit.objective, theta, chunk=128)))
+    # By the program of the training, on as many other points.
+    jacobian = np.asarray(module.linearize(fit.objective, theta, module.CHUNK)[1])
     slopes = jax.jit(jax.vmap(jax.jacrev(fit.assembly.field), (None, 0)))
     moves = np.asarray(slopes(theta, jnp.asarray(some, theta.dtype)))
     n, m, p = moves.shape
@@ -75,7 +79,7 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
     upper: Any = scipy.linalg.qr(
         np.vstack([jacobian, FLOOR * size * np.eye(p)]), mode="r", check_finite=False
     )
-    rows = scipy.linalg.solve_triangular(upper[0][:p], moves.T, trans="T", check_finite=False).T
+    rows = scipy.linalg.solve_triangular(upper[0][:p], moves.T, trans=1, check_finite=False).T
     left, values, _ = scipy.linalg.svd(rows, full_matrices=False, check_finite=False)
     gain = float(values[0])
     whole = float(np.linalg.norm(moves))
