@@ -145,7 +145,7 @@ class Broken(io.StringIO):
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_the_bar_prints_on_any_code_page(monkeypatch, encoding):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     with progress_bar(RECIPE) as bar:
         bar(of_a_step())
     stream.flush()
@@ -155,7 +155,7 @@ def test_the_bar_prints_on_any_code_page(monkeypatch, encoding):
 @pytest.mark.parametrize("note", ["Mean of ‖r‖", "[/bold] of [3]"])
 def test_the_bar_takes_any_title_of_a_diagnostic(monkeypatch, note):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
-    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     with progress_bar(RECIPE) as bar:
         bar(of_a_step(stage="diagnostics", note=note))
     stream.flush()
@@ -164,7 +164,7 @@ def test_the_bar_takes_any_title_of_a_diagnostic(monkeypatch, note):
 
 
 def test_a_pipe_that_is_closed_costs_no_training(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", Broken())
+    monkeypatch.setattr(sys, "stderr", Broken())
     with progress_bar(RECIPE) as bar:
         bar(of_a_step())
 

@@ -74,7 +74,8 @@ class SPINN(nnx.Module):
                 "width": width,
                 "depth": depth,
                 "periodic_axes": (0,) if axis in periodic_axes else (),
-                "harmonics": harmonics,
+                # Without any periodic axis each body refuses them.
+                "harmonics": harmonics if axis in periodic_axes or not periodic_axes else 1,
                 "dtype": dtype,
                 "rngs": rngs,
             }

@@ -190,8 +190,11 @@ def test_conditions_that_contradict_one_another_are_told(monkeypatch):
             dirichlet(line, "u", "x", "right"),
         ),
     )
-    with pytest.warns(UserWarning, match="whether the conditions agree"):
+    with pytest.warns(UserWarning, match="conditions") as told:
         solve(problem, seconds=5.0, diagnostics=False)
+    before, after = (str(each.message) for each in told)
+    assert "'zero' and 'one' of torn prescribe different values" in before
+    assert "whether the conditions agree" in after
 
 
 def test_an_unknown_problem_is_refused():
