@@ -5,7 +5,7 @@ for the older benchmarks; phases end with their steps or their seconds, whicheve
 `MEASURED` are those that read measurements: they are trained by `scripts/inverse_problems.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pinnzoo.catalog.phases import (
@@ -14,6 +14,7 @@ from pinnzoo.catalog.phases import (
     MOVING,
     SCALED,
     levenberg_marquardt,
+    marching,
     on_accelerator,
     then_in_the_middle,
     with_tangent,
@@ -126,6 +127,33 @@ FAMILIES = (
     ),
 )
 """One network for all values of a parameter, which is a coordinate."""
+
+
+CELLS = (
+    *(0.05, 0.1, 0.17, 0.24, 0.31, 0.38),
+    *(round(0.45 + 0.55 * k / 14, 3) for k in range(14)),
+)
+"""Narrow at first, where errors grow the longest, and where the wave has broken up into cells."""
+
+# What is wrong in a window grows until the end, 10,000 times from t = 0.1 on.
+*BEFORE, LAST = marching(
+    (3072, 256),
+    [(110, 4)] * 7 + [(80, 4)] * 14,
+    joins=("join_u",),
+    tangent_points=(6144, 256),
+    target_loss=1e-15,
+)
+
+KURAMOTO_SIVASHINSKY = Recipe(
+    "kuramoto_sivashinsky",
+    "tangent_mlp",
+    # In the last window parameters of 3e8 would cancel.
+    (*BEFORE, replace(LAST, arguments=GENTLE)),
+    problem_arguments={"constraints": "odd"},
+    architecture_arguments=_layers(28, windows=CELLS, periodic_axes=(1,), harmonics=3),
+    # The embedding is periodic, and these residuals are zero.
+    points=POINTS | dict.fromkeys(("periodic", "periodic_x", "periodic_xx", "periodic_xxx"), 1),
+)
 
 FURTHER = (
     _tangent("clamped_plate", _layers(20), (1500, 150), arguments=HARD),
@@ -282,6 +310,7 @@ FURTHER = (
             tag="nu0.001",
         )
     ),
+    KURAMOTO_SIVASHINSKY,
 )
 """Further benchmarks in boxes."""
 
