@@ -60,10 +60,6 @@ class _Trial(NamedTuple):
     gain_ratio: float
 
 
-CHUNK = 512
-"""Points whose rows of J are computed at once."""
-
-
 @functools.partial(jax.jit, static_argnames="chunk", compiler_options=QUICK_COMPILE)
 def linearize(objective: Objective, theta: Theta, chunk: int) -> tuple[Any, Any, Any]:
     """r, J and ½ |r|², by one program for each structure of the objective."""
@@ -123,7 +119,7 @@ def levenberg_marquardt(
     scaling: str = "identity",
     factor: float = 3.0,
     method: str = "auto",
-    chunk: int = CHUNK,
+    chunk: int = 512,
     memory: float = 4.0,
     min_damping: float = 0.0,
 ) -> Optimizer:

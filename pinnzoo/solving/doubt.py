@@ -20,6 +20,9 @@ from pinnzoo.solving.fitting import Fit, refreshable
 # The package gives the optimizer the name of its module.
 module = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
 
+AT_ONCE = 512
+"""Points whose rows of J are computed at once: as the optimizer does, whose program is there."""
+
 FLOOR = 1e-11
 """Singular values of the Jacobian below this share of its norm are rounding."""
 
@@ -70,7 +73,7 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
     some = points[:: -(-len(points) // LOOKED_AT)]
     theta = fit.theta
     # By the program of the training, on as many other points.
-    jacobian = np.asarray(module.linearize(fit.objective, theta, module.CHUNK)[1])
+    jacobian = np.asarray(module.linearize(fit.objective, theta, AT_ONCE)[1])
     slopes = jax.jit(jax.vmap(jax.jacrev(fit.assembly.field), (None, 0)))
     moves = np.asarray(slopes(theta, jnp.asarray(some, theta.dtype)))
     n, m, p = moves.shape

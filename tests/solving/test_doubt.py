@@ -110,6 +110,16 @@ def test_what_nothing_determines_is_told(problem, said):
     assert told is None if said is None else said in told
 
 
+def test_the_jacobian_is_not_compiled_again(caplog):
+    problem = rod()
+    done = tried(problem, width=4, seconds=1.0)
+    with jax.log_compiles():
+        freedom(done.base, problem.evaluation_points(4))
+    told = [record.message for record in caplog.records if "XLA compilation" in record.message]
+    assert told
+    assert not any("linearize" in text for text in told)
+
+
 def test_freedom_is_the_largest_of_a_generalized_eigenvalue_problem():
     problem = diffusion(initial(PLANE, "u", profile), *ENDS)
     done = tried(problem, width=2)
