@@ -65,7 +65,8 @@ print(json.dumps(told))
 
 def test_wheel_is_small_and_says_where_the_records_are(installed, tmp_path):
     (wheel,) = installed.parent.glob("*.whl")
-    assert wheel.stat().st_size <= 30e6
+    # Registries take 100 MB; what an entry in windows of time brings is 1.5.
+    assert wheel.stat().st_size <= 32e6
     done = subprocess.run(
         [sys.executable, "-c", RECORDS_SCRIPT],
         cwd=tmp_path,
