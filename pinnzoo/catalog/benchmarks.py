@@ -12,6 +12,7 @@ from pinnzoo.catalog.phases import (
     GENTLE,
     LINEAR,
     MOVING,
+    OFTEN,
     SCALED,
     levenberg_marquardt,
     marching,
@@ -189,9 +190,7 @@ FURTHER = (
                 arguments=CORNERS,
                 least_squares=GENTLE,
             ),
-            levenberg_marquardt(
-                5, 12000, 1000, part=1, arguments=GENTLE, resample_every=3, adaptive=True
-            ),
+            levenberg_marquardt(5, 12000, 1000, part=1, arguments=GENTLE, **OFTEN),
         )
     ),
     _tangent("beltrami", _layers(28), (2500, 150), (120, 60, 4), None, least_squares=GENTLE),

@@ -20,6 +20,9 @@ With them the parameters are huge and cancel, down to the last digits of what is
 MOVING = {"resample_every": 5, "adaptive": True}
 """Points that stay are fitted more closely than the solution between them."""
 
+OFTEN = MOVING | {"resample_every": 3}
+"""The same for a tangent, which has few steps."""
+
 
 def levenberg_marquardt(steps: int, equation: int, conditions: int, **options: Any) -> Phase:
     """A phase of Levenberg-Marquardt with its own numbers of points."""
@@ -51,7 +54,7 @@ def with_tangent(
     found, scaled, linear = steps
     first, second = seconds or (None, None)
     moving: dict[str, Any] = {**MOVING, "weights": weights or {}}
-    often = moving | {"resample_every": 3}
+    often = moving | OFTEN
     equation, conditions = tangent_points or tuple(2 * n for n in points)
     return tuple(
         phase
@@ -110,8 +113,7 @@ def marching(
                 part=2 * k + 1,
                 arguments=LINEAR,
                 weights=meets[1],
-                resample_every=3,
-                adaptive=True,
+                **OFTEN,
             ),
         )
 

@@ -264,6 +264,14 @@ def estimates_at(
     return {name: estimates[name] for name in problem.unknowns}, noise
 
 
+def field_slopes(
+    field: Callable[[Theta, Point], Any], theta: Theta, points: Float[np.ndarray, "n d"]
+) -> Float[np.ndarray, "n m p"]:
+    """Derivatives of a field's values at points by the parameters; it is compiled at each call."""
+    slopes = jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))
+    return np.asarray(slopes(theta, jnp.asarray(points, theta.dtype)))
+
+
 def field_deviation(
     objective: Objective,
     field: Callable[[Theta, Point], Any],
@@ -306,8 +314,7 @@ def field_deviation(
         noise = math.sqrt(left / max(float(freedom), 1.0)) / float(term.scale)
     else:
         noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
-    slopes = jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))
-    at_points = np.asarray(slopes(theta, jnp.asarray(points, theta.dtype)))
+    at_points = field_slopes(field, theta, points)
     rows = at_points.reshape(-1, theta.size) @ inverse
     variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
     return noise * float(term.scale) * np.sqrt(variance), noise

@@ -150,12 +150,12 @@ def _contradict(problem: "Problem", one: str, other: str) -> bool:
     points = places(problem.terms[one].region, np.random.default_rng(0))
     plain = uneven(problem.m)
     fields = [plain, lambda z: 2 * plain(z) + z.sum()]
-    apart = [
-        residuals_of(problem, one, field, points, bare=True)
-        - residuals_of(problem, other, field, points, bare=True)
+    found = [
+        [residuals_of(problem, name, field, points, bare=True) for name in (one, other)]
         for field in fields
     ]
-    size = 1 + np.abs(residuals_of(problem, one, fields[1], points, bare=True)).max()
+    apart = [first - second for first, second in found]
+    size = 1 + np.abs(found[1][0]).max()
     rounding = ROUNDED * size
     same = bool(np.all(np.abs(apart[0] - apart[1]) <= rounding))
     return same and bool(np.any(np.abs(apart[0]) > NOTICED * size))

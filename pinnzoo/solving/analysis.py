@@ -16,7 +16,7 @@ from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.orders import residuals_of, uneven
+from pinnzoo.pdes.orders import faces, residuals_of, uneven
 from pinnzoo.pdes.times import across_time
 
 PROBES = 8
@@ -104,38 +104,38 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
         network = with_period(axis)
         return lambda z: network(z).at[component].set(aperiodic(z)[component])
 
-    def tied(axis: int) -> bool:
-        """Whether every component has a condition on the axis, which others do not meet."""
-        return all(
-            any(not met(c, face, axis, without_period(axis, k)) for c, face in on_axis[axis])
-            for k in range(problem.m)
-        )
-
-    def met(condition: Condition, face: Box, axis: int, function: Any = None) -> bool:
+    def met(condition: Condition, face: Box, function: Any) -> bool:
         points = sample(face, PROBES, "uniform", rng)
-        values = residuals_of(problem, condition.name, function or with_period(axis), points)
+        values = residuals_of(problem, condition.name, function, points)
         # In the units of the condition, which may be those of a flux.
         others = residuals_of(problem, condition.name, aperiodic, points)
         return bool(np.abs(values).max() <= VANISHES * np.abs(others).max())
 
-    held: dict[int, list[bool]] = {axis: [] for axis in space}
     on_axis: dict[int, list[tuple[Condition, Box]]] = {axis: [] for axis in space}
     for condition in problem.conditions:
         for face in faces_of(condition.region):
             fixed = _fixed(face, domain)
-            if len(fixed) == 1 and fixed[0] in held:
-                held[fixed[0]].append(met(condition, face, fixed[0]))
+            if len(fixed) == 1 and fixed[0] in on_axis:
                 on_axis[fixed[0]].append((condition, face))
     # Other conditions inside may say what the slopes do that no condition ties.
-    faces = [faces_of(condition.region) for condition in problem.conditions]
-    inside = any(not boxes or any(not _fixed(box, domain) for box in boxes) for boxes in faces)
-    axes = tuple(
-        axis
-        for axis, hits in held.items()
-        if hits and all(hits) and not (inside and len(hits) < _needed(problem, axis))
+    boxes = [faces_of(condition.region) for condition in problem.conditions]
+    inside = any(not own or any(not _fixed(box, domain) for box in own) for own in boxes)
+
+    def tied(axis: int, component: int) -> bool:
+        """Whether a condition on the axis is missed where one component has no period."""
+        other = without_period(axis, component)
+        return any(not met(*each, other) for each in on_axis[axis])
+
+    def is_periodic(axis: int) -> bool:
+        given = on_axis[axis]
+        if not given or (inside and len(given) < _needed(problem, axis)):
+            return False
+        if not all(met(*each, with_period(axis)) for each in given):
+            return False
         # What no condition ties, such as a field that does not move, need not have the period.
-        if problem.m == 1 or tied(axis)
-    )
+        return problem.m == 1 or all(tied(axis, k) for k in range(problem.m))
+
+    axes = tuple(axis for axis in space if is_periodic(axis))
 
     def idle(condition: Condition) -> bool:
         fixed = [_fixed(face, domain) for face in faces_of(condition.region)]
@@ -296,10 +296,9 @@ def runs_backward(problem: Problem) -> str | None:
 
 def _times_of(condition: Condition, domain: Domain) -> str | None:
     """Whether a condition holds at the first time alone, at the last one, or neither."""
-    faces = faces_of(condition.region) or (condition.region,)
     begin, end = domain.lower[0], domain.upper[0]
     for name, time in (("first", begin), ("last", end)):
-        if all(face.lower[0] == face.upper[0] == time for face in faces):
+        if all(face.lower[0] == face.upper[0] == time for face in faces(condition.region)):
             return name
     return None
 
@@ -342,7 +341,7 @@ def marches(problem: Problem) -> bool:
     known = built_in(begin)
     if built_in(end) or across_time(problem):
         return False
-    for face in (f for c in problem.conditions for f in faces_of(c.region) or (c.region,)):
+    for face in (f for c in problem.conditions for f in faces(c.region)):
         first, last = face.lower[0], face.upper[0]
         if (first, last) == (begin, end):
             continue

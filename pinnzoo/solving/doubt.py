@@ -5,12 +5,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from pinnzoo.diagnostics.covariance import field_slopes
 from pinnzoo.objective import residual_and_loss
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.orders import residuals_of
@@ -74,8 +74,7 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
     theta = fit.theta
     # By the program of the training, on as many other points.
     jacobian = np.asarray(module.linearize(fit.objective, theta, AT_ONCE)[1])
-    slopes = jax.jit(jax.vmap(jax.jacrev(fit.assembly.field), (None, 0)))
-    moves = np.asarray(slopes(theta, jnp.asarray(some, theta.dtype)))
+    moves = field_slopes(fit.assembly.field, theta, some)
     n, m, p = moves.shape
     moves = moves.reshape(n * m, p) / math.sqrt(n)
     size = float(np.linalg.norm(jacobian))

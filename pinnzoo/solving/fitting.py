@@ -184,7 +184,6 @@ class _Watch:
         self.abandoned = False
         self.phase, self.losses, self.misses = -1, [], []
         self.unknowns: list[np.ndarray] = []
-        self.trail: list[np.ndarray] = []
         self.measured = trainer.assembly.observations is not None
         self.last = clock.now()
         self.step = self.setup = self.began = self.until = 0.0
@@ -196,7 +195,6 @@ class _Watch:
         stage = self.stages[run.phase]
         if run.phase != self.phase:
             self.phase, self.losses, self.misses, self.began = run.phase, [], [], now
-            self.unknowns = []
             self.setup = max(self.setup, elapsed)
             self.until = self._end(stage)
         else:
@@ -206,7 +204,6 @@ class _Watch:
         self.misses.append(self._miss(run, stage, loss))
         if self.measured:
             self.unknowns.append(_raw_unknowns(self.trainer.assembly, run.theta))
-            self.trail.append(self.unknowns[-1])
         run.ended = run.ended or loss < EXACT or now + self.step > self.until
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
         self.abandoned = self.abandoned or self._given_up(run, stage)
@@ -365,7 +362,7 @@ def fit(
         step=watch.step,
         setup=watch.setup,
         abandoned=watch.abandoned,
-        trail=watch.trail,
+        trail=watch.unknowns,
     )
 
 

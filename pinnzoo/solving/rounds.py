@@ -24,7 +24,7 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
-from pinnzoo.solving.doubt import MISSED, freedom, missed
+from pinnzoo.solving.doubt import MISSED, Freedom, freedom, missed
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import (
     LM,
@@ -190,6 +190,7 @@ class Round:
         estimate: Estimated relative L2 error.
         noise: The part of it that is due to the noise of the observations.
         missed: The condition that is missed most, and by which share of its data.
+        known: What the residuals leave open, where it was looked at already.
     """
 
     problem: Problem
@@ -202,6 +203,7 @@ class Round:
     estimate: float
     noise: float = 0.0
     missed: tuple[str, float] = ("", 0.0)
+    known: Freedom | None = None
 
     @property
     def fits(self) -> list[Fit]:
@@ -232,6 +234,11 @@ class Round:
     def network(self) -> nnx.Module:
         """The network with its tangent, where it has one."""
         return self.fits[-1].model
+
+    @property
+    def freedom(self) -> Freedom:
+        """What the residuals of the network, without its tangent, leave open."""
+        return self.known or freedom(self.base, self.problem.evaluation_points(COARSEN))
 
     @property
     def parameters(self) -> np.ndarray:
@@ -301,10 +308,11 @@ def refine(
         losses = [max(loss, losses[-1]) for loss in losses]
     estimate, noise = estimated_error(states, losses), 0.0
     off = missed(problem, base if tangent is None else tangent)
-    if off[1] > MISSED:
+    known = freedom(base, points) if off[1] > MISSED else None
+    if known is not None:
         # What grows from there may be as large as the solution, however little the steps moved.
         residual = math.sqrt(2 * losses[-1])
-        bound = freedom(base, points).gain * residual / max(_mean_square(states[-1]), 1e-300)
+        bound = known.gain * residual / max(_root_mean_square(states[-1]), 1e-300)
         estimate = max(estimate, min(bound, 1.0))
     if data is not None:
         noise = _noise(base, points, states[-1], data)
@@ -320,10 +328,11 @@ def refine(
         estimate,
         noise,
         off,
+        known,
     )
 
 
-def _mean_square(values: np.ndarray) -> float:
+def _root_mean_square(values: np.ndarray) -> float:
     """Root mean square of a solution over points."""
     return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
 

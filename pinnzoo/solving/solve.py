@@ -16,10 +16,10 @@ from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches, runs_backward
-from pinnzoo.solving.doubt import MISSED, MOVED, freedom, left_open, unknowns_moved
+from pinnzoo.solving.doubt import MISSED, MOVED, left_open, unknowns_moved
 from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import joined_estimate, result
-from pinnzoo.solving.rounds import COARSEN, Plan, Round, plan_for, refine, with_teller
+from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import stop_request
@@ -169,8 +169,7 @@ def _looked_through(
     """The rounds, with estimates of at least one where they leave the solution open; what is."""
     # What is left open is so for a small network too, and in the first window of time.
     first = chosen[0][0]
-    points = first.problem.evaluation_points(COARSEN)
-    told = left_open(first.problem, freedom(first.base, points))
+    told = left_open(first.problem, first.freedom)
     if told is None:
         return chosen, tried, None
     doubted = {id(r): replace(r, estimate=max(r.estimate, 1.0)) for r in tried}
