@@ -12,8 +12,9 @@ from pinnzoo.errors import AbsentRecordsError, EntryError
 from pinnzoo.hub.remote import Pin, Remote, open_with_rest, read_registry
 from pinnzoo.storage.folder import (
     MANIFEST,
-    RECORDS,
+    SAFETENSORS,
     SNAPSHOTS,
+    UNCARRIED,
     EntryFolder,
     folder_path,
     read_bytes,
@@ -30,8 +31,8 @@ CHECKPOINTS_VARIABLE = "PINNZOO_CHECKPOINTS"
 def open_place(place: str | os.PathLike[str], **access: Any) -> EntryFolder:
     """The folder of an entry on this machine.
 
-    An entry that came with the installed package may lack its kernels and snapshots; they are
-    fetched when they are read, if the registry pins this very entry.
+    An entry that came with the installed package may lack what is in `UNCARRIED`, which is
+    fetched when it is read, if the registry pins this very entry.
 
     Args:
         place: The folder.
@@ -47,19 +48,20 @@ def open_place(place: str | os.PathLike[str], **access: Any) -> EntryFolder:
     pin = pin_of(folder)
     if pin is not None:
         remote = Remote(pin["repository"], pin["revision"], **access)
-        return open_with_rest(folder, RECORDS, remote, pin["manifest"])
+        return open_with_rest(folder, UNCARRIED, remote, pin["manifest"])
 
     def refuse(names: Iterable[str]) -> None:
         del names
         given = os.environ.get(CHECKPOINTS_VARIABLE)
         also = f" (it is {given!r}, where this entry is not)" if given else ""
         raise AbsentRecordsError(
-            f"this installation carries {folder.name} without its kernels and snapshots: set "
-            f"{CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a clone of the repository"
-            f"{also}, or give the folder of the entry there in place of its name."
+            f"this installation carries {folder.name} without its kernels and snapshots and "
+            f"without {SAFETENSORS}: set {CHECKPOINTS_VARIABLE} to the folder checkpoints/ of a "
+            f"clone of the repository{also}, or give the folder of the entry there in place of its "
+            "name."
         )
 
-    return EntryFolder.open(folder, fetch=refuse, absent=RECORDS)
+    return EntryFolder.open(folder, fetch=refuse, absent=UNCARRIED)
 
 
 def pin_of(folder: Path) -> Pin | None:

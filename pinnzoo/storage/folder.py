@@ -48,8 +48,10 @@ GIVEN = (OBSERVATIONS,)
 
 TREES = (PARAMS, SNAPSHOTS)
 
-RECORDS = (NTK, f"{SNAPSHOTS}/")
-"""Files and folders that nothing but an analysis reads; a wheel carries them for a few entries."""
+UNCARRIED = (NTK, f"{SNAPSHOTS}/", SAFETENSORS)
+"""Files and folders that a network is read without: a wheel carries them for a few entries.
+
+Kernels and snapshots are for analysis; SAFETENSORS has the numbers of PARAMS once more."""
 
 CARD, PLOTS = "README.md", "plots"
 """Made from the entry afterwards; neither is part of it, and neither is read."""
