@@ -1,6 +1,7 @@
 """Training: what is recorded, what resumes, and that it gets somewhere."""
 
 import dataclasses
+import itertools
 import functools
 import json
 import os
@@ -720,11 +721,12 @@ def test_neither_the_pace_of_a_machine_nor_snapshots_decide_where_a_phase_ends(
     few = dataclasses.replace(TINY, phases=(Phase("adam", 9),))
     losses = train(few).history["loss"]
     assert (np.diff(losses) < 0).all()
-    # So many steps that every third one is recorded alone, and a target that step 7 reaches.
-    phase = Phase("adam", 3 * loop.RECORDS, target_loss=float(losses[7]) * (1 + 1e-9))
+    # Every fourth step is recorded alone from the beginning, and step 7 reaches the target.
+    monkeypatch.setattr(loop, "RECORDS", 2)
+    phase = Phase("adam", 3000, target_loss=float(losses[7]) * (1 + 1e-9))
     recipe = dataclasses.replace(TINY, phases=(phase,))
     usual = train(recipe)
-    assert usual.recipe.steps == 9
+    assert usual.recipe.steps == 8
     monkeypatch.setattr(loop, "LOOK", 1e-9)
     slow = train(recipe, snapshots=snapshots)
     assert slow.recipe == usual.recipe
@@ -746,8 +748,28 @@ def test_frozen_parameters_leave_the_shapes_of_the_others(trained):
 def test_a_limit_of_time_is_noticed_however_many_steps_are_asked_for():
     phase = Phase("adam", 10**9, seconds=0.5)
     entry = train(dataclasses.replace(TINY, phases=(phase,)))
-    # Records alone are a million steps apart.
-    assert entry.metrics["steps"] < 10**9 // loop.RECORDS
+    assert entry.metrics["steps"] < 10**6
+
+
+@pytest.mark.parametrize("end", ["_is_over", "_is_stopped"])
+def test_what_ends_early_is_what_its_recipe_makes(end, monkeypatch, tmp_path):
+    phase = Phase("adam", 40, {"learning_rate": 0.3}, resample_every=7)
+    recipe = dataclasses.replace(TINY, phases=(phase,))
+    # Steps 1, 2, 4, 8 and so on are recorded; it ends after step 7, where new points are due.
+    monkeypatch.setattr(loop, "RECORDS", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "LOOK", 0.0)
+        patch.setattr(loop, "FIRST", 1)
+        calls = itertools.count(1)
+        patch.setattr(loop.Trainer, end, lambda *_: next(calls) >= 7)
+        ended = train(recipe, workdir=tmp_path)
+    assert ended.recipe.steps == 7
+    assert ended.history["step"].tolist() == [0, 1, 2, 4, 7]
+    again = train(ended.recipe)
+    np.testing.assert_array_equal(ended.theta, again.theta)
+    np.testing.assert_array_equal(ended.history["loss"], again.history["loss"])
+    if end == "_is_stopped":
+        same_numbers(train(recipe, workdir=tmp_path), train(recipe))
 
 
 def test_a_run_in_pieces_is_the_run_in_one(monkeypatch):

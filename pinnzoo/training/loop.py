@@ -39,7 +39,9 @@ from pinnzoo.training.scope import Scope, phase_scope, resample, warm_started
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
 
-RECORDS = 1000
+RECORDS = 256
+"""First steps of a phase that are all recorded, where steps are many and short; from then on half
+as many for each doubling."""
 COARSENING = 4
 LOSS_TOLERANCE, LOSS_ROUNDING = 1e-3, 1e-20
 """How far two computations of one loss may be apart, on two machines or in two precisions: in
@@ -91,18 +93,28 @@ def advance_by(optimizer: Optimizer) -> Callable[[Objective, Theta, Any, int], t
     return looped
 
 
-def next_stop(phase: Phase, step: int, every: int, offset: int, keep: list[int]) -> int | None:
+def spacing(step: int) -> int:
+    """Steps between two records around a step of a phase.
+
+    It is the same however many steps the phase has: where the phase ends early, a training that
+    asks for the steps that were done keeps the same states and chooses the best of the same.
+    """
+    return max(1, 2 ** step.bit_length() // RECORDS)
+
+
+def next_stop(phase: Phase, step: int, thinned: bool, offset: int, keep: list[int]) -> int | None:
     """The next step of a phase at which the host is needed, or None at its end.
 
     Args:
         phase: Where points and weights may change.
         step: Steps done in it.
-        every: Steps between two records.
+        thinned: Whether fewer and fewer steps are recorded, or each.
         offset: Steps of the phases before.
         keep: Steps over all phases, rising, whose parameters are kept.
     """
     if step >= phase.steps:
         return None
+    every = spacing(step) if thinned else 1
     periods = [every, phase.resample_every, phase.reweigh_every if phase.weighting else 0]
     stops = [(step // period + 1) * period for period in periods if period]
     later = bisect_right(keep, step + offset)
@@ -133,7 +145,7 @@ class _Stage:
         scope: What it trains.
         objective: The residuals on the points and with the weights of this moment.
         advance: Does a number of steps.
-        every: Steps between two records.
+        thinned: Whether fewer and fewer steps are recorded, or each.
         begun: When it began, less the seconds that it had before.
         most: Steps that may be done at once.
     """
@@ -142,7 +154,7 @@ class _Stage:
     scope: Scope
     objective: Objective
     advance: Callable[..., tuple]
-    every: int
+    thinned: bool
     begun: float
     most: int = FIRST
 
@@ -322,18 +334,18 @@ class Trainer:
         here = hardware()
         clock = time.monotonic() - run.seconds
         offset = run.total - run.step
-        while (stop := next_stop(phase, run.step, stage.every, offset, self.keep)) is not None:
+        while (stop := next_stop(phase, run.step, stage.thinned, offset, self.keep)) is not None:
             info, loss = self._advance(run, stage, min(stop, run.step + stage.most))
             if here not in run.machines:
                 run.machines.append(here)
             run.seconds = time.monotonic() - clock
-            self._note(run, stage, info, loss)
-            self._follow(run, stage)
-            run.ended = run.ended or run.rejected >= STALL
+            if self._is_stopped(run):
+                self._save_before_stopping(run, stage, info, loss)
+                self._note(run, stage, info, loss, last=True)
+                raise Stopped
+            # A run that is taken up again has had its time too.
+            self._settle(run, stage, info, loss, last=self._is_over(stage))
             self._save(run)
-            if not run.ended and self._is_over(run, stage):
-                # A run that is taken up again has had its time too.
-                run.ended = True
             if run.ended:
                 return
 
@@ -396,7 +408,7 @@ class Trainer:
             scope,
             objective,
             advance_by(optimizer),
-            max(1, phase.steps // RECORDS) if optimizer.traceable else 1,
+            optimizer.traceable,
             time.monotonic() - (self._phase_seconds(run) if phase.seconds else 0.0),
         )
 
@@ -421,7 +433,7 @@ class Trainer:
         run.step = run.done[run.phase] = stop
         # The first steps are compiled too, so that this many may be too few at first.
         pace = (time.monotonic() - begun) / k
-        stage.most = int(self._agree(float(min(max(1.0, LOOK / max(pace, 1e-9)), stage.every))))
+        stage.most = int(self._agree(float(max(1.0, LOOK / max(pace, 1e-9)))))
         if not np.isfinite(loss):
             where = f"the loss of {self.recipe.name} is {loss} after {run.total} steps"
             told = self._about_slopes(stage.objective, before) or (
@@ -460,10 +472,45 @@ class Trainer:
             "that is not taken finite too"
         )
 
-    def _note(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
-        """Best state, snapshot, record, and whether the phase has reached its target."""
+    def _settle(self, run: Run, stage: _Stage, info: Info, loss: float, *, last: bool) -> None:
+        """All that follows on steps: what is kept of them, and what is new for the next ones."""
+        drawn_anew = any(due(stage.phase, run.step))
+        self._note(run, stage, info, loss, last=last or (run.rejected >= STALL and not drawn_anew))
+        run.ended = run.ended or last
+        self._follow(run, stage)
+        run.ended = run.ended or run.rejected >= STALL
+
+    def _save_before_stopping(self, run: Run, stage: _Stage, info: Info, loss: float) -> None:
+        """Save the run as if it went on, which it does where it is taken up again.
+
+        What is published ends here, without the points that the next step would have had.
+        """
+        if self.workdir is None:
+            return
+        later = replace(
+            run,
+            history={name: list(values) for name, values in run.history.items()},
+            snapshot_steps=list(run.snapshot_steps),
+            snapshot_thetas=list(run.snapshot_thetas),
+        )
+        observe, self.observe = self.observe, lambda _: None
+        self._settle(later, replace(stage), info, loss, last=False)
+        self.observe = observe
+        self._save(later, force=True)
+
+    def _note(self, run: Run, stage: _Stage, info: Info, loss: float, *, last: bool) -> None:
+        """Best state, snapshot, record, and whether the phase has reached its target.
+
+        Args:
+            run: The run, after the steps.
+            stage: The phase.
+            info: What the last step did.
+            loss: The loss after it.
+            last: Whether it was the last one, before its number was reached.
+        """
         phase = stage.phase
-        recorded = run.step % stage.every == 0 or run.step == phase.steps
+        every = spacing(run.step) if stage.thinned else 1
+        recorded = last or run.step % every == 0 or run.step == phase.steps
         # Not wherever the host looks in: how many snapshots are kept, and how fast a machine is,
         # must not decide where a phase ends, nor what is best.
         run.ended = recorded and phase.target_loss is not None and loss < phase.target_loss
@@ -497,18 +544,14 @@ class Trainer:
                 )
             self._restart_best(run, loss)
 
-    def _is_over(self, run: Run, stage: _Stage) -> bool:
-        """Whether the time of the phase is spent.
-
-        Raises:
-            Stopped: That of the training is, or somebody asked for the end.
-        """
+    def _is_over(self, stage: _Stage) -> bool:
+        """Whether the time of the phase is spent."""
         limit = stage.phase.seconds
-        if limit is not None and self._agree(time.monotonic() - stage.begun) > limit:
-            return True
-        if self._agree(run.seconds) > self.budget or self._agree(float(self.request.asked)) > 0:
-            raise Stopped
-        return False
+        return limit is not None and self._agree(time.monotonic() - stage.begun) > limit
+
+    def _is_stopped(self, run: Run) -> bool:
+        """Whether the time of the training is spent, or somebody asked for the end."""
+        return self._agree(run.seconds) > self.budget or self._agree(float(self.request.asked)) > 0
 
     def _check_mesh(self, phase: Phase, optimizer: Optimizer) -> None:
         """Raise unless the optimizer can work on the devices that were given.
@@ -603,10 +646,6 @@ class Trainer:
                 told = str(error) if isinstance(error, TrainingError) else f"not kept: {error!r}."
                 warnings.warn(f"{told} The training goes on.", stacklevel=2)
             self.warned = True
-
-    def keep_run(self, run: Run) -> None:
-        """Save the run now, where there is a folder for it."""
-        self._save(run, force=True)
 
 
 def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -454,14 +454,10 @@ def _first(trainer: Trainer) -> Run:
 
 
 def _train(trainer: Trainer, run: Run) -> None:
-    try:
+    # Ctrl-C may have come in the middle of a step, when parameters and step count do not match, so
+    # the run is not saved again: the file has the last state in which they do.
+    with suppress(Stopped, KeyboardInterrupt):
         trainer.run(run)
-    except Stopped:
-        trainer.keep_run(run)
-    except KeyboardInterrupt:
-        # It may have come in the middle of a step, when parameters and step count do not match, so
-        # the run is not saved again: the file has the last state in which they do.
-        pass
 
 
 class _Done(NamedTuple):
