@@ -1,8 +1,8 @@
 """Training: what is recorded, what resumes, and that it gets somewhere."""
 
 import dataclasses
-import itertools
 import functools
+import itertools
 import json
 import os
 import signal
@@ -436,6 +436,8 @@ def warmly(**changes):
         {"windows": [0.3], "tangent": False, "omega": [3.0, 2.0]},
         {"windows": [0.3], "tangent": False, "omega": [2.0, 3.0]},
         {"windows": [0.3], "periodic_axes": [1], "harmonics": 2, "initialization": "ntk"},
+        {"windows": [0.3], "rank": 3},
+        {"windows": [0.3], "rank": 3, "omega": [3.0, 2.0]},
     ],
 )
 def test_a_window_continues_as_the_one_before(architecture):

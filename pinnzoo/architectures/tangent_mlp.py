@@ -12,6 +12,7 @@ from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
+from pinnzoo.architectures.spinn import SPINN
 from pinnzoo.errors import RecipeError
 
 
@@ -46,6 +47,7 @@ class TangentMLP(nnx.Module):
         activation: str = "tanh",
         initialization: str = "xavier",
         omega: float | Sequence[float] | None = None,
+        rank: int | None = None,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         dtype: Any,
@@ -68,6 +70,8 @@ class TangentMLP(nnx.Module):
             initialization: "xavier" or "ntk".
             omega: Takes sine layers, as in `Siren`, in the place of those with the activation: the
                 ω of the first one.
+            rank: Takes a sum of so many products of networks of one coordinate each, as in `SPINN`,
+                in the place of one network of all coordinates.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             dtype: Type of the parameters.
@@ -75,7 +79,8 @@ class TangentMLP(nnx.Module):
 
         Raises:
             RecipeError: `tangent` is neither True nor False, the windows do not divide the domain,
-                or divide a periodic coordinate, or a size is not a positive whole number.
+                or divide a periodic coordinate, a size is not a positive whole number, or
+                "ntk" is given for sine layers or for products, which draw their own way.
             UnknownNameError: No such activation or initialisation.
         """
         if not isinstance(tangent, bool):
@@ -87,12 +92,21 @@ class TangentMLP(nnx.Module):
                 "coordinate 0, which cannot be periodic."
             )
         self.times = times
+        if initialization != "xavier" and not (omega is None and rank is None):
+            raise RecipeError(
+                f"initialization={initialization!r} was given with "
+                f"{'omega' if rank is None else 'rank'}: sine layers and products are drawn in "
+                "ways of their own, so leave one of the two out."
+            )
         sizes = {"width": width, "depth": depth}
         inputs = {"periodic_axes": periodic_axes, "harmonics": harmonics}
 
         def draw(begin: float, end: float) -> nnx.Module:
             box = {"lower": (begin, *lower[1:]), "upper": (end, *upper[1:])}
             options = {**sizes, **inputs, **box, "dtype": dtype, "rngs": rngs}
+            if rank is not None:
+                sines = {"activation": activation} if omega is None else _sines(omega)
+                return SPINN(m, rank=rank, **sines, **options)
             if omega is not None:
                 return Siren(m, omega=omega, **options)
             return MLP(m, activation=activation, initialization=initialization, **options)
@@ -162,13 +176,14 @@ def read_later(network: Any, before: tuple[float, float], after: tuple[float, fl
     times of its window.
 
     Args:
-        network: An `MLP` or a `Siren`, whose first coordinate is time.
+        network: An `MLP`, a `Siren`, or a `SPINN` of them, whose first coordinate is time.
         before: First and last time of the window that it was trained for.
         after: Those of the window that its layer of inputs belongs to now.
     """
     (begin, end), (first, last) = before, after
     stretch = (last - first) / (end - begin)
     shift = (first + last - begin - end) / (end - begin)
+    network = getattr(network, "bodies", (network,))[0]
     layer = network.hidden[0]
     kernel, bias = layer.kernel[...], layer.bias[...]
     # Time is the first input: it is no periodic one, and those come last. A Siren stretches it.
@@ -209,6 +224,10 @@ def _along(graph: Any, params: nnx.State, omega: nnx.State, rest: nnx.State, z: 
 
     value, slope = jax.jvp(network, (params,), (omega,))
     return value + slope
+
+
+def _sines(omega: float | Sequence[float]) -> dict[str, Any]:
+    return {"activation": "sin", "omega": omega}
 
 
 def _zeros_like(network: nnx.Module) -> nnx.Module:

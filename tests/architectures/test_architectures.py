@@ -306,10 +306,26 @@ def test_tangent_mlp_is_the_first_order_expansion_of_its_network():
     np.testing.assert_allclose(model(Z), network(Z) + slope, rtol=1e-12)  # pyright: ignore
 
 
-def test_a_new_tangent_adds_nothing():
-    model = build("tangent_mlp", {"width": 5})
-    plain = build("mlp", {"width": 5})
-    np.testing.assert_array_equal(model(Z), plain(Z))  # pyright: ignore
+@pytest.mark.parametrize(
+    ("plain", "arguments", "own"),
+    [
+        ("mlp", {}, {}),
+        ("siren", {"omega": 3.0}, {}),
+        ("spinn", {"rank": 3}, {}),
+        ("spinn", {"rank": 3, "omega": [1.0, 2.0]}, {"activation": "sin"}),
+    ],
+)
+def test_a_new_tangent_adds_nothing(plain, arguments, own):
+    model = build("tangent_mlp", {"width": 5, "depth": 2, **arguments})
+    network = build(plain, {"width": 5, "depth": 2, **arguments, **own})
+    np.testing.assert_array_equal(model(Z), network(Z))  # pyright: ignore
+
+
+@pytest.mark.parametrize("arguments", [{"rank": 3}, {"omega": 3.0}])
+def test_an_initialization_that_would_not_be_used_is_refused(arguments):
+    word = next(iter(arguments))
+    with pytest.raises(RecipeError, match=f"'ntk' was given with {word}"):
+        build("tangent_mlp", {"initialization": "ntk", **arguments})
 
 
 def test_every_time_belongs_to_the_network_of_its_window():
