@@ -216,6 +216,10 @@ def test_kernels_at_other_points_are_those_of_the_stored_parameters(trained):
     rows = np.asarray(objective.terms[0].jacobian(jnp.asarray(trained.theta)))
     rows = rows / float(objective.terms[0].scale)
     np.testing.assert_allclose(kernels.kernels[-1], rows @ rows.T, rtol=1e-5)
+    with pytest.raises(
+        PointsError, match=r"for 'initial' \(4 of 5 are like it\): .* on t = 0, 0 ≤ x"
+    ):
+        trained.ntk_at({"initial": points * [[0.0, 1.0]] + [[0, 0], *[[0.5, 0]] * 4]})
     by_term = trained.ntk_at({"initial": points * [0.0, 1.0]})
     assert set(by_term.terms) == {"initial"}
 
