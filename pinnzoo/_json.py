@@ -171,6 +171,8 @@ def _carefully(data: Any, kind: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Required, typing.NotRequired):
         return _carefully(data, arguments[0], where)
+    if type(None) in arguments and typing.is_typeddict(arguments[0]):
+        return None if data is None else _carefully(data, arguments[0], where)
     if typing.is_typeddict(kind):
         fields = typing.get_type_hints(kind, include_extras=True)
         given = _mapping(data, place)

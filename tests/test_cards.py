@@ -186,6 +186,7 @@ def test_card_shows_the_pictures_that_are_there():
 def test_fine_tuned_entry_names_its_base():
     text = card(base="heat-mlp-adam", phases=(Phase("levenberg_marquardt", 5),))
     assert "starting from [heat-mlp-adam](../heat-mlp-adam/README.md)" in text
+    assert "from the entry it was fine-tuned from to the end of training" in text
 
 
 def test_links_lead_to_where_the_base_is():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import os
 import pickle
 import signal
@@ -15,11 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 
 import pinnzoo
 from pinnzoo import Phase, Recipe
 from pinnzoo.architectures import MLP
+from pinnzoo.cards import Summary, entry_card
+from pinnzoo.cli import app
 from pinnzoo.errors import (
     EntryError,
     IntegrityError,
@@ -205,6 +209,28 @@ def test_double_precision_is_not_lost_in_a_context_or_a_thread(trained):
         thread.join()
     assert all(np.array_equal(one, expected) for one in found)
     assert len(found) == 3
+
+
+def test_nothing_is_said_of_a_beginning_that_is_not_on_record(tmp_path):
+    problem = make_problem("heat", {})
+    sizes = {"width": 6, "depth": 2}
+    entry = pinnzoo.Entry.from_model(
+        problem, network(problem), optimizer="own", steps=1000, architecture_arguments=sizes
+    )
+    for name in ("ntk", "residual_hessian", "loss_hessian"):
+        assert entry.metrics[name]["initial"] is None
+        assert entry.metrics[name]["final"]
+    drifts = entry.metrics["ntk"]["drift"].values()
+    assert {figure for drift in drifts for figure in drift.values()} == {None}
+    entry.save(tmp_path / "entry")
+    loaded = pinnzoo.load(tmp_path / "entry", verify="all")
+    assert loaded.metrics == entry.metrics
+    command = ["analyze", str(tmp_path / "entry"), "--json", "--no-plots"]
+    told = json.loads(CliRunner().invoke(app, command).stdout)
+    assert told["snapshots"][0]["drift_spectral"] is None
+    card = entry_card(Summary(entry.name, entry.recipe, entry.metrics), problem)
+    assert "| whole kernel | – | – |" in card
+    assert "| Loss, trace | – | " in card
 
 
 def test_kernels_at_other_points_are_those_of_the_stored_parameters(trained):

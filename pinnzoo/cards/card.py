@@ -15,6 +15,7 @@ from pinnzoo.cards.words import (
     counted,
     duration,
     figure,
+    of_beginning,
     over_parameters,
     phases_in_words,
     title,
@@ -92,6 +93,7 @@ def entry_card(
         phase_table=_phases(recipe),
         setting_table=_settings(recipe, metrics),
         ntk=ntk and _kernel(ntk),
+        begins="initialization" if recipe.base is None else "the entry it was fine-tuned from",
         hessians=_hessians(metrics),
         hessian_points=(known_block(metrics, "residual_hessian") or {}).get("points"),
         diagnostics=[
@@ -358,10 +360,12 @@ def _kernel(ntk: Mapping[str, Any]) -> dict[str, str]:
         for name, d in ntk["drift"].items()
     ]
     initial, final = ntk["initial"], ntk["final"]
-    pairs = list(zip(initial["eigenvalues"], final["eigenvalues"], strict=True))
+    own = final["eigenvalues"]
+    before = [None] * len(own) if initial is None else initial["eigenvalues"]
+    pairs = list(zip(before, own, strict=True))
     spectrum = [
-        ("Largest eigenvalue", figure(initial["norm"]), figure(final["norm"])),
-        ("Effective rank", figure(initial["effective_rank"]), figure(final["effective_rank"])),
+        ("Largest eigenvalue", of_beginning(ntk, "norm"), figure(final["norm"])),
+        ("Effective rank", of_beginning(ntk, "effective_rank"), figure(final["effective_rank"])),
         *(
             (f"Eigenvalue {k}", figure(before), figure(after))
             for k, (before, after) in enumerate(pairs[1:4], start=2)
@@ -391,7 +395,7 @@ HESSIANS = {
 
 def _hessians(metrics: Mapping[str, Any]) -> str:
     rows = [
-        (label, figure(block["initial"][key]), figure(block["final"][key]))
+        (label, of_beginning(block, key), figure(block["final"][key]))
         for name, labels in HESSIANS.items()
         if (block := known_block(metrics, name)) is not None
         for key, label in labels.items()

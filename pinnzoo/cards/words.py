@@ -106,6 +106,11 @@ def figure(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".") if 0.01 <= abs(value) < 1e3 else f"{value:.2e}"
 
 
+def of_beginning(block: Mapping[str, Any], key: str) -> str:
+    """A figure of a diagnostic at initialisation; a dash where that is not on record."""
+    return figure(None if block["initial"] is None else block["initial"][key])
+
+
 def cell(value: Any) -> str:
     """A figure, or whatever else a diagnostic reports, as text."""
     if value is None:
@@ -122,7 +127,7 @@ def reach(error: float | None, spelling: str = ".2e") -> str:
 
 def change(part: Mapping[str, Any], key: str) -> str:
     """A figure of a diagnostic at initialisation and at the end: "20.0 → 40.0"."""
-    return f"{figure(part['initial'][key])} → {figure(part['final'][key])}"
+    return f"{of_beginning(part, key)} → {figure(part['final'][key])}"
 
 
 def over_parameters(block: Mapping[str, Any]) -> tuple[str, str]:

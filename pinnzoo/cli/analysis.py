@@ -1,6 +1,6 @@
 """What `analyze` and `evaluate` show, as plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,8 +86,8 @@ def _snapshots(entry: "Entry", ntk: "NTKSnapshots") -> list[dict[str, Any]]:
     errors = _errors_by_step(entry)
     columns = zip(
         np.asarray(ntk.steps).tolist(),
-        ntk.drift("spectral"),
-        ntk.drift("frobenius"),
+        _drifts(ntk, "spectral"),
+        _drifts(ntk, "frobenius"),
         ntk.effective_rank(),
         ntk.eigenvalues(),
         strict=True,
@@ -95,14 +95,26 @@ def _snapshots(entry: "Entry", ntk: "NTKSnapshots") -> list[dict[str, Any]]:
     return [
         {
             "step": step,
-            "drift_spectral": float(spectral),
-            "drift_frobenius": float(frobenius),
+            "drift_spectral": spectral,
+            "drift_frobenius": frobenius,
             "effective_rank": float(rank),
             "eigenvalues": np.asarray(spectrum)[:3].tolist(),
             "relative_l2_error": errors.get(step),
         }
         for step, spectral, frobenius, rank, spectrum in columns
     ]
+
+
+def _mean(magnitude: "Mapping[str, Any] | None") -> float | None:
+    """The mean of a Hessian's norm; None where that end of the training is not on record."""
+    return None if magnitude is None else float(magnitude["mean"])
+
+
+def _drifts(ntk: "NTKSnapshots", norm: str) -> list[float | None]:
+    """The drift at every step; None where the only kernel on record is that of the end."""
+    if len(ntk.steps) == 1 and int(ntk.steps[0]) > 0:
+        return [None]
+    return [float(drift) for drift in ntk.drift(norm)]
 
 
 def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
@@ -119,11 +131,11 @@ def _compared(entry: "Entry") -> dict[str, Any]:
         "steps": int(entry.metrics["steps"]),
         "relative_l2_error": entry.metrics.get("relative_l2_error"),
         "loss": float(entry.metrics["loss"]),
-        "drift_spectral": None if ntk is None else float(ntk.drift()[-1]),
+        "drift_spectral": None if ntk is None else _drifts(ntk, "spectral")[-1],
         "effective_rank": None
         if ntk is None
         else [float(rank) for rank in ntk.effective_rank()[[0, -1]]],
-        "residual_hessian": None if hessian is None else [float(hessian[k]["mean"]) for k in ends],
+        "residual_hessian": None if hessian is None else [_mean(hessian[end]) for end in ends],
     }
 
 

@@ -22,6 +22,7 @@ from pinnzoo.cards.words import (
     duration,
     figure,
     join_titles,
+    of_beginning,
     over_parameters,
     phases_in_words,
     reach,
@@ -511,7 +512,7 @@ def _drifts(console: Any, drift: Mapping[str, Mapping[str, float]]) -> None:
 
 def _hessians(console: Any, metrics: Mapping[str, Any]) -> None:
     cells = [
-        (label, figure(block["initial"][key]), figure(block["final"][key]))
+        (label, of_beginning(block, key), figure(block["final"][key]))
         for name, key, label in (
             ("residual_hessian", "mean", "residual, mean spectral norm"),
             ("residual_hessian", "max", "residual, max spectral norm"),

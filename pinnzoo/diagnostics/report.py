@@ -148,24 +148,40 @@ def _ends(spectrum: HessianSpectrum) -> dict[str, float]:
     }
 
 
-def _both_ends(study: Study) -> dict[str, Vector]:
-    return {"initial": study.initial, "final": study.final}
+def _ends_of(study: Study) -> dict[str, Vector]:
+    ends = {"initial": study.initial, "final": study.final}
+    return {"final": study.final} if _begins_later(study) else ends
+
+
+def _begins_later(study: Study) -> bool:
+    """Whether the only parameters on record are those of a network that was trained."""
+    return len(study.steps) == 1 and int(study.steps[0]) > 0
+
+
+def _with_beginning(block: dict[str, Any], study: Study) -> dict[str, Any]:
+    """The block with None in the place of a beginning that is not on record."""
+    return block | {"initial": None} if _begins_later(study) else block
 
 
 def _study_ntk(study: Study) -> dict[str, Any]:
-    return ntk_report(study.ntk)
+    block = _with_beginning(ntk_report(study.ntk), study)
+    if _begins_later(study):
+        block["drift"] = {name: dict.fromkeys(norms) for name, norms in block["drift"].items()}
+    return block
 
 
 def _study_residual_hessian(study: Study) -> dict[str, Any]:
     """‖H_r(x)‖ and sparsity at both ends; above `DENSE_LIMIT` parameters from 256 columns."""
-    return _residual_block(
-        study.objective, _both_ends(study), study.hessian_points, DENSE_LIMIT, study.tick
+    block = _residual_block(
+        study.objective, _ends_of(study), study.hessian_points, DENSE_LIMIT, study.tick
     )
+    return _with_beginning(block, study)
 
 
 def _study_loss_hessian(study: Study) -> dict[str, Any]:
     """Ends and trace of `∇²L` at both ends of the training; see `loss_hessian_spectrum`."""
-    return _loss_block(study.objective, _both_ends(study), DENSE_LIMIT, study.tick)
+    block = _loss_block(study.objective, _ends_of(study), DENSE_LIMIT, study.tick)
+    return _with_beginning(block, study)
 
 
 def _begin_ntk(study: Study) -> None:

@@ -40,7 +40,8 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
             steps, drifts = np.asarray(kernels.steps), np.asarray(kernels.drift())
             middle.plot(steps[1:], positive(drifts[1:]), **marked)
         if (magnitudes := known_block(entry.metrics, "residual_hessian")) is not None:
-            ends = [magnitudes[when]["mean"] for when in ("initial", "final")]
+            both = [magnitudes[when] for when in ("initial", "final")]
+            ends = [math.nan if each is None else each["mean"] for each in both]
             right.plot([0, 1], positive(np.array(ends)), **marked)
     left.set_ylabel("relative $L^2$ error" if judged else r"loss $|r|^2 / 2$")
     middle.set_ylabel(DRIFT_LABEL)

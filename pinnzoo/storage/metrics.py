@@ -89,7 +89,7 @@ class Drift(TypedDict):
 
     Attributes:
         spectral: In the spectral norm, which is the paper's; null where K(0) is zero, so that
-            nothing is relative to it.
+            nothing is relative to it, or not known.
         frobenius: In the Frobenius norm.
     """
 
@@ -121,14 +121,14 @@ class NTKMetrics(TypedDict):
         version: Version of this block, 1.
         points: Number of points per term.
         drift: Drift of the whole kernel ("all") and of the diagonal block of each term.
-        initial: The kernel at initialisation.
+        initial: The kernel at initialisation; null where no parameters of the beginning are kept.
         final: The kernel at the end.
     """
 
     version: int
     points: dict[str, Count]
     drift: dict[str, Drift]
-    initial: Kernel
+    initial: Kernel | None
     final: Kernel
 
 
@@ -155,13 +155,13 @@ class ResidualHessianMetrics(TypedDict):
     Attributes:
         version: Version of this block, 1.
         points: Number of points in the domain.
-        initial: At initialisation.
+        initial: At initialisation; null where no parameters of the beginning are kept.
         final: At the end.
     """
 
     version: int
     points: Count
-    initial: HessianMagnitude
+    initial: HessianMagnitude | None
     final: HessianMagnitude
 
 
@@ -184,12 +184,12 @@ class LossHessianMetrics(TypedDict):
 
     Attributes:
         version: Version of this block, 1.
-        initial: At initialisation.
+        initial: At initialisation; null where no parameters of the beginning are kept.
         final: At the end.
     """
 
     version: int
-    initial: LossHessian
+    initial: LossHessian | None
     final: LossHessian
 
 
