@@ -19,6 +19,7 @@ from pinnzoo.cards.words import (
     over_parameters,
     phases_in_words,
     title,
+    uncertain,
 )
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.storage.metrics import blocks, known_block, unknown_blocks
@@ -95,6 +96,7 @@ def entry_card(
         ntk=ntk and _kernel(ntk),
         begins="initialization" if recipe.base is None else "the entry it was fine-tuned from",
         hessians=_hessians(metrics),
+        several=bool(problem.system),
         hessian_points=(known_block(metrics, "residual_hessian") or {}).get("points"),
         diagnostics=[
             {"title": diagnostic.title, "table": _rows(diagnostic.rows, block)}
@@ -395,7 +397,7 @@ HESSIANS = {
 
 def _hessians(metrics: Mapping[str, Any]) -> str:
     rows = [
-        (label, of_beginning(block, key), figure(block["final"][key]))
+        (label, of_beginning(block, key), uncertain(block["final"], key))
         for name, labels in HESSIANS.items()
         if (block := known_block(metrics, name)) is not None
         for key, label in labels.items()

@@ -96,6 +96,10 @@ def user_duration(figures: Mapping[str, Any]) -> str:
     return duration(figures.get("wall_time_seconds", figures.get("training_seconds", math.nan)))
 
 
+NOTICED = 5e-3
+"""Share of a figure from which on its error is worth a word."""
+
+
 def figure(value: float | None) -> str:
     """A measured number with three digits; a dash where there is none."""
     if value is None or not math.isfinite(value):
@@ -108,7 +112,19 @@ def figure(value: float | None) -> str:
 
 def of_beginning(block: Mapping[str, Any], key: str) -> str:
     """A figure of a diagnostic at initialisation; a dash where that is not on record."""
-    return figure(None if block["initial"] is None else block["initial"][key])
+    return figure(None) if block["initial"] is None else uncertain(block["initial"], key)
+
+
+def uncertain(figures: Mapping[str, Any], key: str) -> str:
+    """A figure with its error, where one is stated that the three digits would show.
+
+    Example:
+        >>> uncertain({"trace": 4.65, "trace_error": 1.234}, "trace")
+        '4.65 ± 1.2'
+    """
+    value, error = figures[key], figures.get(f"{key}_error", 0.0)
+    shown = figure(value)
+    return f"{shown} ± {error:.2g}" if error > NOTICED * abs(value) else shown
 
 
 def cell(value: Any) -> str:
@@ -127,7 +143,7 @@ def reach(error: float | None, spelling: str = ".2e") -> str:
 
 def change(part: Mapping[str, Any], key: str) -> str:
     """A figure of a diagnostic at initialisation and at the end: "20.0 → 40.0"."""
-    return f"{of_beginning(part, key)} → {figure(part['final'][key])}"
+    return f"{of_beginning(part, key)} → {uncertain(part['final'], key)}"
 
 
 def over_parameters(block: Mapping[str, Any]) -> tuple[str, str]:

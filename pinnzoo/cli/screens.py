@@ -27,6 +27,7 @@ from pinnzoo.cards.words import (
     phases_in_words,
     reach,
     title,
+    uncertain,
     user_duration,
 )
 from pinnzoo.registry import registered_title
@@ -512,7 +513,7 @@ def _drifts(console: Any, drift: Mapping[str, Mapping[str, float]]) -> None:
 
 def _hessians(console: Any, metrics: Mapping[str, Any]) -> None:
     cells = [
-        (label, of_beginning(block, key), figure(block["final"][key]))
+        (label, of_beginning(block, key), uncertain(block["final"], key))
         for name, key, label in (
             ("residual_hessian", "mean", "residual, mean spectral norm"),
             ("residual_hessian", "max", "residual, max spectral norm"),

@@ -145,6 +145,8 @@ def _ends(spectrum: HessianSpectrum) -> dict[str, float]:
         "largest": spectrum.largest,
         "smallest": spectrum.smallest,
         "trace": spectrum.trace,
+        "smallest_error": spectrum.smallest_error,
+        "trace_error": spectrum.trace_error,
     }
 
 

@@ -170,13 +170,21 @@ class LossHessian(TypedDict):
 
     Attributes:
         largest: Largest eigenvalue.
-        smallest: Smallest eigenvalue, usually below zero.
+        smallest: Smallest eigenvalue, usually below zero. Where it was found by products, it is a
+            Ritz value, and the smallest eigenvalue is at most that.
         trace: Sum of the eigenvalues.
+        smallest_error: Residual of the Ritz pair: so far off an eigenvalue is at most. Entries of
+            older versions do not state it; there it is up to 1e-6 of the largest eigenvalue, or
+            more where 150 products were not enough.
+        trace_error: Standard error of the trace, a part of which is a random estimate. Entries of
+            older versions do not state it.
     """
 
     largest: float
     smallest: float
     trace: float
+    smallest_error: NotRequired[NotNegative]
+    trace_error: NotRequired[NotNegative]
 
 
 class LossHessianMetrics(TypedDict):

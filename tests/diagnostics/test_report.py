@@ -51,7 +51,9 @@ def test_reported_hessians_are_those_at_both_ends(report, parts):
     for when, at in (("initial", theta), ("final", final)):
         values = np.linalg.eigvalsh(dense_loss_hessian(objective, at))
         wanted = {"largest": values[-1], "smallest": values[0], "trace": values.sum()}
-        assert report["loss_hessian"][when] == pytest.approx(wanted, rel=1e-8)
+        # It was formed, so that nothing is uncertain.
+        exact = {"smallest_error": 0.0, "trace_error": 0.0}
+        assert report["loss_hessian"][when] == pytest.approx(wanted | exact, rel=1e-8)
         magnitude = diagnostics.residual_hessian_norms(objective, at, where)
         assert report["residual_hessian"][when] == {
             "mean": magnitude.mean,
@@ -60,3 +62,14 @@ def test_reported_hessians_are_those_at_both_ends(report, parts):
         }
     assert report["residual_hessian"]["points"] == 2
     assert report["residual_hessian"]["initial"] != report["residual_hessian"]["final"]
+
+
+def test_errors_of_a_hessian_that_was_not_formed_are_stated(parts):
+    theta, final, objective, ntk, where = parts
+    made = diagnostics.report(objective, theta, final, ntk, where, dense_limit=3)
+    exact = np.linalg.eigvalsh(dense_loss_hessian(objective, final))
+    told = made["loss_hessian"]["final"]
+    assert told["trace_error"] > 0
+    assert abs(told["trace"] - exact.sum()) < 5 * told["trace_error"]
+    assert told["smallest"] > exact[0] - 1e-12 * exact[-1]
+    assert np.abs(exact - told["smallest"]).min() <= told["smallest_error"] + 1e-12 * exact[-1]
