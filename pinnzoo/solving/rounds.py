@@ -24,7 +24,16 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
-from pinnzoo.solving.doubt import MISSED, Freedom, freedom, missed
+from pinnzoo.solving.doubt import (
+    MISSED,
+    SUSPECT,
+    Corrected,
+    Freedom,
+    defect,
+    freedom,
+    missed,
+    sharpened,
+)
 from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import (
     LM,
@@ -71,6 +80,10 @@ ENOUGH = 0.7
 
 QUIET, QUIETER = 1e-2, 1e-4
 """Factors of the balanced weight of the observations, once the network has found them."""
+
+OTHERS, ROWS_PER_OTHER, DEFECT_DRAW = 20, 3.0, 5
+"""Width of the network whose derivatives are added to a solution that is doubted, the rows for each
+of its parameters, and which draw of points they are."""
 
 COARSEN = 4
 """Every so many lines of the evaluation grid are looked at to compare two solutions."""
@@ -191,6 +204,8 @@ class Round:
         noise: The part of it that is due to the noise of the observations.
         missed: The condition that is missed most, and by which share of its data.
         known: What the residuals leave open, where it was looked at already.
+        defect: By which share of itself a step along other functions changes it; zero where that
+            was not looked at.
     """
 
     problem: Problem
@@ -204,6 +219,7 @@ class Round:
     noise: float = 0.0
     missed: tuple[str, float] = ("", 0.0)
     known: Freedom | None = None
+    defect: float = 0.0
 
     @property
     def fits(self) -> list[Fit]:
@@ -330,6 +346,34 @@ def refine(
         off,
         known,
     )
+
+
+def with_defect(plan: Plan, found: Round) -> Round:
+    """The round with its defect, and an estimate of at least that where it is suspect.
+
+    Args:
+        plan: Features, seed and idle conditions.
+        found: What a network came to on the whole problem.
+    """
+    share = defect_of(plan, found.base.model, found.base.phases[-1].weights)
+    estimate = max(found.estimate, min(share, 1.0)) if share > SUSPECT else found.estimate
+    return replace(found, defect=share, estimate=estimate)
+
+
+def defect_of(plan: Plan, network: nnx.Module, weights: Mapping[str, float]) -> float:
+    """By which share of itself a step along other functions changes a solution; see `defect`.
+
+    Args:
+        plan: Features, seed and idle conditions.
+        network: What solves the whole problem.
+        weights: Of the terms.
+    """
+    problem = plan.problem
+    other = replace(plan, recipe=replace(plan.recipe, seed=plan.recipe.seed + 1))
+    corrected = Corrected(network, sharpened(other.draw(problem, OTHERS)))
+    counts = counts_for(problem, int(ROWS_PER_OTHER * parameters_of(corrected)), plan.idle)
+    points = draw_points(problem, counts, "sobol", plan.recipe.seed, DEFECT_DRAW)
+    return defect(problem, corrected, points, weights, problem.evaluation_points(COARSEN))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

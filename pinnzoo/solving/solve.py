@@ -16,10 +16,18 @@ from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches, runs_backward
-from pinnzoo.solving.doubt import MISSED, MOVED, left_open, unknowns_moved
+from pinnzoo.solving.doubt import MISSED, MOVED, SUSPECT, left_open, unknowns_moved
 from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import joined_estimate, result
-from pinnzoo.solving.rounds import Plan, Round, plan_for, refine, with_teller
+from pinnzoo.solving.rounds import (
+    Plan,
+    Round,
+    defect_of,
+    plan_for,
+    refine,
+    with_defect,
+    with_teller,
+)
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import stop_request
@@ -141,6 +149,13 @@ def solve(
         chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
         chosen, tried, open_ = _looked_through(chosen, tried)
         entry = result(plan, chosen, tried, seconds=clock.now() - begun)
+        suspect = max(rounds[-1].defect for rounds in chosen)
+        if len(chosen) > 1 and _time_for_defect(plan.problem, allowance, chosen[0][0]):
+            weights = chosen[0][0].base.phases[-1].weights
+            suspect = defect_of(plan, entry.model, weights)
+            if suspect > SUSPECT:
+                least = max(entry.metrics["estimated_error"], min(suspect, 1.0))
+                entry = entry.with_metrics({"estimated_error": least})
         if entry.metrics["steps"] < FEW and not (request.asked or allowance.left):
             warnings.warn(
                 f"solve did {entry.metrics['steps']} steps in {budget:g} seconds, most of which "
@@ -155,7 +170,7 @@ def solve(
                 "equation.",
                 stacklevel=2,
             )
-        elif told := open_ or _unfinished(plan.problem, [rounds[-1] for rounds in chosen]):
+        elif told := open_ or _unfinished(plan.problem, [rounds[-1] for rounds in chosen], suspect):
             warnings.warn(
                 f"solve ended with a solution that may be another one: {told}.", stacklevel=2
             )
@@ -176,13 +191,19 @@ def _looked_through(
     return [[doubted[id(r)] for r in rounds] for rounds in chosen], list(doubted.values()), told
 
 
-def _unfinished(problem: Problem, last: Sequence[Round]) -> str | None:
+def _unfinished(problem: Problem, last: Sequence[Round], suspect: float) -> str | None:
     """Why the solution of the last rounds is not one yet, in words."""
     name, share = max((r.missed for r in last), key=lambda each: each[1])
     if share > MISSED:
         return (
             f"the condition {name!r} is missed by {share:.1%} of its data, so give it more time, "
             "or state the problem for a shorter one"
+        )
+    if suspect > SUSPECT:
+        return (
+            f"a step along other functions changes it by {min(suspect, 1.0):.0%} of itself, as it "
+            "does where a solution rests at a state that is not stable, so give it more time, or "
+            "state the problem for a shorter one"
         )
     drifts = unknowns_moved(problem, last[-1].base.trail)
     if drifts and max(drifts.values()) > MOVED:
@@ -255,10 +276,14 @@ def _search(
             if not tried:
                 raise
             break
+        # A wider network begins as the same function.
+        doubted = divisible or (len(tried) > 0 and tried[0].defect > SUSPECT)
+        if doubted and not last.abandoned and _time_for_defect(plan.problem, allowance, last):
+            last = with_defect(plan, last)
         tried.append(last)
         if last.abandoned or (
             hopeless is not None
-            and (last.fall > HARD or last.missed[1] > MISSED)
+            and (last.fall > HARD or last.missed[1] > MISSED or last.defect > SUSPECT)
             and last.estimate > tolerance
             and _time_for_windows(allowance, last.base.setup, last.base.step)
         ):
@@ -294,6 +319,11 @@ def _hopeless(allowance: Allowance) -> Hopeless:
 def _time_for_windows(allowance: Allowance, setup: float, step: float) -> bool:
     """Whether there is time for all windows, from that of a first step and of a further one."""
     return allowance.left > 2 * WINDOWS * (WORTH * step + WORTH_SETUP * setup)
+
+
+def _time_for_defect(problem: Problem, allowance: Allowance, last: Round) -> bool:
+    """Whether there is time to look at the defect of a network; with one coordinate, always."""
+    return problem.d == 1 or allowance.left > last.base.setup
 
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from flax import nnx
 
 import pinnzoo
 from pinnzoo import Box, Problem, Unknown, dirichlet, initial, neumann, periodic, prescribe
@@ -15,7 +16,17 @@ from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving import clock, solve
 from pinnzoo.solving.analysis import periodic_axes, runs_backward, zero
-from pinnzoo.solving.doubt import MISSED, freedom, left_open, missed, unknowns_moved
+from pinnzoo.solving.doubt import (
+    MISSED,
+    SUSPECT,
+    Corrected,
+    defect,
+    freedom,
+    left_open,
+    missed,
+    sharpened,
+    unknowns_moved,
+)
 from pinnzoo.solving.fitting import Allowance
 from pinnzoo.solving.rounds import plan_for, refine
 from tests.solving.rod import rod
@@ -136,6 +147,57 @@ def test_freedom_is_the_largest_of_a_generalized_eigenvalue_problem():
     cosine = shape @ found.shape.ravel() / np.linalg.norm(shape) / np.linalg.norm(found.shape)
     assert abs(cosine) == pytest.approx(1, abs=1e-4)
     assert np.mean(found.shape**2) == pytest.approx(1)
+
+
+class Known(nnx.Module):
+    """A function of time in the place of a network."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, z):
+        return jnp.atleast_1d(self.function(z[0]))
+
+
+def defect_of(problem, function):
+    plan = plan_for(problem, 1)
+    corrected = Corrected(Known(function), sharpened(plan.draw(problem, 12)))
+    points = {name: problem.domain.grid((1200,)) for name in ("equation",)}
+    points["initial"] = np.zeros((1, 1))
+    weights = dict.fromkeys(points, 1.0)
+    return defect(problem, corrected, points, weights, problem.evaluation_points(4))
+
+
+def of_time(equation, start, end):
+    domain = Box("t", (0.0,), (end,))
+    return of(domain, equation, [initial(domain, "u", start, name="initial")])
+
+
+def test_the_defect_is_the_error_where_that_is_small():
+    def decay(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t + value * jnp.cos(z[0])
+
+    problem = of_time(decay, 1.0, 3.0)
+    times = problem.evaluation_points(4)[:, 0]
+    exact, off = np.exp(-np.sin(times)), 1e-4 * np.sin(3 * times)
+    wrong = defect_of(problem, lambda t: jnp.exp(-jnp.sin(t)) + 1e-4 * jnp.sin(3 * t))
+    assert wrong == pytest.approx(np.linalg.norm(off) / np.linalg.norm(exact), rel=0.01)
+    assert defect_of(problem, lambda t: jnp.exp(-jnp.sin(t))) < 1e-9
+
+
+def test_a_state_that_is_not_stable_is_suspect_however_small_its_residual():
+    def growth(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t - value * (1 - value)
+
+    problem = of_time(growth, 1e-3, 16.0)
+    # It has a residual of 1e-3 at most, and the solution is one at the end.
+    assert defect_of(problem, lambda t: 1e-3 * jnp.ones_like(t)) > 10 * SUSPECT
+    assert defect_of(problem, lambda t: 1 / (1 + 999 * jnp.exp(-t))) < 1e-6
+    # The same from a stable state is none.
+    still = of_time(growth, 1 - 1e-3, 16.0)
+    assert defect_of(still, lambda t: (1 - 1e-3) * jnp.ones_like(t)) < 0.1 * SUSPECT
 
 
 def test_the_condition_that_is_missed_most_is_found():
