@@ -22,6 +22,7 @@ from pinnzoo.analysis.hessians import (
     hessian_part,
     lbfgs_pairs,
     lbfgs_preconditioner,
+    product_traffic,
 )
 from pinnzoo.analysis.landscape import (
     Line,
@@ -42,7 +43,15 @@ from pinnzoo.analysis.modes import (
     kernel_modes,
     mode_spectrum,
 )
-from pinnzoo.analysis.spectra import BLOCK, Space, SpectralDensity, krylov, spectral_density
+from pinnzoo.analysis.spectra import (
+    BLOCK,
+    Products,
+    Space,
+    SpectralDensity,
+    krylov,
+    spectral_density,
+    whole_space,
+)
 from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Tangent, residuals, study, tangent
 from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
 from pinnzoo.domains import Box
@@ -62,11 +71,14 @@ TENFOLD = 0.1
 FULL = (12, 16)
 """Blocks and steps of the densities: 28 calls for eight products each."""
 
+DAMPED = "final, damped Gauss-Newton"
+"""Name of the density of the loss Hessian after a step of Levenberg-Marquardt."""
+
 LOWER = {
     "initial": (12, 6),
     "final": (8, 6),
     "final, remainder": (8, 6),
-    "final, damped Gauss-Newton": (12, 6),
+    DAMPED: (12, 6),
     "final, L-BFGS": (8, 6),
 }
 """The same where products are dear. Where spectra fall off slowly they keep their blocks: those at
@@ -78,6 +90,10 @@ KNOWN = 0.1
 
 CONVERGED = 1e-5
 """Residual of an eigenpair, relative to its eigenvalue, beyond which it is computed for itself."""
+
+WORTH_FORMING = (2048, 1e12)
+"""Parameters up to which Hessians are formed, and bytes of `product_traffic` for all their columns:
+ten seconds on one core. Then all densities are exact."""
 
 MAP = {1: 129, 2: 17}
 """Points per axis of a map, by the number of axes; others take those of the diagnostics."""
@@ -128,12 +144,47 @@ class Bench:
         """Wait for the program of products with Hessians, with signs of life."""
         compile_curvature_products(self.study.objective, self.study.final, self.tick)
 
-    def _final(self, part: str, density: str) -> tuple[Hessian, Space]:
+    @functools.cached_property
+    def forms(self) -> bool:
+        """Whether Hessians are formed and all their eigenvalues known."""
+        objective, theta = self.study.objective, self.study.final
+        p = len(theta)
+        return p <= WORTH_FORMING[0] and p * product_traffic(objective, theta) <= WORTH_FORMING[1]
+
+    @functools.cached_property
+    def _formed_remainders(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def curvature(self, index: int) -> Products | None:
+        """Products with the remainder at a snapshot where it is formed, for which it is kept."""
+        if not self.forms:
+            return None
+        kept, index = self._formed_remainders, index % len(self.study.steps)
+        if index not in kept:
+            self.compile()
+            kept[index] = hessian_part(self.at(index), part="remainder").formed(self.tick)
+        return lambda rows: rows @ kept[index]
+
+    def hessian(self, index: int, **kind: Any) -> Hessian:
+        """`hessian_part` at a snapshot."""
         self.compile()
-        matrix = hessian_part(self.at(-1), part=part)
-        # From random vectors: where the remainder counts, singular vectors of J are far from
-        # eigenvectors, and a space that begins with them has moments that are off by 2 to 130 %.
-        return matrix, krylov(matrix.products, matrix.size, blocks=self.effort(density)[0])
+        return hessian_part(self.at(index), curvature=self.curvature(index), **kind)
+
+    def space(self, matrix: Hessian, density: str, start: np.ndarray | None = None) -> Space:
+        """All eigenpairs of a Hessian that can be formed, or the Krylov space for a density.
+
+        Of a random start where nothing is said: where the remainder counts, singular vectors of J
+        are far from eigenvectors, and a space that begins with them has moments that are off by
+        2 to 130 %.
+        """
+        if self.forms:
+            return whole_space(matrix.formed(together=matrix.size))
+        blocks = self.effort(density)[0]
+        return krylov(matrix.products, matrix.size, blocks=blocks, start=start)
+
+    def _final(self, part: str, density: str) -> tuple[Hessian, Space]:
+        matrix = self.hessian(-1, part=part)
+        return matrix, self.space(matrix, density)
 
     @functools.cached_property
     def final_hessian(self) -> tuple[Hessian, Space]:
@@ -323,15 +374,20 @@ class FoundHessians:
 def _hessians(bench: Bench) -> FoundHessians:
     densities: dict[str, SpectralDensity] = {}
 
-    def look(name: str, matrix: Hessian, space: Space | None = None, start: Any = None) -> None:
+    def look(name: str, matrix: Hessian, space: Space | None = None, **more: Any) -> None:
         bench.tick(f"Hessian of the loss: {name}")
-        (blocks, steps), p = bench.effort(name), matrix.size
-        space = space or krylov(matrix.products, p, blocks=blocks, start=start)
-        densities[name] = spectral_density(matrix.products, p, steps=steps, space=space)
+        space = space or bench.space(matrix, name)
+        steps = bench.effort(name)[1]
+        densities[name] = spectral_density(
+            matrix.products, matrix.size, steps=steps, space=space, **more
+        )
 
     def is_gauss_newton(name: str, eigenvalues: np.ndarray, shift: float) -> bool:
         """Whether the density is that of `Jᵀ J`: no eigenvalue moves by more than `shift`."""
         if len(eigenvalues) * shift > CONVERGED * eigenvalues.sum():
+            return False
+        if bench.forms and shift > np.finfo(np.float64).eps * eigenvalues.sum():
+            # The formed matrix has smaller eigenvalues right as well.
             return False
         exact = int(np.count_nonzero(eigenvalues > shift))
         known = SpectralDensity.of(eigenvalues)
@@ -339,8 +395,7 @@ def _hessians(bench: Bench) -> FoundHessians:
         return True
 
     last = bench.at(-1)
-    bench.compile()
-    look("initial", hessian_part(bench.at(0)))
+    look("initial", bench.hessian(0))
     bench.tick("Hessian of the loss: remainder")
     shift = bench.remainder_norm
     squares = np.zeros(last.theta.size)
@@ -352,19 +407,19 @@ def _hessians(bench: Bench) -> FoundHessians:
     assumed = damping is None or scaled
     if damping is None or scaled:
         damping = WITHOUT_DAMPING * float(squares[0])
-    name = "final, damped Gauss-Newton"
+    name = DAMPED
     scale = damped_gauss_newton(last, damping=damping)
-    # Its eigenvectors are known but for the remainder: a random space finds hundreds of
-    # eigenvalues that are nearly one only slowly.
-    if not is_gauss_newton(name, squares / (squares + damping), shift / damping):
-        _, values, right = last.svd
-        modes = right[values**2 >= KNOWN * (values**2 + damping)]
-        room = BLOCK * (bench.effort(name)[0] - 2)
-        look(name, hessian_part(last, preconditioner=scale), start=modes[:room])
+    ones = squares / (squares + damping)
+    if not is_gauss_newton(name, ones, shift / damping):
+        matrix = bench.hessian(-1, preconditioner=scale)
+        bare = hessian_part(last, part="gauss_newton", preconditioner=scale)
+        modes = _known_modes(bench, damping) if shift <= damping else None
+        space = bench.space(matrix, name, start=modes)
+        look(name, matrix, space, part=(bare.products, float(ones.sum())))
     pairs = lbfgs_pairs(last)
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)
-        look("final, L-BFGS", hessian_part(last, preconditioner=scale))
+        look("final, L-BFGS", bench.hessian(-1, preconditioner=scale))
     domain = bench.study.problem.domain
     shape: tuple[int, ...] = ()
     points = bench.study.hessian_points
@@ -391,12 +446,25 @@ def _hessians(bench: Bench) -> FoundHessians:
     return FoundHessians(densities, points, shape, norms, block)
 
 
+def _known_modes(bench: Bench, damping: float) -> np.ndarray:
+    """Outliers of the damped Gauss-Newton matrix, where the remainder is below the damping.
+
+    Its eigenvectors are then known but for a remainder that is smaller than they are, while a
+    random space finds hundreds of eigenvalues that are nearly one only slowly. A larger remainder
+    has outliers of its own, for which they would leave no room.
+    """
+    _, values, right = bench.at(-1).svd
+    room = BLOCK * (bench.effort(DAMPED)[0] - 2)
+    return right[values**2 >= KNOWN * (values**2 + damping)][:room]
+
+
 def _told(density: SpectralDensity) -> Block:
     return {
         "largest": density.largest,
         "smallest": density.smallest,
-        "mean": density.moment(1),
+        "mean": density.mean,
         "negative_curvature": density.negative_curvature,
+        "unresolved": density.unresolved,
     }
 
 
@@ -525,7 +593,7 @@ ANALYSES: dict[str, Analysis] = {
                 ("Negative\ncurvature", ("densities", "final", "negative_curvature")),
                 (
                     "Negative,\npreconditioned",
-                    ("densities", "final, damped Gauss-Newton", "negative_curvature"),
+                    ("densities", DAMPED, "negative_curvature"),
                 ),
                 ("Mean |H_r|\ninitial", ("residual_hessian", "initial", "mean")),
                 ("Mean |H_r|\nfinal", ("residual_hessian", "final", "mean")),

@@ -28,34 +28,52 @@ from tests.conftest import patch_diagnostics
 from tests.diagnostics.oracles import dense_loss_hessian, moved
 
 
-@pytest.fixture(scope="module")
-def entry():
-    """A small network on the heat equation at three moments of what could be its training."""
-    problem = make_problem("heat", {})
+def make_entry(name, width, depth, steps=(0, 5)):
+    """A network with a last step 20 and moments of what could be its training before it."""
+    problem = make_problem(name, {})
     box = problem.domain
+    shape = {"width": width, "depth": depth}
     model = MLP(
         problem.m,
         lower=box.lower,
         upper=box.upper,
-        width=4,
-        depth=1,
         dtype=jnp.float64,
         rngs=nnx.Rngs(params=0),
+        **shape,
     )
     theta, _ = flatten_model(model)
-    thetas = {step: moved(theta, 0.1 * (20 - step) / 20) for step in (0, 5)}
+    thetas = {step: moved(theta, 0.1 * (20 - step) / 20) for step in steps}
+    made = pinnzoo.Entry.from_model(
+        problem,
+        model,
+        architecture_arguments=shape,
+        steps=20,
+        snapshots=thetas,
+        diagnostics=False,
+    )
+    analysis.study(made)
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_points():
     with pytest.MonkeyPatch.context() as patch:
         patch_diagnostics(patch)
-        made = pinnzoo.Entry.from_model(
-            problem,
-            model,
-            architecture_arguments={"width": 4, "depth": 1},
-            steps=20,
-            snapshots=thetas,
-            diagnostics=False,
-        )
-        analysis.study(made)
-        yield made
+        yield
+
+
+@pytest.fixture(scope="module")
+def entry():
+    """A small network on the heat equation at three moments of what could be its training."""
+    return make_entry("heat", width=4, depth=1)
+
+
+@pytest.fixture(scope="module")
+def wider():
+    """A network with more parameters than a Krylov space has vectors, and its dense Hessian."""
+    made = make_entry("heat", width=16, depth=2)
+    looked_at = analysis.study(made)
+    return made, dense_loss_hessian(looked_at.objective, looked_at.final)
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +139,48 @@ def test_shared_eigenpairs_are_those_of_the_dense_hessian(entry, monkeypatch):
     ends = ends[np.argsort(-np.abs(ends))][:2]
     for blocks in (12, 1):
         # One block finds nothing well enough, so that the pairs are computed for themselves.
+        monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
         monkeypatch.setattr(bench, "FULL", (blocks, 16))
         values, vectors = bench.Bench(entry).eigenpairs
         np.testing.assert_allclose(values, ends, rtol=1e-8)
         np.testing.assert_allclose(vectors @ wanted, values[:, None] * vectors, atol=1e-8)
+
+
+@pytest.mark.parametrize("formed", [True, False])
+def test_preconditioned_spectrum_has_the_outliers_of_the_remainder(wider, formed, monkeypatch):
+    """Against all eigenvalues, where the remainder is 10^5 times the damping."""
+    entry, hessian = wider
+    monkeypatch.setattr(bench, "hessian_map", lambda *_, points, **__: np.ones(len(points)))
+    if not formed:
+        monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
+    asked = bench.Bench(entry)
+    found = bench.ANALYSES["hessians"].compute(asked)
+    damping = found.block["damping"]
+    assert asked.remainder_norm > 1e4 * damping
+    scale = analysis.damped_gauss_newton(asked.at(-1), damping=damping)
+    wanted = np.linalg.eigvalsh(scale(scale(hessian).T))
+    density = found.densities[bench.DAMPED]
+    told = found.block["densities"][bench.DAMPED]
+    assert told["largest"] == pytest.approx(wanted[-1], rel=1e-6)
+    assert told["smallest"] == pytest.approx(wanted[0], rel=1e-6)
+    beyond = np.mean(np.abs(wanted) > density.resolution)
+    assert 1 - told["unresolved"] == pytest.approx(beyond, abs=0.03)
+    if formed:
+        assert density.exact == density.size == len(wanted)
+        assert told["mean"] == pytest.approx(wanted.mean(), rel=1e-6)
+    else:
+        # All but the probes' noise, of what is left of eigenvalues of both signs.
+        assert beyond > 0.3
+        assert told["mean"] == pytest.approx(wanted.mean(), abs=0.01 * np.abs(wanted).mean())
+
+
+def test_products_of_a_higher_order_are_dearer(entry):
+    looked_at, beam = analysis.study(entry), make_entry("euler_bernoulli_beam", width=4, depth=1)
+    costs = [
+        bench.product_traffic(each.objective, each.final)
+        for each in (looked_at, analysis.study(beam))
+    ]
+    assert 0 < costs[0] < costs[1] < np.inf
 
 
 def nearly_solved(entry, share):
@@ -148,6 +204,7 @@ def test_small_remainder_leaves_the_spectrum_of_gauss_newton(entry, monkeypatch)
     looked_at = analysis.study(entry)
     objective = nearly_solved(entry, 1e-9)
     study = dataclasses.replace(looked_at, objective=objective, shared={})
+    monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
     monkeypatch.setattr(bench, "hessian_map", lambda *_, points, **__: np.ones(len(points)))
     asked = bench.Bench(study)
     assert asked.remainder_norm > 0
