@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -71,13 +71,16 @@ TENFOLD = 0.1
 FULL = (12, 16)
 """Blocks and steps of the densities: 28 calls for eight products each."""
 
+REMAINDER = "final, remainder"
+"""Name of the density of `Σ r_i H_i`."""
+
 DAMPED = "final, damped Gauss-Newton"
 """Name of the density of the loss Hessian after a step of Levenberg-Marquardt."""
 
 LOWER = {
     "initial": (12, 6),
     "final": (8, 6),
-    "final, remainder": (8, 6),
+    REMAINDER: (8, 6),
     DAMPED: (12, 6),
     "final, L-BFGS": (8, 6),
 }
@@ -194,7 +197,7 @@ class Bench:
     @functools.cached_property
     def remainder(self) -> tuple[Hessian, Space]:
         """The part `Σ r_i H_i` of that Hessian, which vanishes with the residual, and its space."""
-        return self._final("remainder", "final, remainder")
+        return self._final("remainder", REMAINDER)
 
     @property
     def remainder_norm(self) -> float:
@@ -365,10 +368,53 @@ class FoundHessians:
     """Densities of the loss Hessian, and the magnitude of the residual's over the domain."""
 
     densities: dict[str, SpectralDensity]
-    points: np.ndarray
-    shape: tuple[int, ...]
+    residual: "Places"
     norms: dict[str, np.ndarray]
     block: Block
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where the Hessian of the residual is looked at.
+
+    Attributes:
+        points: Those points, `(n, d)`.
+        weights: Of a mean over them; they sum to 1.
+        shape: Points per axis of the lattice that they are of, () where they are a sample.
+        corners: First and last point of that lattice, `(2, d)`.
+        inside: Which points of the lattice they are.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+    shape: tuple[int, ...] = ()
+    corners: np.ndarray | None = None
+    inside: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, looked_at: Study) -> "Places":
+        """A lattice of a domain with one or two coordinates, the points of diagnostics of others.
+
+        Only the lattice has means over the domain: the others are few.
+        """
+        domain, sample = looked_at.problem.domain, looked_at.hessian_points
+        if domain.d not in MAP:
+            return cls(sample, np.full(len(sample), 1 / len(sample)))
+        shape = (MAP[domain.d],) * domain.d
+        lattice = domain.lattice(shape)
+        return cls(
+            domain.grid(shape),
+            domain.grid_weights(shape),
+            shape,
+            lattice[[0, -1]],
+            domain.contains(lattice),
+        )
+
+    def map(self, values: np.ndarray) -> np.ndarray:
+        """Values at the points as an array over the lattice, NaN outside the domain."""
+        whole = np.full(int(np.prod(self.shape)), np.nan)
+        whole[self.inside] = values
+        return whole.reshape(self.shape)
 
 
 def _hessians(bench: Bench) -> FoundHessians:
@@ -402,7 +448,7 @@ def _hessians(bench: Bench) -> FoundHessians:
     squares[: len(last.svd[1])] = last.svd[1] ** 2
     if not is_gauss_newton("final", squares, shift):
         look("final", *bench.final_hessian)
-    look("final, remainder", *bench.remainder)
+    look(REMAINDER, *bench.remainder)
     damping, scaled = bench.damping
     assumed = damping is None or scaled
     if damping is None or scaled:
@@ -420,30 +466,32 @@ def _hessians(bench: Bench) -> FoundHessians:
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)
         look("final, L-BFGS", bench.hessian(-1, preconditioner=scale))
-    domain = bench.study.problem.domain
-    shape: tuple[int, ...] = ()
-    points = bench.study.hessian_points
-    if isinstance(domain, Box) and domain.d in MAP:
-        shape = (MAP[domain.d],) * domain.d
-        points = domain.grid(shape)
+    places = Places.of(bench.study)
     norms = {}
     for when, index in ENDS.items():
         bench.tick(f"{when} Hessian of the residual")
-        norms[when] = hessian_map(bench.study.objective, bench.study.thetas[index], points=points)
+        norms[when] = hessian_map(
+            bench.study.objective, bench.study.thetas[index], points=places.points
+        )
     block: Block = {
         "damping": damping,
         "damping_is_assumed": assumed,
         "densities": {k: _told(v) for k, v in densities.items()},
     }
     block["residual_hessian"] = {
-        when: {
-            "mean": float(each.mean()),
-            "max": float(each.max()),
-            "at": [float(z) for z in points[int(np.argmax(each))]],
-        }
-        for when, each in norms.items()
+        "points": len(places.points),
+        "is_domain_mean": bool(places.shape),
+        "equations": len(bench.study.problem.equations),
+        **{
+            when: {
+                "mean": float(places.weights @ each),
+                "max": float(each.max()),
+                "at": [float(z) for z in places.points[int(np.argmax(each))]],
+            }
+            for when, each in norms.items()
+        },
     }
-    return FoundHessians(densities, points, shape, norms, block)
+    return FoundHessians(densities, places, norms, block)
 
 
 def _known_modes(bench: Bench, damping: float) -> np.ndarray:
@@ -529,6 +577,26 @@ def _landscape(bench: Bench) -> FoundLandscape:
     return FoundLandscape(line, random, eigenvectors, singular, terms, cosines, block)
 
 
+def mean_heading(blocks: Sequence[Block], when: str) -> str:
+    """Heading of a column of means of |H_r|: over what, and of which equation.
+
+    Args:
+        blocks: Those of "hessians" of all entries in the column.
+        when: "initial" or "final".
+    """
+    of = [block["residual_hessian"] for block in blocks]
+    means = {
+        "over the domain" if each["is_domain_mean"] else f"of {each['points']} points"
+        for each in of
+    }
+    first = " of the\nfirst equation" if any(each["equations"] > 1 for each in of) else ""
+    return f"Mean |H_r|{first}\n{' or '.join(sorted(means))},\n{when}"
+
+
+Heading: TypeAlias = str | Callable[[Sequence[Block]], str]
+"""What a column is called, or what that is by the blocks of all entries in it."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One thing that can be asked of an entry.
@@ -543,7 +611,7 @@ class Analysis:
     name: str
     title: str
     compute: Callable[[Bench], Any]
-    columns: tuple[tuple[str, tuple[str, ...]], ...]
+    columns: tuple[tuple[Heading, tuple[str, ...]], ...]
 
 
 ANALYSES: dict[str, Analysis] = {
@@ -595,8 +663,14 @@ ANALYSES: dict[str, Analysis] = {
                     "Negative,\npreconditioned",
                     ("densities", DAMPED, "negative_curvature"),
                 ),
-                ("Mean |H_r|\ninitial", ("residual_hessian", "initial", "mean")),
-                ("Mean |H_r|\nfinal", ("residual_hessian", "final", "mean")),
+                (
+                    lambda blocks: mean_heading(blocks, "initial"),
+                    ("residual_hessian", "initial", "mean"),
+                ),
+                (
+                    lambda blocks: mean_heading(blocks, "final"),
+                    ("residual_hessian", "final", "mean"),
+                ),
             ),
         ),
         Analysis(

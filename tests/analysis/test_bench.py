@@ -20,12 +20,19 @@ from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
 from pinnzoo.cli import app, options
+from pinnzoo.cli.analysis import side_by_side
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
+from pinnzoo.plots.style import new_figure
 from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
 from tests.diagnostics.oracles import dense_loss_hessian, moved
+
+
+def in_legend(axes):
+    """What a legend says, line by line."""
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def make_entry(name, width, depth, steps=(0, 5)):
@@ -231,6 +238,134 @@ def test_an_entry_has_parameters_of_its_own(entry):
         analysis.tangent(entry, entry.theta[1:])
     with pytest.raises(UnknownNameError, match="unknown analysis 'mode'"):
         analysis.analyze(entry, ["mode"])
+
+
+@pytest.mark.parametrize("name", ["bratu", "laplace_l_shape"])
+def test_hessian_of_the_residual_is_averaged_over_the_domain(name, monkeypatch):
+    """`1 + z²` of the first coordinate, whose mean over both domains is 4/3."""
+    made = make_entry(name, width=4, depth=1)
+    norms = lambda *_, points, **__: 1 + points[:, 0] ** 2  # noqa: E731
+    monkeypatch.setattr(bench, "hessian_map", norms)
+    found = bench.ANALYSES["hessians"].compute(bench.Bench(made))
+    told = found.block["residual_hessian"]
+    shape = {1: (129,), 2: (17, 17)}[made.problem.d]
+    assert found.residual.shape == shape
+    points = made.problem.domain.grid(shape)
+    assert told["points"] == len(points)
+    wanted = made.problem.domain.grid_weights(shape) @ (1 + points[:, 0] ** 2)
+    assert told["final"]["mean"] == pytest.approx(wanted, rel=1e-12)
+    assert wanted == pytest.approx(4 / 3, rel=0.03)
+    assert abs(np.mean(1 + points[:, 0] ** 2) - wanted) > 1e-3
+    drawn = figures.hessians((found, made.problem.coords))
+    if len(shape) == 1:
+        (axes,) = [axes for axes in drawn.axes if axes.get_xlabel() == "$x$"]
+        assert in_legend(axes) == ["initial", "final"]
+    else:
+        image = np.ma.filled(np.ma.asarray(drawn.axes[-2].images[0].get_array()), np.nan)
+        outside = ~made.problem.domain.contains(made.problem.domain.lattice(shape))
+        np.testing.assert_array_equal(np.isnan(image.T), outside.reshape(shape))
+        assert 0 < outside.sum() < outside.size
+
+
+def test_heading_says_what_a_mean_of_hessians_is_over(found):
+    box = found["hessians"].block
+    few = box["residual_hessian"] | {"is_domain_mean": False, "points": 16, "equations": 3}
+    sample = box | {"residual_hessian": few}
+    assert bench.mean_heading([box], "final") == "Mean |H_r|\nover the domain,\nfinal"
+    alone = bench.mean_heading([sample], "initial")
+    assert alone == "Mean |H_r| of the\nfirst equation\nof 16 points,\ninitial"
+    assert "of 16 points or over the domain" in bench.mean_heading([box, sample], "final")
+    told = side_by_side([{"analyses": {"hessians": sample}}], ["hessians"])
+    assert told["analyses"][0]["columns"][-2]["heading"] == alone
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 11, 30])
+def test_matrix_of_snapshots_names_the_first_and_the_last(count):
+    axes = new_figure(2.0).subplots()
+    steps = np.arange(count) * 7
+    figures._step_axes(axes, steps, "step", "step")
+    for labels, places in (
+        (axes.get_xticklabels(), axes.get_xticks()),
+        (axes.get_yticklabels(), axes.get_yticks()),
+    ):
+        assert [label.get_text() for label in labels] == [str(steps[int(k)]) for k in places]
+        assert {0, count - 1} <= {int(k) for k in places}
+        assert min(count, 12) == len(places)
+
+
+def test_no_legend_covers_what_is_drawn(entry, found):
+    """Legends of curves that fill their axes stand outside of them."""
+    for name in ("modes", "alignment", "landscape"):
+        figure = figures.FIGURES[name]((found[name], entry.problem.coords))
+        figure.draw_without_rendering()
+        legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+        boxes = [axes.get_window_extent() for axes in figure.axes if axes.get_lines()]
+        for legend in [*legends, *(sub for each in figure.subfigs for sub in each.legends)]:
+            low = legend.get_window_extent()
+            assert not any(
+                low.shrunk(0.9, 0.9).overlaps(box.shrunk(0.98, 0.98)) for box in boxes
+            ), name
+    (share,) = [
+        axes for axes in figures.modes((found["modes"], "tx")).axes if "share" in axes.get_ylabel()
+    ]
+    assert share.get_ylim()[1] < 1.1
+
+
+def test_modes_say_why_there_are_no_wave_numbers(found):
+    figure = figures.modes((dataclasses.replace(found["modes"], spectra={}), "tx"))
+    right = figure.axes[2]
+    assert not right.axison
+    assert "need\na box" in right.texts[0].get_text()
+
+
+def test_landscape_draws_all_terms_and_no_offsets(found):
+    told = found["landscape"]
+    terms = {f"term_{k}": (k + 1) * told.line.losses for k in range(7)}
+    line = dataclasses.replace(told.line, terms=terms)
+    small = dataclasses.replace(
+        told.eigenvectors,
+        positions=told.eigenvectors.positions / told.eigenvectors.positions[-1] * 3e-5,
+    )
+    figure = figures.landscape((dataclasses.replace(told, line=line, eigenvectors=small), "tx"))
+    figure.draw_without_rendering()
+    assert len(figure.axes[0].get_lines()) == 8
+    offsets = [
+        axis.get_offset_text().get_text()
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+    ]
+    assert not any(offsets)
+    assert figure.axes[2].get_xlabel() == r"first, in $10^{-5}$ $|\theta|$"
+    for axes in figure.axes[:4]:
+        label = axes.yaxis.label.get_window_extent()
+        assert label.y0 > 0
+        assert label.y1 < figure.bbox.y1
+
+
+def test_landscape_of_one_term_has_no_angles(found):
+    told = found["landscape"]
+    line = dataclasses.replace(told.line, terms={"equation": told.line.losses})
+    one = {when: np.ones((1, 1)) for when in told.cosines}
+    alone = dataclasses.replace(told, line=line, terms=("equation",), cosines=one)
+    figure = figures.landscape((alone, "tx"))
+    assert sum(bool(axes.images) for axes in figure.axes) == 2
+    assert len(figure.axes[0].get_lines()) == 1
+    assert "one term" in " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+
+
+def test_densities_tell_their_damping_and_what_they_do_not_resolve(found):
+    told = found["hessians"]
+    density = dataclasses.replace(told.densities[bench.DAMPED], resolution=1e12)
+    hidden = dataclasses.replace(told, densities=told.densities | {bench.DAMPED: density})
+    right = figures.hessians((hidden, "tx")).axes[1]
+    words = " ".join(in_legend(right))
+    assert "(assumed)" in words
+    assert r"$\mu$ =" in words
+    assert "unresolved: 100 %" in words
+    assert right.patches
+    plain = figures.hessians((told, "tx")).axes[1]
+    assert "unresolved" not in " ".join(in_legend(plain))
+    assert not plain.patches
 
 
 def test_error_is_network_minus_reference(entry):
