@@ -39,7 +39,7 @@ from pinnzoo.analysis.modes import (
     Modes,
     ModeSpectrum,
     condition_numbers,
-    error_of,
+    error_modes,
     kernel_modes,
     mode_spectrum,
 )
@@ -261,7 +261,7 @@ ENDS = {"initial": 0, "final": -1}
 
 @dataclass(frozen=True, eq=False)
 class FoundModes:
-    """Modes at both ends of the training."""
+    """Modes of the residual's kernel at both ends, and the error in those of the field's."""
 
     modes: dict[str, Modes]
     spectra: dict[str, ModeSpectrum]
@@ -287,10 +287,8 @@ def _modes(bench: Bench) -> FoundModes:
             "slow_modes": int(found.slow(max(1, int(looked_at.steps[-1]))).sum()),
         }
         if looked_at.problem.reference is not None and looked_at.solution is not None:
-            own = kernel_modes(at, term=EQUATION)
-            error = error_of(looked_at, at.theta)
-            errors[when] = np.stack([own.cumulative_share(column) for column in error.T])
-            block[when]["error_share"] = _shares(errors[when].mean(axis=0))
+            errors[when] = error_modes(looked_at, at.theta).cumulative_share()
+            block[when]["error_share"] = _shares(errors[when])
         domain = looked_at.problem.domain
         if isinstance(domain, Box) and 2**domain.d <= MOST_POINTS:
             waves = spectra[when] = mode_spectrum(looked_at.objective, at.theta, domain=domain)
@@ -625,7 +623,7 @@ ANALYSES: dict[str, Analysis] = {
                 ("Effective\ndimension", ("final", "effective_dimension")),
                 ("Condition of\nequation", ("final", "condition_numbers", EQUATION)),
                 ("Residual in\n10 fastest", ("final", "residual_share", "10")),
-                ("Error in\n10 fastest", ("final", "error_share", "10")),
+                ("Error in its\n10 fastest", ("final", "error_share", "10")),
                 ("Descent to\na tenth", ("final", "steps_to_a_tenth")),
                 ("Spectral\nbias", ("final", "spectral_bias")),
             ),

@@ -84,10 +84,10 @@ def modes(source: Labelled) -> "Figure":
                 alpha=0.6,
             )
     if "final" in found.errors:
-        share = found.errors["final"].mean(axis=0)
+        share = found.errors["final"]
         place = np.arange(1, len(share) + 1)
         handles += middle.plot(
-            place, share, color=COLORS[2], linestyle=":", label="error of the final network"
+            place, share, color=COLORS[2], linestyle=":", label="final, error in modes of its own"
         )
     # One legend above all, since curves of a share fill their axes from corner to corner.
     top.legend(handles=handles, loc="outside upper center", ncols=len(handles))
@@ -96,7 +96,7 @@ def modes(source: Labelled) -> "Figure":
         axes.set_xlabel("mode, fastest first")
     left.set_yscale("log")
     left.set_ylabel(r"eigenvalue $\lambda$ of $J J^\top$")
-    middle.set_ylabel("cumulative share\nof the squared residual")
+    middle.set_ylabel("cumulative share of\nthe squared residual")
     middle.set_ylim(0, 1.03)
     right.set_ylabel("mean wave number\n(half periods per side)")
     if not found.spectra:

@@ -4,6 +4,7 @@ import math
 import sys
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -373,6 +374,31 @@ def test_error_is_network_minus_reference(entry):
     wanted = entry.predict(points) - entry.problem.reference(points)
     np.testing.assert_array_equal(analysis.error_at(entry), wanted)
     assert np.abs(wanted).max() > 0.1
+
+
+def test_error_is_decomposed_by_the_kernel_of_the_values_themselves():
+    """A system of three components, against the dense Jacobian of the network's outputs."""
+    made = make_entry("kovasznay", width=5, depth=1)
+    looked_at = analysis.study(made)
+    points, network = np.asarray(looked_at.objective.terms[0].points), looked_at.solution
+    assert network is not None
+
+    def values(theta):
+        return jax.vmap(network, (None, 0))(theta, points).T.ravel()
+
+    jacobian = np.asarray(jax.jacfwd(values)(jnp.asarray(made.theta)))
+    found = analysis.error_modes(made)
+    assert list(found.points) == ["u", "v", "p"]
+    wanted = np.linalg.svd(jacobian, compute_uv=False) ** 2
+    np.testing.assert_allclose(found.eigenvalues[:5], wanted[:5], rtol=1e-9)
+    error = analysis.error_at(made).T.ravel()
+    np.testing.assert_allclose(found.vectors @ found.residual, error, atol=1e-9)
+    # What gradient flow on half the squared error does to it.
+    moved = found.vectors @ (found.eigenvalues * found.residual)
+    np.testing.assert_allclose(moved, jacobian @ (jacobian.T @ error), rtol=1e-7, atol=1e-9)
+    block = bench.ANALYSES["modes"].compute(bench.Bench(made)).block
+    for k, share in block["final"]["error_share"].items():
+        assert share == pytest.approx(found.cumulative_share()[min(int(k), len(error)) - 1])
 
 
 def test_pictures_are_written_and_their_axes_named(entry, found, tmp_path, monkeypatch):
