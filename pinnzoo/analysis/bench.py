@@ -575,6 +575,10 @@ def _landscape(bench: Bench) -> FoundLandscape:
     return FoundLandscape(line, random, eigenvectors, singular, terms, cosines, block)
 
 
+WITHOUT: dict[tuple[str, ...], str] = {("alignment", "settled_from"): "never"}
+"""What None means in a table where that is not "not known", by analysis and way to the number."""
+
+
 def mean_heading(blocks: Sequence[Block], when: str) -> str:
     """Heading of a column of means of |H_r|: over what, and of which equation.
 

@@ -356,7 +356,8 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
     row = figure.subplots(1, 2, sharey=True)
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
         image = axes.imshow(
-            places.map(norms).T,
+            # Where a network cannot move the residual the norm is 0, which no logarithm has.
+            np.maximum(places.map(norms), seen.min()).T,
             origin="lower",
             extent=_extent(places.corners, places.shape),
             aspect="auto",
@@ -368,7 +369,9 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
         axes.grid(False)
     row[0].set_ylabel(f"${coords[1]}$")
     figure.suptitle(f"Hessian of the {_of_residual(found)}", fontsize=9.5)
-    bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02)
+    below = any((norms == 0).any() for norms in found.norms.values())
+    ends = "min" if below else "neither"
+    bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02, extend=ends)
     bar.outline.set_linewidth(0.6)
     bar.set_label(r"$\|H_r\|$")
 

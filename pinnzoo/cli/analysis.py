@@ -159,7 +159,7 @@ def in_depth(
 
 def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> dict[str, Any]:
     """What `in_depth` made of several entries, with the columns of a table for each analysis."""
-    from pinnzoo.analysis.bench import find_analysis, number
+    from pinnzoo.analysis.bench import WITHOUT, find_analysis, number
 
     told = []
     for name in names:
@@ -169,6 +169,7 @@ def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> di
             {
                 "heading": heading if isinstance(heading, str) else heading(blocks),
                 "values": [number(block, way) for block in blocks],
+                "without": WITHOUT.get((name, *way), "–"),
             }
             for heading, way in analysis.columns or _own_columns(blocks)
         ]

@@ -493,7 +493,7 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         cells = [
             (
                 escape(row["name"]),
-                *(_number(column["values"][k]) for column in analysis["columns"]),
+                *(_number(c["values"][k], c["without"]) for c in analysis["columns"]),
             )
             for k, row in enumerate(data["entries"])
         ]
@@ -502,10 +502,10 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         _written(console, row["plots"])
 
 
-def _number(value: float | int | None) -> str:
-    """A number of any size: whole ones in full while they are short."""
+def _number(value: float | int | None, without: str) -> str:
+    """A number of any size: whole ones in full while they are short; a word where there is none."""
     if value is None or value != value:
-        return "–"
+        return without
     if value in (math.inf, -math.inf):
         return "∞"
     if isinstance(value, int):

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from PIL import Image
+from rich.console import Console
 
 import pinnzoo
 import pinnzoo.measure
@@ -20,7 +21,7 @@ from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
-from pinnzoo.cli import app, options
+from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import side_by_side
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
@@ -440,6 +441,28 @@ def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
     wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
     assert wrong.exit_code == 1
     assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_kernel_that_never_settles_is_said_to_settle_never(capsys):
+    blocks = [{"initial_and_final": 0.5, "settled_from": step} for step in (None, 30)]
+    rows = [{"name": "one", "plots": [], "analyses": {"alignment": each}} for each in blocks]
+    told = side_by_side(rows, ["alignment"])
+    assert told["analyses"][0]["columns"][1]["values"] == [None, 30]
+    screens.analyses(Console(width=100), told)
+    assert "never" in capsys.readouterr().out
+    assert bench.ANALYSES["alignment"].columns[1][1] == ("settled_from",)
+
+
+def test_residual_without_curvature_is_drawn_as_the_least(found):
+    told = found["hessians"]
+    norms = {when: each.copy() for when, each in told.norms.items()}
+    norms["final"][0] = 0.0
+    figure = figures.hessians((dataclasses.replace(told, norms=norms), "tx"))
+    *_, last, _ = figure.axes
+    image = np.ma.asarray(last.images[0].get_array())
+    least = min(each[each > 0].min() for each in norms.values())
+    assert image.min() == pytest.approx(least)
+    assert not np.ma.getmaskarray(image).any()
 
 
 def test_analyses_are_diagnostics_on_demand(entry, found):
