@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pinnzoo import evaluation, training, zoo
-from pinnzoo.cli import app, options
+from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.commands import Argument
 from pinnzoo.cli.output import plain
@@ -421,10 +421,20 @@ def test_analyze_as_json_draws_nothing_if_asked(entry, tmp_path):
 def test_analyze_compares_several_entries_in_one_table_and_one_plot(entry, tmp_path):
     text = run("analyze", NAME, "heat-mlp-adam").stdout
     assert text.count("→") == 4
+    assert "Mean |H_r|" in text
+    assert f"of {entry.metrics['residual_hessian']['points']} points" in text
     assert [p.name for p in (tmp_path / "comparison").iterdir()] == ["comparison.png"]
     rows = run_json("analyze", NAME, "heat-mlp-adam", "--no-plots")["entries"]
     assert [row["drift_spectral"] for row in rows] == [entry.ntk.drift()[-1]] * 2
     assert rows[0]["relative_l2_error"] == entry.metrics["relative_l2_error"]
+
+
+def test_hessians_of_a_system_are_said_to_be_those_of_its_first_equation():
+    row = {"residual_hessian": [1.0, 2.0], "residual_hessian_points": 16, "equations": 3}
+    heading = screens._hessian_heading([row, {"residual_hessian": None, "equations": 1}])
+    assert heading == "Mean |H_r| of the first equation\nof 16 points"
+    assert screens._hessian_heading([row | {"equations": 1}]) == "Mean |H_r|\nof 16 points"
+    assert screens._hessian_heading([{"residual_hessian": None, "equations": 2}]) == "Mean |H_r|"
 
 
 def test_analyze_takes_patterns(checkpoints):

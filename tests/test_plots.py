@@ -355,3 +355,12 @@ def test_entries_that_lack_kernels_hessians_and_errors_are_compared_by_what_they
     assert "error" in left.get_ylabel()
     assert len(middle.get_lines()) == len(right.get_lines()) == 1
     assert plots.card_plots(lacking) == ["solution", "history"]
+
+
+def test_comparison_says_of_what_the_mean_hessians_are():
+    entry = tiny_entry()
+    count = entry.metrics["residual_hessian"]["points"]
+    label = rf"mean $\|H_r\|$ of {count} points"
+    assert plots.comparison([entry]).axes[2].get_ylabel() == label
+    entry.problem = SimpleNamespace(equations=("one", "two"))
+    assert plots.comparison([entry]).axes[2].get_ylabel() == f"{label},\nfirst equation"

@@ -88,15 +88,18 @@ def test_other_tables_keep_their_errors_whole(width):
     assert "1.2345e-10" in text
     assert "matches" in text
     compared = {"name": NAME, "relative_l2_error": 3.4e-10, "drift_spectral": 1.2e5}
+    compared |= {"residual_hessian": [1.0, 2.0], "residual_hessian_points": 16, "equations": 3}
     text += shown(screens.comparison, {"entries": [compared], "plots": []}, width)
     assert "3.40e-10" in text
     snapshot = {"step": 30_000, "drift_spectral": 1.2e15, "drift_frobenius": 1.0}
     snapshot |= {"effective_rank": 12.5, "eigenvalues": [1e18, 1e17], "relative_l2_error": 1e-10}
     data = {"name": NAME, "problem_title": "Convection", "points": {"equation": 64}}
+    data["equations"] = 3
     data |= {"metrics": tiny_metrics(), "plots": [], "snapshots": [snapshot]}
     text += shown(screens.analysis, data, width)
     assert "30,000" in text
     assert "1.20e+15" in text
+    assert "of the residual of the first equation" in " ".join(text.split())
     assert "…" not in text
 
 

@@ -27,6 +27,7 @@ from pinnzoo.analysis.linearised import linearise as linearise
 from pinnzoo.analysis.modes import Modes as Modes
 from pinnzoo.analysis.modes import ModeSpectrum as ModeSpectrum
 from pinnzoo.analysis.modes import error_at as error_at
+from pinnzoo.analysis.modes import error_modes as error_modes
 from pinnzoo.analysis.modes import kernel_modes as kernel_modes
 from pinnzoo.analysis.modes import mode_spectrum as mode_spectrum
 from pinnzoo.analysis.spectra import SpectralDensity as SpectralDensity

@@ -95,15 +95,18 @@ class Alignments:
     initial_residual: Float[np.ndarray, " s"]
     residual: Float[np.ndarray, " s"]
 
-    def settled_from(self, threshold: float = 0.99) -> int:
+    def settled_from(self, threshold: float = 0.99) -> int | None:
         """The first step whose kernel is that of the end, up to its size: CKA at the threshold.
 
         Args:
             threshold: What alignment counts as the same.
+
+        Returns:
+            None where only the last kernel is like itself, so that it never settled.
         """
-        last = self.kernels[:, -1] >= threshold
-        moved = np.flatnonzero(~last)
-        return int(self.steps[moved[-1] + 1 if len(moved) else 0])
+        moved = np.flatnonzero(self.kernels[:-1, -1] < threshold)
+        first = int(moved[-1]) + 1 if len(moved) else 0
+        return int(self.steps[first]) if first < len(self.steps) - 1 else None
 
 
 def alignments(steps: Any, kernels: Any, residuals: Any) -> Alignments:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from pinnzoo.analysis.hessians import (
     hessian_part,
     lbfgs_pairs,
     lbfgs_preconditioner,
+    product_traffic,
 )
 from pinnzoo.analysis.landscape import (
     Line,
@@ -38,11 +39,19 @@ from pinnzoo.analysis.modes import (
     Modes,
     ModeSpectrum,
     condition_numbers,
-    error_of,
+    error_modes,
     kernel_modes,
     mode_spectrum,
 )
-from pinnzoo.analysis.spectra import BLOCK, Space, SpectralDensity, krylov, spectral_density
+from pinnzoo.analysis.spectra import (
+    BLOCK,
+    Products,
+    Space,
+    SpectralDensity,
+    krylov,
+    spectral_density,
+    whole_space,
+)
 from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Tangent, residuals, study, tangent
 from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
 from pinnzoo.domains import Box
@@ -62,11 +71,17 @@ TENFOLD = 0.1
 FULL = (12, 16)
 """Blocks and steps of the densities: 28 calls for eight products each."""
 
+REMAINDER = "final, remainder"
+"""Name of the density of `Σ r_i H_i`."""
+
+DAMPED = "final, damped Gauss-Newton"
+"""Name of the density of the loss Hessian after a step of Levenberg-Marquardt."""
+
 LOWER = {
     "initial": (12, 6),
     "final": (8, 6),
-    "final, remainder": (8, 6),
-    "final, damped Gauss-Newton": (12, 6),
+    REMAINDER: (8, 6),
+    DAMPED: (12, 6),
     "final, L-BFGS": (8, 6),
 }
 """The same where products are dear. Where spectra fall off slowly they keep their blocks: those at
@@ -78,6 +93,10 @@ KNOWN = 0.1
 
 CONVERGED = 1e-5
 """Residual of an eigenpair, relative to its eigenvalue, beyond which it is computed for itself."""
+
+WORTH_FORMING = (2048, 1e12)
+"""Parameters up to which Hessians are formed, and bytes of `product_traffic` for all their columns:
+ten seconds on one core. Then all densities are exact."""
 
 MAP = {1: 129, 2: 17}
 """Points per axis of a map, by the number of axes; others take those of the diagnostics."""
@@ -128,12 +147,47 @@ class Bench:
         """Wait for the program of products with Hessians, with signs of life."""
         compile_curvature_products(self.study.objective, self.study.final, self.tick)
 
-    def _final(self, part: str, density: str) -> tuple[Hessian, Space]:
+    @functools.cached_property
+    def forms(self) -> bool:
+        """Whether Hessians are formed and all their eigenvalues known."""
+        objective, theta = self.study.objective, self.study.final
+        p = len(theta)
+        return p <= WORTH_FORMING[0] and p * product_traffic(objective, theta) <= WORTH_FORMING[1]
+
+    @functools.cached_property
+    def _formed_remainders(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def curvature(self, index: int) -> Products | None:
+        """Products with the remainder at a snapshot where it is formed, for which it is kept."""
+        if not self.forms:
+            return None
+        kept, index = self._formed_remainders, index % len(self.study.steps)
+        if index not in kept:
+            self.compile()
+            kept[index] = hessian_part(self.at(index), part="remainder").formed(self.tick)
+        return lambda rows: rows @ kept[index]
+
+    def hessian(self, index: int, **kind: Any) -> Hessian:
+        """`hessian_part` at a snapshot."""
         self.compile()
-        matrix = hessian_part(self.at(-1), part=part)
-        # From random vectors: where the remainder counts, singular vectors of J are far from
-        # eigenvectors, and a space that begins with them has moments that are off by 2 to 130 %.
-        return matrix, krylov(matrix.products, matrix.size, blocks=self.effort(density)[0])
+        return hessian_part(self.at(index), curvature=self.curvature(index), **kind)
+
+    def space(self, matrix: Hessian, density: str, start: np.ndarray | None = None) -> Space:
+        """All eigenpairs of a Hessian that can be formed, or the Krylov space for a density.
+
+        Of a random start where nothing is said: where the remainder counts, singular vectors of J
+        are far from eigenvectors, and a space that begins with them has moments that are off by
+        2 to 130 %.
+        """
+        if self.forms:
+            return whole_space(matrix.formed(together=matrix.size))
+        blocks = self.effort(density)[0]
+        return krylov(matrix.products, matrix.size, blocks=blocks, start=start)
+
+    def _final(self, part: str, density: str) -> tuple[Hessian, Space]:
+        matrix = self.hessian(-1, part=part)
+        return matrix, self.space(matrix, density)
 
     @functools.cached_property
     def final_hessian(self) -> tuple[Hessian, Space]:
@@ -143,7 +197,7 @@ class Bench:
     @functools.cached_property
     def remainder(self) -> tuple[Hessian, Space]:
         """The part `Σ r_i H_i` of that Hessian, which vanishes with the residual, and its space."""
-        return self._final("remainder", "final, remainder")
+        return self._final("remainder", REMAINDER)
 
     @property
     def remainder_norm(self) -> float:
@@ -207,7 +261,7 @@ ENDS = {"initial": 0, "final": -1}
 
 @dataclass(frozen=True, eq=False)
 class FoundModes:
-    """Modes at both ends of the training."""
+    """Modes of the residual's kernel at both ends, and the error in those of the field's."""
 
     modes: dict[str, Modes]
     spectra: dict[str, ModeSpectrum]
@@ -233,10 +287,8 @@ def _modes(bench: Bench) -> FoundModes:
             "slow_modes": int(found.slow(max(1, int(looked_at.steps[-1]))).sum()),
         }
         if looked_at.problem.reference is not None and looked_at.solution is not None:
-            own = kernel_modes(at, term=EQUATION)
-            error = error_of(looked_at, at.theta)
-            errors[when] = np.stack([own.cumulative_share(column) for column in error.T])
-            block[when]["error_share"] = _shares(errors[when].mean(axis=0))
+            errors[when] = error_modes(looked_at, at.theta).cumulative_share()
+            block[when]["error_share"] = _shares(errors[when])
         domain = looked_at.problem.domain
         if isinstance(domain, Box) and 2**domain.d <= MOST_POINTS:
             waves = spectra[when] = mode_spectrum(looked_at.objective, at.theta, domain=domain)
@@ -314,24 +366,72 @@ class FoundHessians:
     """Densities of the loss Hessian, and the magnitude of the residual's over the domain."""
 
     densities: dict[str, SpectralDensity]
-    points: np.ndarray
-    shape: tuple[int, ...]
+    residual: "Places"
     norms: dict[str, np.ndarray]
     block: Block
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where the Hessian of the residual is looked at.
+
+    Attributes:
+        points: Those points, `(n, d)`.
+        weights: Of a mean over them; they sum to 1.
+        shape: Points per axis of the lattice that they are of, () where they are a sample.
+        corners: First and last point of that lattice, `(2, d)`.
+        inside: Which points of the lattice they are.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+    shape: tuple[int, ...] = ()
+    corners: np.ndarray | None = None
+    inside: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, looked_at: Study) -> "Places":
+        """A lattice of a domain with one or two coordinates, the points of diagnostics of others.
+
+        Only the lattice has means over the domain: the others are few.
+        """
+        domain, sample = looked_at.problem.domain, looked_at.hessian_points
+        if domain.d not in MAP:
+            return cls(sample, np.full(len(sample), 1 / len(sample)))
+        shape = (MAP[domain.d],) * domain.d
+        lattice = domain.lattice(shape)
+        return cls(
+            domain.grid(shape),
+            domain.grid_weights(shape),
+            shape,
+            lattice[[0, -1]],
+            domain.contains(lattice),
+        )
+
+    def map(self, values: np.ndarray) -> np.ndarray:
+        """Values at the points as an array over the lattice, NaN outside the domain."""
+        whole = np.full(int(np.prod(self.shape)), np.nan)
+        whole[self.inside] = values
+        return whole.reshape(self.shape)
 
 
 def _hessians(bench: Bench) -> FoundHessians:
     densities: dict[str, SpectralDensity] = {}
 
-    def look(name: str, matrix: Hessian, space: Space | None = None, start: Any = None) -> None:
+    def look(name: str, matrix: Hessian, space: Space | None = None, **more: Any) -> None:
         bench.tick(f"Hessian of the loss: {name}")
-        (blocks, steps), p = bench.effort(name), matrix.size
-        space = space or krylov(matrix.products, p, blocks=blocks, start=start)
-        densities[name] = spectral_density(matrix.products, p, steps=steps, space=space)
+        space = space or bench.space(matrix, name)
+        steps = bench.effort(name)[1]
+        densities[name] = spectral_density(
+            matrix.products, matrix.size, steps=steps, space=space, **more
+        )
 
     def is_gauss_newton(name: str, eigenvalues: np.ndarray, shift: float) -> bool:
         """Whether the density is that of `Jᵀ J`: no eigenvalue moves by more than `shift`."""
         if len(eigenvalues) * shift > CONVERGED * eigenvalues.sum():
+            return False
+        if bench.forms and shift > np.finfo(np.float64).eps * eigenvalues.sum():
+            # The formed matrix has smaller eigenvalues right as well.
             return False
         exact = int(np.count_nonzero(eigenvalues > shift))
         known = SpectralDensity.of(eigenvalues)
@@ -339,64 +439,78 @@ def _hessians(bench: Bench) -> FoundHessians:
         return True
 
     last = bench.at(-1)
-    bench.compile()
-    look("initial", hessian_part(bench.at(0)))
+    look("initial", bench.hessian(0))
     bench.tick("Hessian of the loss: remainder")
     shift = bench.remainder_norm
     squares = np.zeros(last.theta.size)
     squares[: len(last.svd[1])] = last.svd[1] ** 2
     if not is_gauss_newton("final", squares, shift):
         look("final", *bench.final_hessian)
-    look("final, remainder", *bench.remainder)
+    look(REMAINDER, *bench.remainder)
     damping, scaled = bench.damping
     assumed = damping is None or scaled
     if damping is None or scaled:
         damping = WITHOUT_DAMPING * float(squares[0])
-    name = "final, damped Gauss-Newton"
+    name = DAMPED
     scale = damped_gauss_newton(last, damping=damping)
-    # Its eigenvectors are known but for the remainder: a random space finds hundreds of
-    # eigenvalues that are nearly one only slowly.
-    if not is_gauss_newton(name, squares / (squares + damping), shift / damping):
-        _, values, right = last.svd
-        modes = right[values**2 >= KNOWN * (values**2 + damping)]
-        room = BLOCK * (bench.effort(name)[0] - 2)
-        look(name, hessian_part(last, preconditioner=scale), start=modes[:room])
+    ones = squares / (squares + damping)
+    if not is_gauss_newton(name, ones, shift / damping):
+        matrix = bench.hessian(-1, preconditioner=scale)
+        bare = hessian_part(last, part="gauss_newton", preconditioner=scale)
+        modes = _known_modes(bench, damping) if shift <= damping else None
+        space = bench.space(matrix, name, start=modes)
+        look(name, matrix, space, part=(bare.products, float(ones.sum())))
     pairs = lbfgs_pairs(last)
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)
-        look("final, L-BFGS", hessian_part(last, preconditioner=scale))
-    domain = bench.study.problem.domain
-    shape: tuple[int, ...] = ()
-    points = bench.study.hessian_points
-    if isinstance(domain, Box) and domain.d in MAP:
-        shape = (MAP[domain.d],) * domain.d
-        points = domain.grid(shape)
+        look("final, L-BFGS", bench.hessian(-1, preconditioner=scale))
+    places = Places.of(bench.study)
     norms = {}
     for when, index in ENDS.items():
         bench.tick(f"{when} Hessian of the residual")
-        norms[when] = hessian_map(bench.study.objective, bench.study.thetas[index], points=points)
+        norms[when] = hessian_map(
+            bench.study.objective, bench.study.thetas[index], points=places.points
+        )
     block: Block = {
         "damping": damping,
         "damping_is_assumed": assumed,
         "densities": {k: _told(v) for k, v in densities.items()},
     }
     block["residual_hessian"] = {
-        when: {
-            "mean": float(each.mean()),
-            "max": float(each.max()),
-            "at": [float(z) for z in points[int(np.argmax(each))]],
-        }
-        for when, each in norms.items()
+        "points": len(places.points),
+        "is_domain_mean": bool(places.shape),
+        "equations": len(bench.study.problem.equations),
+        **{
+            when: {
+                "mean": float(places.weights @ each),
+                "max": float(each.max()),
+                "at": [float(z) for z in places.points[int(np.argmax(each))]],
+            }
+            for when, each in norms.items()
+        },
     }
-    return FoundHessians(densities, points, shape, norms, block)
+    return FoundHessians(densities, places, norms, block)
+
+
+def _known_modes(bench: Bench, damping: float) -> np.ndarray:
+    """Outliers of the damped Gauss-Newton matrix, where the remainder is below the damping.
+
+    Its eigenvectors are then known but for a remainder that is smaller than they are, while a
+    random space finds hundreds of eigenvalues that are nearly one only slowly. A larger remainder
+    has outliers of its own, for which they would leave no room.
+    """
+    _, values, right = bench.at(-1).svd
+    room = BLOCK * (bench.effort(DAMPED)[0] - 2)
+    return right[values**2 >= KNOWN * (values**2 + damping)][:room]
 
 
 def _told(density: SpectralDensity) -> Block:
     return {
         "largest": density.largest,
         "smallest": density.smallest,
-        "mean": density.moment(1),
+        "mean": density.mean,
         "negative_curvature": density.negative_curvature,
+        "unresolved": density.unresolved,
     }
 
 
@@ -461,6 +575,30 @@ def _landscape(bench: Bench) -> FoundLandscape:
     return FoundLandscape(line, random, eigenvectors, singular, terms, cosines, block)
 
 
+WITHOUT: dict[tuple[str, ...], str] = {("alignment", "settled_from"): "never"}
+"""What None means in a table where that is not "not known", by analysis and way to the number."""
+
+
+def mean_heading(blocks: Sequence[Block], when: str) -> str:
+    """Heading of a column of means of |H_r|: over what, and of which equation.
+
+    Args:
+        blocks: Those of "hessians" of all entries in the column.
+        when: "initial" or "final".
+    """
+    of = [block["residual_hessian"] for block in blocks]
+    means = {
+        "over the domain" if each["is_domain_mean"] else f"of {each['points']} points"
+        for each in of
+    }
+    first = " of the\nfirst equation" if any(each["equations"] > 1 for each in of) else ""
+    return f"Mean |H_r|{first}\n{' or '.join(sorted(means))},\n{when}"
+
+
+Heading: TypeAlias = str | Callable[[Sequence[Block]], str]
+"""What a column is called, or what that is by the blocks of all entries in it."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One thing that can be asked of an entry.
@@ -475,7 +613,7 @@ class Analysis:
     name: str
     title: str
     compute: Callable[[Bench], Any]
-    columns: tuple[tuple[str, tuple[str, ...]], ...]
+    columns: tuple[tuple[Heading, tuple[str, ...]], ...]
 
 
 ANALYSES: dict[str, Analysis] = {
@@ -489,7 +627,7 @@ ANALYSES: dict[str, Analysis] = {
                 ("Effective\ndimension", ("final", "effective_dimension")),
                 ("Condition of\nequation", ("final", "condition_numbers", EQUATION)),
                 ("Residual in\n10 fastest", ("final", "residual_share", "10")),
-                ("Error in\n10 fastest", ("final", "error_share", "10")),
+                ("Error in its\n10 fastest", ("final", "error_share", "10")),
                 ("Descent to\na tenth", ("final", "steps_to_a_tenth")),
                 ("Spectral\nbias", ("final", "spectral_bias")),
             ),
@@ -525,10 +663,16 @@ ANALYSES: dict[str, Analysis] = {
                 ("Negative\ncurvature", ("densities", "final", "negative_curvature")),
                 (
                     "Negative,\npreconditioned",
-                    ("densities", "final, damped Gauss-Newton", "negative_curvature"),
+                    ("densities", DAMPED, "negative_curvature"),
                 ),
-                ("Mean |H_r|\ninitial", ("residual_hessian", "initial", "mean")),
-                ("Mean |H_r|\nfinal", ("residual_hessian", "final", "mean")),
+                (
+                    lambda blocks: mean_heading(blocks, "initial"),
+                    ("residual_hessian", "initial", "mean"),
+                ),
+                (
+                    lambda blocks: mean_heading(blocks, "final"),
+                    ("residual_hessian", "final", "mean"),
+                ),
             ),
         ),
         Analysis(

@@ -1,13 +1,15 @@
 """Pictures of what the analyses of an entry found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pinnzoo.analysis.bench import (
+    DAMPED,
     ENDS,
+    REMAINDER,
     FoundAlignment,
     FoundHessians,
     FoundLandscape,
@@ -15,6 +17,7 @@ from pinnzoo.analysis.bench import (
     FoundModes,
 )
 from pinnzoo.analysis.landscape import Plane
+from pinnzoo.analysis.spectra import SpectralDensity
 from pinnzoo.cards.words import title
 from pinnzoo.plots.style import (
     COLORS,
@@ -58,16 +61,15 @@ def modes(source: Labelled) -> "Figure":
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1)) if maps else (figure, None)
     top, bottom = halves
     left, middle, right = top.subplots(1, 3)
+    handles = []
     for when, (color, dashes) in LOOKS.items():
         each = found.modes[when]
         values = np.where(
             each.eigenvalues > SMALLEST * each.eigenvalues[0], each.eigenvalues, np.nan
         )
         place = np.arange(1, len(values) + 1)
-        left.plot(place, values, color=color, linestyle=dashes, label=when)
-        middle.plot(
-            place, each.cumulative_share(), color=color, linestyle=dashes, label=f"residual, {when}"
-        )
+        handles += left.plot(place, values, color=color, linestyle=dashes, label=when)
+        middle.plot(place, each.cumulative_share(), color=color, linestyle=dashes)
         if when in found.spectra:
             own = found.spectra[when]
             known = int(np.count_nonzero(own.eigenvalues))
@@ -80,28 +82,48 @@ def modes(source: Labelled) -> "Figure":
                 markersize=2,
                 color=color,
                 alpha=0.6,
-                label=when,
             )
     if "final" in found.errors:
-        share = found.errors["final"].mean(axis=0)
+        share = found.errors["final"]
         place = np.arange(1, len(share) + 1)
-        middle.plot(place, share, color=COLORS[2], linestyle=":", label="error, final")
-    middle.legend(loc="upper left", fontsize=7, handlelength=1.6)
+        handles += middle.plot(
+            place, share, color=COLORS[2], linestyle=":", label="final, error in modes of its own"
+        )
+    # One legend above all, since curves of a share fill their axes from corner to corner.
+    top.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     for axes in (left, middle, right):
         axes.set_xscale("log")
         axes.set_xlabel("mode, fastest first")
     left.set_yscale("log")
     left.set_ylabel(r"eigenvalue $\lambda$ of $J J^\top$")
-    left.legend(loc="lower left")
-    middle.set_ylabel("cumulative share of the square")
-    middle.set_ylim(0, 1.45)
-    middle.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    middle.set_ylabel("cumulative share of\nthe squared residual")
+    middle.set_ylim(0, 1.03)
     right.set_ylabel("mean wave number\n(half periods per side)")
-    if right.get_lines():
-        right.legend(loc="upper left", markerscale=2)
+    if not found.spectra:
+        right.set_axis_off()
+        _note(right, "no wave numbers: they need\na box of few coordinates,\nwithout parameters")
     if bottom is not None and waves is not None:
         _functions(bottom, waves, coords)
     return figure
+
+
+def _legend_above(axes: "Axes", ncols: int) -> None:
+    """A legend on top of axes, where no curve is."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=ncols,
+        fontsize=7.5,
+        handlelength=1.6,
+        columnspacing=1.0,
+        borderaxespad=0.1,
+    )
+
+
+def _note(axes: "Axes", text: str, place: tuple[float, float] = (0.5, 0.5), **style: Any) -> None:
+    """Words on axes about what they do not show."""
+    style = {"ha": "center", "va": "center", "fontsize": 8.5} | style
+    axes.text(*place, text, transform=axes.transAxes, **style)
 
 
 def _functions(figure: Any, waves: Any, coords: str) -> None:
@@ -175,9 +197,13 @@ def linearised(source: Labelled) -> "Figure":
     return figure
 
 
+MOST_LABELS = 12
+"""Snapshots that are written out along an axis."""
+
+
 def _step_axes(axes: "Axes", steps: Any, across: str, up: str) -> None:
-    """Both axes of a matrix of snapshots, with every second step written out."""
-    places = np.arange(0, len(steps), 2)
+    """Both axes of a matrix of snapshots, of which the first and the last are always written."""
+    places = np.linspace(0, len(steps) - 1, min(len(steps), MOST_LABELS)).round().astype(int)
     labels = [_short(int(steps[k])) for k in places]
     axes.set_xticks(places, labels, rotation=45)
     axes.set_yticks(places, labels)
@@ -217,7 +243,7 @@ def alignment(source: Labelled) -> "Figure":
     right.set_ylim(0, 1.03)
     right.set_xlabel("step")
     right.set_ylabel("alignment of the kernel with the …")
-    right.legend(loc="best")
+    _legend_above(right, ncols=3)
     return figure
 
 
@@ -226,67 +252,131 @@ def hessians(source: Labelled) -> "Figure":
     """Spectral densities of the loss Hessian, bare and preconditioned, and ‖H_r‖ as a map."""
     found: FoundHessians
     found, coords = source
-    maps = bool(found.shape)
-    figure = new_figure(4.7 if maps else 2.5)
-    halves: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1)) if maps else (figure, None)
+    maps = bool(found.residual.shape)
+    figure = new_figure(4.9 if maps else 2.9)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.2, 1)) if maps else (figure, None)
     top, bottom = halves
     left, right = top.subplots(1, 2)
     others = [name for name in found.densities if name not in ENDS]
     looks = {**LOOKS, **dict(zip(others, zip(COLORS[2:], ("-", "--", "-"), strict=False)))}  # noqa: B905
     for name, density in found.densities.items():
-        axes = left if name in (*ENDS, "final, remainder") else right
-        color, dashes = looks[name]
-        where, up, down = density.curve(smallest=1e-10)
+        axes = left if name in (*ENDS, REMAINDER) else right
         label = name if axes is left else name.removeprefix("final, ")
-        axes.plot(where, positive(up), color=color, linestyle=dashes, label=label)
-        axes.fill_between(where, down, 1e-6, color=color, alpha=0.3, linewidth=0)
+        if name == DAMPED:
+            label += f",\n{_damping(found.block)}"
+        _density(axes, density, label, *looks[name])
     for axes in (left, right):
+        _shade_unresolved(axes, found.densities, left_of=axes is left, looks=looks)
         axes.set_yscale("log")
-        axes.set_ylim(1e-4, 60)
+        # Room for the legend, which is longer where it tells what is not resolved.
+        axes.set_ylim(1e-4, 300 if axes.patches else 60)
         axes.set_xlabel(r"$\log_{10} |\lambda|$")
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right", fontsize=7.5, handlelength=1.8)
     left.set_ylabel("share of eigenvalues per decade\n(lines: positive, areas: negative)")
     left.set_title("Hessian of the loss")
     right.set_title("final, preconditioned by")
-    if bottom is not None:
+    if bottom is None:
+        figure.supxlabel(_means_in_words(found), fontsize=8.5)
+    else:
         _maps(bottom, found, coords)
     return figure
+
+
+def _damping(block: Mapping[str, Any]) -> str:
+    """The damping of a density, and whether the training had it."""
+    assumed = " (assumed)" if block["damping_is_assumed"] else ""
+    return rf"$\mu$ = {scientific(block['damping'])}{assumed}"
+
+
+WORTH_TELLING = 0.005
+"""Share of unresolved eigenvalues from which a picture tells it."""
+
+
+def _density(axes: "Axes", density: SpectralDensity, label: str, color: str, dashes: str) -> None:
+    """One density: a line above zero, an area below, and in words what neither of them has."""
+    where, up, down = density.curve(smallest=1e-10)
+    if density.unresolved > WORTH_TELLING:
+        label += f"\n(unresolved: {100 * density.unresolved:.0f} %)"
+    axes.plot(where, positive(up), color=color, linestyle=dashes, label=label)
+    axes.fill_between(where, down, 1e-6, color=color, alpha=0.3, linewidth=0)
+
+
+def _shade_unresolved(
+    axes: "Axes", densities: Mapping[str, SpectralDensity], *, left_of: bool, looks: Mapping
+) -> None:
+    """What lies nearer to zero than the resolution of a density, to the edge of the axes."""
+    own = [name for name in densities if (name in (*ENDS, REMAINDER)) == left_of]
+    shaded = [name for name in own if densities[name].unresolved > WORTH_TELLING]
+    if not shaded:
+        return
+    places = {name: float(np.log10(densities[name].resolution)) for name in shaded}
+    low = min(axes.get_xlim()[0], min(places.values()) - 1)
+    for name, place in places.items():
+        axes.axvspan(low, place, color=looks[name][0], alpha=0.07, linewidth=0)
+        axes.axvline(place, color=looks[name][0], linewidth=0.6, linestyle=":")
+    axes.set_xlim(left=low)
+
+
+def _of_residual(found: FoundHessians) -> str:
+    """Whose Hessian `H_r` is."""
+    several = found.block["residual_hessian"]["equations"] > 1
+    return "residual of the first equation" if several else "residual"
+
+
+def _means_in_words(found: FoundHessians) -> str:
+    """Means of ‖H_r‖ where there are too few points for a map."""
+    told = found.block["residual_hessian"]
+    ends = ", ".join(f"{when} {scientific(told[when]['mean'])}" for when in ENDS)
+    return (
+        rf"Hessian of the {_of_residual(found)}, mean $\|H_r\|$ of {told['points']} points: {ends}"
+        "; no map of more than two coordinates"
+    )
 
 
 def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
     """‖H_r‖ over the domain at both ends, on one logarithmic scale."""
     from matplotlib.colors import LogNorm
 
-    row = figure.subplots(1, 2, sharey=True)
+    places = found.residual
     seen = np.concatenate([each[each > 0] for each in found.norms.values()])
-    if len(found.shape) == 1 or not len(seen):
+    if len(places.shape) == 1 or not len(seen):
+        axes = figure.subplots()
         for when, norms in found.norms.items():
             color, dashes = LOOKS[when]
-            row[0].plot(found.points[:, 0], positive(norms), color=color, linestyle=dashes)
-        row[0].set_yscale("log")
-        row[0].set_xlabel(f"${coords[0]}$")
-        row[0].set_ylabel(r"$\|H_r\|$")
-        row[1].set_visible(False)
+            axes.plot(
+                places.points[:, 0], positive(norms), color=color, linestyle=dashes, label=when
+            )
+        if len(seen):
+            axes.set_yscale("log")
+        axes.set_title(f"Hessian of the {_of_residual(found)}")
+        axes.set_xlabel(f"${coords[0]}$")
+        axes.set_ylabel(r"$\|H_r\|$")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return
+    row = figure.subplots(1, 2, sharey=True)
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
         image = axes.imshow(
-            norms.reshape(found.shape).T,
+            # Where a network cannot move the residual the norm is 0, which no logarithm has.
+            np.maximum(places.map(norms), seen.min()).T,
             origin="lower",
-            extent=_extent(found.points, found.shape),
+            extent=_extent(places.corners, places.shape),
             aspect="auto",
             cmap=colormap("cividis", 24),
             norm=LogNorm(seen.min(), max(seen.max(), 1.01 * seen.min())),
         )
-        axes.set_title(f"Hessian of the residual, {when}")
+        axes.set_title(when)
         axes.set_xlabel(f"${coords[0]}$")
         axes.grid(False)
     row[0].set_ylabel(f"${coords[1]}$")
-    bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02)
+    figure.suptitle(f"Hessian of the {_of_residual(found)}", fontsize=9.5)
+    below = any((norms == 0).any() for norms in found.norms.values())
+    ends = "min" if below else "neither"
+    bar = figure.colorbar(image, ax=list(row), aspect=18, pad=0.02, extend=ends)
     bar.outline.set_linewidth(0.6)
     bar.set_label(r"$\|H_r\|$")
 
 
-def _extent(points: np.ndarray, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+def _extent(points: Any, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
     """Of an image of cells around points on a grid, of which the first and the last are corners."""
     low, high = points[0], points[-1]
     return *edges(low[0], high[0], shape[0]), *edges(low[1], high[1], shape[1])
@@ -297,49 +387,66 @@ def landscape(source: Labelled) -> "Figure":
     """The loss along the way of the training and on two planes; singular values; gradients."""
     found: FoundLandscape
     found, _ = source
-    figure = new_figure(4.8)
-    rows = figure.subplots(2, 3)
-    _line(rows[0, 0], found)
-    _plane(figure, rows[0, 1], found.random, "random directions", "filter norms")
-    _plane(figure, rows[0, 2], found.eigenvectors, "eigenvectors", r"$|\theta|$")
-    _singular(rows[1, 0], found)
-    for axes, (when, cosines) in zip(rows[1, 1:], found.cosines.items(), strict=True):
-        image = axes.imshow(cosines, cmap=colormap(DIVERGING, 17), vmin=-1, vmax=1)
-        names = [title(name) for name in found.terms]
-        short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
-        axes.set_yticks(range(len(names)), short if axes is rows[1, 1] else [""] * len(names))
-        axes.set_xticks(range(len(names)), short, rotation=45, ha="right")
-        axes.set_title(f"term gradients, {when}")
-        axes.grid(False)
-    colorbar(figure, image, [rows[1, 2]]).set_label("cosine")
+    figure = new_figure(5.2)
+    below = ["singular"] * 3 if len(found.terms) == 1 else ["singular", *ENDS]
+    places: Any = [["line", "random", "eigenvectors"], below]
+    axes: Any = figure.subplot_mosaic(places)
+    _line(axes["line"], found)
+    _plane(figure, axes["random"], found.random, "random directions", "filter norms")
+    _plane(figure, axes["eigenvectors"], found.eigenvectors, "eigenvectors", r"$|\theta|$")
+    _singular(axes["singular"], found)
+    if len(found.terms) == 1:
+        told = "one term: its gradient is at no angle to another"
+        _note(axes["singular"], told, place=(0.98, 0.97), ha="right", va="top")
+    else:
+        _cosines(figure, [axes[when] for when in ENDS], found)
     return figure
 
 
+def _names(terms: Iterable[str]) -> list[str]:
+    """Terms in words, cut off where they are long."""
+    names = [title(name) for name in terms]
+    return [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+
+
+def _cosines(figure: "Figure", row: "Sequence[Axes]", found: FoundLandscape) -> None:
+    """Angles between the gradients of the terms at both ends."""
+    names = _names(found.terms)
+    for axes, (when, cosines) in zip(row, found.cosines.items(), strict=True):
+        image = axes.imshow(cosines, cmap=colormap(DIVERGING, 17), vmin=-1, vmax=1)
+        axes.set_yticks(range(len(names)), names if axes is row[0] else [""] * len(names))
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_title(f"term gradients, {when}")
+        axes.grid(False)
+    colorbar(figure, image, [row[-1]]).set_label("cosine")
+
+
 def _line(axes: "Axes", found: FoundLandscape) -> None:
+    """The loss along the line, and each term of it where there are several."""
     line = found.line
     axes.plot(line.positions, positive(line.losses), color="black", label="all")
     styles = ("-", "--", "-.", ":")
-    for k, (name, losses) in enumerate(list(line.terms.items())[:4]):
+    terms = line.terms if len(line.terms) > 1 else {}
+    for k, (name, losses) in enumerate(zip(_names(terms), terms.values(), strict=True)):
         axes.plot(
             line.positions,
             positive(losses),
             color=COLORS[k % len(COLORS)],
-            linestyle=styles[k % 4],
+            linestyle=styles[k % len(styles)],
             linewidth=0.9,
-            label=title(name),
+            label=name,
         )
     axes.set_yscale("log")
     axes.set_xticks([0, 1], ["initial", "final"])
     axes.set_xlabel("place on the straight line")
     axes.set_ylabel(r"loss $|r|^2 / 2$")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.9)
-    axes.legend(loc="upper center", handlelength=1.4, fontsize=7, ncols=1)
+    if terms:
+        _legend_above(axes, ncols=2)
 
 
 def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> None:
     losses = np.log10(np.maximum(plane.losses, np.finfo(float).tiny))
-    reach = float(plane.positions[-1])
+    reach, unit = _in_units(float(plane.positions[-1]), unit)
     side = edges(-reach, reach, len(plane.positions))
     image = axes.imshow(
         losses.T,
@@ -353,9 +460,16 @@ def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> Non
     axes.set_title(f"loss around the end,\n{told}")
     axes.set_xlabel(f"first, in {unit}")
     axes.set_ylabel(f"second, in {unit}")
-    axes.ticklabel_format(style="sci", scilimits=(-2, 2))
     axes.grid(False)
     colorbar(figure, image, [axes], extend="min").set_label(r"$\log_{10}$ loss")
+
+
+def _in_units(reach: float, unit: str) -> tuple[float, str]:
+    """A length of any size as a number near one, in a unit that says the power of ten."""
+    power = int(np.floor(np.log10(reach))) if reach > 0 else 0
+    if power >= -1:
+        return reach, unit
+    return reach / 10.0**power, rf"$10^{{{power}}}$ {unit}"
 
 
 def _singular(axes: "Axes", found: FoundLandscape) -> None:
@@ -376,24 +490,14 @@ def _singular(axes: "Axes", found: FoundLandscape) -> None:
     )
     if final.damping is not None:
         root = float(np.sqrt(final.damping))
-        axes.axhline(root, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(
-            rf"$\sqrt{{\mu}}$ = {scientific(root)}",
-            (0.03, root),
-            xycoords=("axes fraction", "data"),
-            va="bottom",
-            fontsize=7.5,
-            # The residuals of a converged network lie about the damping.
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-        )
+        label = rf"$\sqrt{{\mu}}$ = {scientific(root)}"
+        axes.axhline(root, color="black", linewidth=0.8, linestyle=":", label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("singular values, largest first")
     matrix = "J D^{-1}" if final.scaled else "J"
-    axes.set_ylabel(rf"singular value $\sigma$ of ${matrix}$, $|u^\top r|$")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.35)
-    axes.legend(loc="upper right", handlelength=1.4, fontsize=7)
+    axes.set_ylabel(rf"singular value $\sigma$ of ${matrix}$")
+    _legend_above(axes, ncols=2 if len(found.terms) > 1 else 4)
 
 
 FIGURES: dict[str, Callable[[Labelled], "Figure"]] = {

@@ -7,6 +7,7 @@ functions the fast eigenvectors are is the spectral bias (Wang, Wang and Perdika
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from pinnzoo.diagnostics._rows import jacobian_blocks
 from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
 from pinnzoo.errors import DiagnosticError, PointsError
-from pinnzoo.objective import EQUATION, Objective
+from pinnzoo.objective import EQUATION, Objective, Term
 from pinnzoo.pdes.reference import evaluate_function
 
 GRID = {1: 192, 2: 22, 3: 8, 4: 5}
@@ -404,11 +405,15 @@ def mode_spectrum(
 
 def error_of(looked_at: Study, theta: Any) -> Float[np.ndarray, "n m"]:
     """`error_at` of what diagnostics look at, in float64."""
-    assert looked_at.solution is not None, "a study by hand has no network"
     points, exact = _reference_at_points(looked_at)
     # Compiled once for all parameters.
-    network = jax.tree_util.Partial(looked_at.solution, jnp.asarray(theta))
+    network = jax.tree_util.Partial(_solution(looked_at), jnp.asarray(theta))
     return evaluate_function(network, points) - exact
+
+
+def _solution(looked_at: Study) -> Callable[[Any, Any], Any]:
+    assert looked_at.solution is not None, "a study by hand has no network"
+    return looked_at.solution
 
 
 def _reference_at_points(looked_at: Study) -> tuple[np.ndarray, np.ndarray]:
@@ -420,7 +425,7 @@ def _reference_at_points(looked_at: Study) -> tuple[np.ndarray, np.ndarray]:
 
 
 def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:
-    """Network minus reference at the points of the equation, to be decomposed into modes.
+    """Network minus reference at the points of the equation.
 
     Args:
         entry: An entry whose problem has a reference.
@@ -430,9 +435,52 @@ def error_at(entry: Entry, theta: Any = None) -> Float[np.ndarray, "n m"]:
         PinnzooError: The problem has no reference.
 
     Example:
-        >>> modes = kernel_modes(entry, term="equation")
-        >>> float(modes.cumulative_share(error_at(entry)[:, 0])[-1].round(9))
-        1.0
+        >>> pinnzoo.analysis.error_at(entry).shape[1] == len(entry.problem.components)
+        True
     """
     points, exact = _reference_at_points(study(entry))
     return entry.predict(points, theta) - exact
+
+
+def error_modes(source: Entry | Study, theta: Any = None) -> Modes:
+    """Modes of the kernel of the field's values, and the error in them.
+
+    `K = J Jᵀ` with `J = ∂u/∂θ` at the points of the equation, all components below one another: a
+    fit of the values by gradient flow would move the error by `de/dt = -K e`. The kernel of the
+    residual moves `L e` instead, so that its modes say nothing of which parts of e are learned.
+
+    Args:
+        source: An entry whose problem has a reference, or what diagnostics look at.
+        theta: Flat parameters; those of the entry, or the last ones, by default.
+
+    Returns:
+        Modes whose `residual` is the error, and whose points are named by the components.
+
+    Raises:
+        PinnzooError: The problem has no reference.
+        PrecisionError: Not everything is float64.
+
+    Example:
+        >>> found = error_modes(entry)
+        >>> bool(found.cumulative_share()[-1].round(9) == 1)
+        True
+    """
+    looked_at = study(source) if isinstance(source, Entry) else source
+    at = jnp.asarray(looked_at.final if theta is None else theta)
+    error = error_of(looked_at, at)
+    names = looked_at.problem.components
+    fields = Objective(_values(looked_at, names), looked_at.objective.shapes)
+    values, vectors = decompose(np.concatenate(list(jacobian_blocks(fields, at))))
+    points = {each.name: np.asarray(each.points) for each in fields.terms}
+    return Modes(values, vectors, vectors.T @ error.T.ravel(), points)
+
+
+def _values(looked_at: Study, names: Sequence[str]) -> tuple[Term, ...]:
+    """The components of the field at the points of the equation, as terms without weights."""
+    points = find_term(looked_at.objective, EQUATION).points
+    network, one = _solution(looked_at), jnp.ones((), points.dtype)
+    kept: dict[str, Any] = looked_at.shared.setdefault("components", {})
+    for k, name in enumerate(names):
+        # The same functions for all parameters, so that they are compiled once.
+        kept.setdefault(name, lambda theta, z, k=k: network(theta, z)[k])
+    return tuple(Term(points, one, name, kept[name]) for name in names)

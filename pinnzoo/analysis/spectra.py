@@ -47,6 +47,7 @@ class SpectralDensity:
             quadrature.
         resolution: What lies nearer to zero has no known sign: distance between the nodes that are
             no eigenvalues, or by how much eigenvalues may be off. 0 where all are known.
+        correction: What the mean of the nodes lacks, where a part of the trace is known.
 
     Example:
         >>> found = hessian_density(objective, theta)
@@ -59,6 +60,7 @@ class SpectralDensity:
     size: int
     exact: int
     resolution: float = 0.0
+    correction: float = 0.0
 
     @classmethod
     def of(cls, eigenvalues: Any) -> "SpectralDensity":
@@ -70,6 +72,21 @@ class SpectralDensity:
     def moment(self, order: int) -> float:
         """Mean of `λ^order` over all eigenvalues; order 0 is the mass, 1 the trace over p."""
         return float(np.sum(self.weights * self.nodes**order))
+
+    @property
+    def mean(self) -> float:
+        """Mean of all eigenvalues: the trace over p, with what is known of it beforehand."""
+        return self.moment(1) + self.correction
+
+    @property
+    def unresolved(self) -> float:
+        """Share of eigenvalues of which no more is known than that they are below the resolution.
+
+        Of an estimate these are the nodes of a quadrature, which stand for hundreds of eigenvalues.
+        """
+        if not self.resolution:
+            return 0.0
+        return float(np.sum(self.weights[np.abs(self.nodes) <= self.resolution]))
 
     @property
     def largest(self) -> float:
@@ -130,6 +147,13 @@ class SpectralDensity:
 
 Space: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
 """What `krylov` returns."""
+
+
+def whole_space(matrix: Float[np.ndarray, "p p"]) -> Space:
+    """What `krylov` returns where it spans everything, of a symmetric matrix that is formed."""
+    values, vectors = np.linalg.eigh(matrix)
+    order = np.argsort(-np.abs(values))
+    return values[order], vectors[:, order].T, np.zeros(len(values)), True
 
 
 def krylov(
@@ -218,6 +242,7 @@ def spectral_density(
     steps: int = 40,
     seed: int = 0,
     space: Space | None = None,
+    part: tuple[Products, float] | None = None,
 ) -> SpectralDensity:
     """The spectral density of a symmetric matrix from products with it.
 
@@ -231,6 +256,8 @@ def spectral_density(
         seed: Seed of all random vectors.
         space: What `krylov` returned for this matrix, where that is known already; `blocks` is not
             used then.
+        part: Products with a summand of the matrix, and its trace: of the mean only the rest is
+            then seen by the probes alone.
 
     Raises:
         DiagnosticError: `probes` or `steps` is below 1, or `blocks` below 0.
@@ -258,10 +285,10 @@ def spectral_density(
     known, outliers = values[good], pairs[good]
     rest = p - len(known)
     nodes, weights = [known], [np.full(len(known), 1 / p)]
-    rng = np.random.default_rng([seed, 1])
+    drawn = _outside(np.random.default_rng([seed, 1]).standard_normal((probes, p)), outliers)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     for start in range(0, probes, BLOCK):
-        count = min(BLOCK, probes - start)
-        for ritz, shares in _quadratures(products, outliers, count, steps, rng, p):
+        for ritz, shares in _quadratures(products, outliers, drawn[start : start + BLOCK], steps):
             nodes.append(ritz)
             weights.append(shares * rest / (p * probes))
     everything, shares = np.concatenate(nodes), np.concatenate(weights)
@@ -269,33 +296,46 @@ def spectral_density(
     reach = max(float(np.abs(each).max()) for each in nodes[1:])
     # Nodes are about as dense as those of Chebyshev, whose distance in the middle this is.
     resolution = float(np.pi * reach / steps)
-    return SpectralDensity(everything[order], shares[order], p, exact, resolution)
+    correction = 0.0
+    if part is not None:
+        # The nodes have of this part what outliers and probes have of it.
+        image, trace = part
+        seen = _form(image, outliers).sum() + rest * _form(image, drawn).mean()
+        correction = float(trace - seen) / p
+    return SpectralDensity(everything[order], shares[order], p, exact, resolution, correction)
+
+
+def _outside(
+    rows: Float[np.ndarray, "b p"], space: Float[np.ndarray, "k p"]
+) -> Float[np.ndarray, "b p"]:
+    """What of some rows is orthogonal to a space."""
+    for _ in range(2):
+        rows = rows - (rows @ space.T) @ space
+    return rows
+
+
+def _form(products: Products, rows: Float[np.ndarray, "k p"]) -> Float[np.ndarray, " k"]:
+    """`vᵀ A v` for every row v."""
+    parts = [rows[k : k + BLOCK] for k in range(0, len(rows), BLOCK)]
+    return np.array([x for part in parts for x in np.einsum("ij,ij->i", part, products(part))])
 
 
 def _quadratures(
     products: Products,
     space: Float[np.ndarray, "k p"],
-    count: int,
+    probes: Float[np.ndarray, "c p"],
     steps: int,
-    rng: np.random.Generator,
-    p: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Nodes and weights of `count` probes orthogonal to `space`; weights of each sum to 1."""
-
-    def outside(rows: np.ndarray) -> np.ndarray:
-        for _ in range(2):
-            rows = rows - (rows @ space.T) @ space
-        return rows
-
-    vectors = outside(rng.standard_normal((count, p)))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Nodes and weights of unit probes orthogonal to `space`; weights of each sum to 1."""
+    vectors = probes.copy()
+    count, p = vectors.shape
     steps = min(steps, p - len(space))
     bases = np.zeros((count, steps, p))
     diagonal, off = np.zeros((count, steps)), np.zeros((count, steps))
     lengths = np.full(count, steps)
     for k in range(steps):
         bases[:, k] = vectors
-        new = outside(np.asarray(products(vectors), np.float64))
+        new = _outside(np.asarray(products(vectors), np.float64), space)
         diagonal[:, k] = np.einsum("ij,ij->i", vectors, new)
         for i in range(count):
             own = bases[i, : k + 1]

@@ -74,6 +74,7 @@ def analysis(entry: "Entry") -> dict[str, Any]:
     return {
         "name": entry.name,
         "problem_title": problem_title(entry.recipe),
+        "equations": len(entry.problem.equations),
         "points": {} if block is None else block["points"],
         "snapshots": [] if kernels is None else _snapshots(entry, kernels),
         "metrics": entry.metrics,
@@ -135,7 +136,9 @@ def _compared(entry: "Entry") -> dict[str, Any]:
         "effective_rank": None
         if ntk is None
         else [float(rank) for rank in ntk.effective_rank()[[0, -1]]],
+        "equations": len(entry.problem.equations),
         "residual_hessian": None if hessian is None else [_mean(hessian[end]) for end in ends],
+        "residual_hessian_points": None if hessian is None else int(hessian["points"]),
     }
 
 
@@ -168,14 +171,18 @@ def in_depth(
 
 def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> dict[str, Any]:
     """What `in_depth` made of several entries, with the columns of a table for each analysis."""
-    from pinnzoo.analysis.bench import find_analysis, number
+    from pinnzoo.analysis.bench import WITHOUT, find_analysis, number
 
     told = []
     for name in names:
         analysis = find_analysis(name)
         blocks = [row["analyses"][name] for row in rows]
         columns = [
-            {"heading": heading, "values": [number(block, way) for block in blocks]}
+            {
+                "heading": heading if isinstance(heading, str) else heading(blocks),
+                "values": [number(block, way) for block in blocks],
+                "without": WITHOUT.get((name, *way), "–"),
+            }
             for heading, way in analysis.columns or _own_columns(blocks)
         ]
         told.append({"name": name, "title": analysis.title, "columns": columns})

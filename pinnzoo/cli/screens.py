@@ -304,7 +304,11 @@ def _info_rows(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterato
             f"{figure(drift['spectral'])} spectral, {figure(drift['frobenius'])} Frobenius",
         )
     if residual := known_block(metrics, "residual_hessian"):
-        yield "Residual Hessian", f"mean {change(residual, 'mean')}, max {change(residual, 'max')}"
+        yield (
+            "Residual Hessian",
+            f"of the first equation, mean of {residual['points']} points "
+            f"{change(residual, 'mean')}, max {change(residual, 'max')}",
+        )
     if loss := known_block(metrics, "loss_hessian"):
         yield "Loss Hessian", f"largest eigenvalue {change(loss, 'largest')}"
     others = [name for name, value in metrics.items() if isinstance(value, Mapping)]
@@ -411,8 +415,8 @@ def analysis(console: Any, data: Mapping[str, Any]) -> None:
         _say(console, "[bold]Drift[/] over the whole training, by term")
         _drifts(console, metrics["ntk"]["drift"])
     if residual := known_block(metrics, "residual_hessian"):
-        n = residual["points"]
-        _say(console, f"[bold]Hessian magnitude[/], of the residual at {n} points")
+        n, first = residual["points"], _of_first(data["equations"])
+        _say(console, f"[bold]Hessian magnitude[/], of the residual{first} at {n} points")
     _hessians(console, metrics)
     _written(console, data["plots"])
 
@@ -443,6 +447,19 @@ def _snapshots(console: Any, snapshots: Sequence[Mapping[str, Any]]) -> None:
     _show(console, columns, cells)
 
 
+def _of_first(equations: int) -> str:
+    """Whose residual it is that has a Hessian, where that is not the only one."""
+    return " of the first equation" if equations > 1 else ""
+
+
+def _hessian_heading(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the column of `|H_r|` is a mean of."""
+    seen = [row for row in rows if row.get("residual_hessian")]
+    counts = sorted({row["residual_hessian_points"] for row in seen})
+    of = f"\nof {' or '.join(map(str, counts))} points" if counts else ""
+    return f"Mean |H_r|{_of_first(max((row['equations'] for row in seen), default=1))}{of}"
+
+
 def comparison(console: Any, data: Mapping[str, Any]) -> None:
     """Error, drift, rank and Hessian of several entries, one line each."""
     columns = [
@@ -450,7 +467,7 @@ def comparison(console: Any, data: Mapping[str, Any]) -> None:
         Shown("Rel. L2\nerror"),
         Shown("NTK drift,\nspectral", 1),
         Shown("Effective\nrank", 2),
-        Shown("Mean |H_r|", 3),
+        Shown(_hessian_heading(data["entries"]), 3),
     ]
     cells = []
     for row in data["entries"]:
@@ -478,7 +495,7 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         cells = [
             (
                 escape(row["name"]),
-                *(_number(column["values"][k]) for column in analysis["columns"]),
+                *(_number(c["values"][k], c["without"]) for c in analysis["columns"]),
             )
             for k, row in enumerate(data["entries"])
         ]
@@ -487,10 +504,10 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         _written(console, row["plots"])
 
 
-def _number(value: float | int | None) -> str:
-    """A number of any size: whole ones in full while they are short."""
+def _number(value: float | int | None, without: str) -> str:
+    """A number of any size: whole ones in full while they are short; a word where there is none."""
     if value is None or value != value:
-        return "–"
+        return without
     if value in (math.inf, -math.inf):
         return "∞"
     if isinstance(value, int):

@@ -32,6 +32,7 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
         {"linestyle": dashes, "color": color}
         for dashes, color in itertools.product(("-", "--", "-.", ":"), COLORS)
     ]
+    counts: set[int] = set()
     for entry, style in zip(entries, itertools.cycle(looks), strict=False):
         step, values = _column(entry, "step"), _column(entry, column)
         left.plot(step, positive(values), label=entry.name, **style)
@@ -43,9 +44,12 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
             both = [magnitudes[when] for when in ("initial", "final")]
             ends = [math.nan if each is None else each["mean"] for each in both]
             right.plot([0, 1], positive(np.array(ends)), **marked)
+            counts.add(int(magnitudes["points"]))
     left.set_ylabel("relative $L^2$ error" if judged else r"loss $|r|^2 / 2$")
     middle.set_ylabel(DRIFT_LABEL)
-    right.set_ylabel(r"mean $\|H_r\|$")
+    of = f" of {' or '.join(map(str, sorted(counts)))} points" if counts else ""
+    several = any(len(entry.problem.equations) > 1 for entry in entries)
+    right.set_ylabel(r"mean $\|H_r\|$" + of + (",\nfirst equation" if several else ""))
     right.set_xticks([0, 1], ["initial", "final"])
     right.set_xlim(-0.2, 1.2)
     for axes in (left, middle):

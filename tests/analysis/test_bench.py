@@ -4,12 +4,14 @@ import math
 import sys
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
 from PIL import Image
+from rich.console import Console
 
 import pinnzoo
 import pinnzoo.measure
@@ -19,43 +21,68 @@ from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
-from pinnzoo.cli import app, options
+from pinnzoo.cli import app, options, screens
+from pinnzoo.cli.analysis import side_by_side
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
+from pinnzoo.plots.style import new_figure
 from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
 from tests.diagnostics.oracles import dense_loss_hessian, moved
 
 
-@pytest.fixture(scope="module")
-def entry():
-    """A small network on the heat equation at three moments of what could be its training."""
-    problem = make_problem("heat", {})
+def in_legend(axes):
+    """What a legend says, line by line."""
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def make_entry(name, width, depth, steps=(0, 5)):
+    """A network with a last step 20 and moments of what could be its training before it."""
+    problem = make_problem(name, {})
     box = problem.domain
+    shape = {"width": width, "depth": depth}
     model = MLP(
         problem.m,
         lower=box.lower,
         upper=box.upper,
-        width=4,
-        depth=1,
         dtype=jnp.float64,
         rngs=nnx.Rngs(params=0),
+        **shape,
     )
     theta, _ = flatten_model(model)
-    thetas = {step: moved(theta, 0.1 * (20 - step) / 20) for step in (0, 5)}
+    thetas = {step: moved(theta, 0.1 * (20 - step) / 20) for step in steps}
+    made = pinnzoo.Entry.from_model(
+        problem,
+        model,
+        architecture_arguments=shape,
+        steps=20,
+        snapshots=thetas,
+        diagnostics=False,
+    )
+    analysis.study(made)
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_points():
     with pytest.MonkeyPatch.context() as patch:
         patch_diagnostics(patch)
-        made = pinnzoo.Entry.from_model(
-            problem,
-            model,
-            architecture_arguments={"width": 4, "depth": 1},
-            steps=20,
-            snapshots=thetas,
-            diagnostics=False,
-        )
-        analysis.study(made)
-        yield made
+        yield
+
+
+@pytest.fixture(scope="module")
+def entry():
+    """A small network on the heat equation at three moments of what could be its training."""
+    return make_entry("heat", width=4, depth=1)
+
+
+@pytest.fixture(scope="module")
+def wider():
+    """A network with more parameters than a Krylov space has vectors, and its dense Hessian."""
+    made = make_entry("heat", width=16, depth=2)
+    looked_at = analysis.study(made)
+    return made, dense_loss_hessian(looked_at.objective, looked_at.final)
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +148,48 @@ def test_shared_eigenpairs_are_those_of_the_dense_hessian(entry, monkeypatch):
     ends = ends[np.argsort(-np.abs(ends))][:2]
     for blocks in (12, 1):
         # One block finds nothing well enough, so that the pairs are computed for themselves.
+        monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
         monkeypatch.setattr(bench, "FULL", (blocks, 16))
         values, vectors = bench.Bench(entry).eigenpairs
         np.testing.assert_allclose(values, ends, rtol=1e-8)
         np.testing.assert_allclose(vectors @ wanted, values[:, None] * vectors, atol=1e-8)
+
+
+@pytest.mark.parametrize("formed", [True, False])
+def test_preconditioned_spectrum_has_the_outliers_of_the_remainder(wider, formed, monkeypatch):
+    """Against all eigenvalues, where the remainder is 10^5 times the damping."""
+    entry, hessian = wider
+    monkeypatch.setattr(bench, "hessian_map", lambda *_, points, **__: np.ones(len(points)))
+    if not formed:
+        monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
+    asked = bench.Bench(entry)
+    found = bench.ANALYSES["hessians"].compute(asked)
+    damping = found.block["damping"]
+    assert asked.remainder_norm > 1e4 * damping
+    scale = analysis.damped_gauss_newton(asked.at(-1), damping=damping)
+    wanted = np.linalg.eigvalsh(scale(scale(hessian).T))
+    density = found.densities[bench.DAMPED]
+    told = found.block["densities"][bench.DAMPED]
+    assert told["largest"] == pytest.approx(wanted[-1], rel=1e-6)
+    assert told["smallest"] == pytest.approx(wanted[0], rel=1e-6)
+    beyond = np.mean(np.abs(wanted) > density.resolution)
+    assert 1 - told["unresolved"] == pytest.approx(beyond, abs=0.03)
+    if formed:
+        assert density.exact == density.size == len(wanted)
+        assert told["mean"] == pytest.approx(wanted.mean(), rel=1e-6)
+    else:
+        # All but the probes' noise, of what is left of eigenvalues of both signs.
+        assert beyond > 0.3
+        assert told["mean"] == pytest.approx(wanted.mean(), abs=0.01 * np.abs(wanted).mean())
+
+
+def test_products_of_a_higher_order_are_dearer(entry):
+    looked_at, beam = analysis.study(entry), make_entry("euler_bernoulli_beam", width=4, depth=1)
+    costs = [
+        bench.product_traffic(each.objective, each.final)
+        for each in (looked_at, analysis.study(beam))
+    ]
+    assert 0 < costs[0] < costs[1] < np.inf
 
 
 def nearly_solved(entry, share):
@@ -148,6 +213,7 @@ def test_small_remainder_leaves_the_spectrum_of_gauss_newton(entry, monkeypatch)
     looked_at = analysis.study(entry)
     objective = nearly_solved(entry, 1e-9)
     study = dataclasses.replace(looked_at, objective=objective, shared={})
+    monkeypatch.setattr(bench, "WORTH_FORMING", (0, 0.0))
     monkeypatch.setattr(bench, "hessian_map", lambda *_, points, **__: np.ones(len(points)))
     asked = bench.Bench(study)
     assert asked.remainder_norm > 0
@@ -176,11 +242,164 @@ def test_an_entry_has_parameters_of_its_own(entry):
         analysis.analyze(entry, ["mode"])
 
 
+@pytest.mark.parametrize("name", ["bratu", "laplace_l_shape"])
+def test_hessian_of_the_residual_is_averaged_over_the_domain(name, monkeypatch):
+    """`1 + z²` of the first coordinate, whose mean over both domains is 4/3."""
+    made = make_entry(name, width=4, depth=1)
+    norms = lambda *_, points, **__: 1 + points[:, 0] ** 2  # noqa: E731
+    monkeypatch.setattr(bench, "hessian_map", norms)
+    found = bench.ANALYSES["hessians"].compute(bench.Bench(made))
+    told = found.block["residual_hessian"]
+    shape = {1: (129,), 2: (17, 17)}[made.problem.d]
+    assert found.residual.shape == shape
+    points = made.problem.domain.grid(shape)
+    assert told["points"] == len(points)
+    wanted = made.problem.domain.grid_weights(shape) @ (1 + points[:, 0] ** 2)
+    assert told["final"]["mean"] == pytest.approx(wanted, rel=1e-12)
+    assert wanted == pytest.approx(4 / 3, rel=0.03)
+    assert abs(np.mean(1 + points[:, 0] ** 2) - wanted) > 1e-3
+    drawn = figures.hessians((found, made.problem.coords))
+    if len(shape) == 1:
+        (axes,) = [axes for axes in drawn.axes if axes.get_xlabel() == "$x$"]
+        assert in_legend(axes) == ["initial", "final"]
+    else:
+        image = np.ma.filled(np.ma.asarray(drawn.axes[-2].images[0].get_array()), np.nan)
+        outside = ~made.problem.domain.contains(made.problem.domain.lattice(shape))
+        np.testing.assert_array_equal(np.isnan(image.T), outside.reshape(shape))
+        assert 0 < outside.sum() < outside.size
+
+
+def test_heading_says_what_a_mean_of_hessians_is_over(found):
+    box = found["hessians"].block
+    few = box["residual_hessian"] | {"is_domain_mean": False, "points": 16, "equations": 3}
+    sample = box | {"residual_hessian": few}
+    assert bench.mean_heading([box], "final") == "Mean |H_r|\nover the domain,\nfinal"
+    alone = bench.mean_heading([sample], "initial")
+    assert alone == "Mean |H_r| of the\nfirst equation\nof 16 points,\ninitial"
+    assert "of 16 points or over the domain" in bench.mean_heading([box, sample], "final")
+    told = side_by_side([{"analyses": {"hessians": sample}}], ["hessians"])
+    assert told["analyses"][0]["columns"][-2]["heading"] == alone
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 11, 30])
+def test_matrix_of_snapshots_names_the_first_and_the_last(count):
+    axes = new_figure(2.0).subplots()
+    steps = np.arange(count) * 7
+    figures._step_axes(axes, steps, "step", "step")
+    for labels, places in (
+        (axes.get_xticklabels(), axes.get_xticks()),
+        (axes.get_yticklabels(), axes.get_yticks()),
+    ):
+        assert [label.get_text() for label in labels] == [str(steps[int(k)]) for k in places]
+        assert {0, count - 1} <= {int(k) for k in places}
+        assert min(count, 12) == len(places)
+
+
+def test_no_legend_covers_what_is_drawn(entry, found):
+    """Legends of curves that fill their axes stand outside of them."""
+    for name in ("modes", "alignment", "landscape"):
+        figure = figures.FIGURES[name]((found[name], entry.problem.coords))
+        figure.draw_without_rendering()
+        legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+        boxes = [axes.get_window_extent() for axes in figure.axes if axes.get_lines()]
+        for legend in [*legends, *(sub for each in figure.subfigs for sub in each.legends)]:
+            low = legend.get_window_extent()
+            assert not any(
+                low.shrunk(0.9, 0.9).overlaps(box.shrunk(0.98, 0.98)) for box in boxes
+            ), name
+    (share,) = [
+        axes for axes in figures.modes((found["modes"], "tx")).axes if "share" in axes.get_ylabel()
+    ]
+    assert share.get_ylim()[1] < 1.1
+
+
+def test_modes_say_why_there_are_no_wave_numbers(found):
+    figure = figures.modes((dataclasses.replace(found["modes"], spectra={}), "tx"))
+    right = figure.axes[2]
+    assert not right.axison
+    assert "need\na box" in right.texts[0].get_text()
+
+
+def test_landscape_draws_all_terms_and_no_offsets(found):
+    told = found["landscape"]
+    terms = {f"term_{k}": (k + 1) * told.line.losses for k in range(7)}
+    line = dataclasses.replace(told.line, terms=terms)
+    small = dataclasses.replace(
+        told.eigenvectors,
+        positions=told.eigenvectors.positions / told.eigenvectors.positions[-1] * 3e-5,
+    )
+    figure = figures.landscape((dataclasses.replace(told, line=line, eigenvectors=small), "tx"))
+    figure.draw_without_rendering()
+    assert len(figure.axes[0].get_lines()) == 8
+    offsets = [
+        axis.get_offset_text().get_text()
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+    ]
+    assert not any(offsets)
+    assert figure.axes[2].get_xlabel() == r"first, in $10^{-5}$ $|\theta|$"
+    for axes in figure.axes[:4]:
+        label = axes.yaxis.label.get_window_extent()
+        assert label.y0 > 0
+        assert label.y1 < figure.bbox.y1
+
+
+def test_landscape_of_one_term_has_no_angles(found):
+    told = found["landscape"]
+    line = dataclasses.replace(told.line, terms={"equation": told.line.losses})
+    one = {when: np.ones((1, 1)) for when in told.cosines}
+    alone = dataclasses.replace(told, line=line, terms=("equation",), cosines=one)
+    figure = figures.landscape((alone, "tx"))
+    assert sum(bool(axes.images) for axes in figure.axes) == 2
+    assert len(figure.axes[0].get_lines()) == 1
+    assert "one term" in " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+
+
+def test_densities_tell_their_damping_and_what_they_do_not_resolve(found):
+    told = found["hessians"]
+    density = dataclasses.replace(told.densities[bench.DAMPED], resolution=1e12)
+    hidden = dataclasses.replace(told, densities=told.densities | {bench.DAMPED: density})
+    right = figures.hessians((hidden, "tx")).axes[1]
+    words = " ".join(in_legend(right))
+    assert "(assumed)" in words
+    assert r"$\mu$ =" in words
+    assert "unresolved: 100 %" in words
+    assert right.patches
+    plain = figures.hessians((told, "tx")).axes[1]
+    assert "unresolved" not in " ".join(in_legend(plain))
+    assert not plain.patches
+
+
 def test_error_is_network_minus_reference(entry):
     points = np.asarray(analysis.study(entry).objective.terms[0].points)
     wanted = entry.predict(points) - entry.problem.reference(points)
     np.testing.assert_array_equal(analysis.error_at(entry), wanted)
     assert np.abs(wanted).max() > 0.1
+
+
+def test_error_is_decomposed_by_the_kernel_of_the_values_themselves():
+    """A system of three components, against the dense Jacobian of the network's outputs."""
+    made = make_entry("kovasznay", width=5, depth=1)
+    looked_at = analysis.study(made)
+    points, network = np.asarray(looked_at.objective.terms[0].points), looked_at.solution
+    assert network is not None
+
+    def values(theta):
+        return jax.vmap(network, (None, 0))(theta, points).T.ravel()
+
+    jacobian = np.asarray(jax.jacfwd(values)(jnp.asarray(made.theta)))
+    found = analysis.error_modes(made)
+    assert list(found.points) == ["u", "v", "p"]
+    wanted = np.linalg.svd(jacobian, compute_uv=False) ** 2
+    np.testing.assert_allclose(found.eigenvalues[:5], wanted[:5], rtol=1e-9)
+    error = analysis.error_at(made).T.ravel()
+    np.testing.assert_allclose(found.vectors @ found.residual, error, atol=1e-9)
+    # What gradient flow on half the squared error does to it.
+    moved = found.vectors @ (found.eigenvalues * found.residual)
+    np.testing.assert_allclose(moved, jacobian @ (jacobian.T @ error), rtol=1e-7, atol=1e-9)
+    block = bench.ANALYSES["modes"].compute(bench.Bench(made)).block
+    for k, share in block["final"]["error_share"].items():
+        assert share == pytest.approx(found.cumulative_share()[min(int(k), len(error)) - 1])
 
 
 def test_pictures_are_written_and_their_axes_named(entry, found, tmp_path, monkeypatch):
@@ -222,6 +441,28 @@ def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
     wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
     assert wrong.exit_code == 1
     assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_kernel_that_never_settles_is_said_to_settle_never(capsys):
+    blocks = [{"initial_and_final": 0.5, "settled_from": step} for step in (None, 30)]
+    rows = [{"name": "one", "plots": [], "analyses": {"alignment": each}} for each in blocks]
+    told = side_by_side(rows, ["alignment"])
+    assert told["analyses"][0]["columns"][1]["values"] == [None, 30]
+    screens.analyses(Console(width=100), told)
+    assert "never" in capsys.readouterr().out
+    assert bench.ANALYSES["alignment"].columns[1][1] == ("settled_from",)
+
+
+def test_residual_without_curvature_is_drawn_as_the_least(found):
+    told = found["hessians"]
+    norms = {when: each.copy() for when, each in told.norms.items()}
+    norms["final"][0] = 0.0
+    figure = figures.hessians((dataclasses.replace(told, norms=norms), "tx"))
+    *_, last, _ = figure.axes
+    image = np.ma.asarray(last.images[0].get_array())
+    least = min(each[each > 0].min() for each in norms.values())
+    assert image.min() == pytest.approx(least)
+    assert not np.ma.getmaskarray(image).any()
 
 
 def test_analyses_are_diagnostics_on_demand(entry, found):

@@ -237,6 +237,23 @@ def test_density_without_a_space_is_that_of_its_probes():
             analysis.spectral_density(lambda v: v, 4, **wrong)
 
 
+def test_known_part_of_a_trace_is_not_left_to_the_probes():
+    """Here the part is the whole matrix, so that nothing is left to them."""
+    matrix = np.diag(np.linspace(0.0, 1.0, 300) ** 4)
+    products = lambda rows: rows @ matrix  # noqa: E731
+    seen = analysis.spectral_density(products, 300, blocks=1, steps=4)
+    known = analysis.spectral_density(
+        products, 300, blocks=1, steps=4, part=(products, float(np.trace(matrix)))
+    )
+    wanted = np.trace(matrix) / 300
+    assert seen.mean == seen.moment(1) != pytest.approx(wanted, rel=1e-3)
+    assert known.mean == pytest.approx(wanted, rel=1e-12)
+    np.testing.assert_array_equal(known.nodes, seen.nodes)
+    near = np.abs(seen.nodes) <= seen.resolution
+    assert seen.unresolved == pytest.approx(seen.weights[near].sum())
+    assert analysis.SpectralDensity.of([1.0, 0.0]).unresolved == 0
+
+
 def test_matrix_of_low_rank_is_seen_whole():
     matrix = prescribed([5.0, 2.0, -1.0] + [0.0] * 57)
     found = analysis.spectral_density(lambda v: v @ matrix, 60, blocks=20)

@@ -114,5 +114,9 @@ def test_alignment_is_the_cosine_of_centered_kernels():
     assert analysis.target_alignment(a, y) == pytest.approx(wanted, rel=1e-8)
     found = analysis.alignments([0, 3, 9], [a, b, 2 * b], [y, y, 0 * y])
     assert found.settled_from() == 3
+    # The last kernel is like itself, which says nothing.
+    assert analysis.alignments([0, 3, 9], [a, a, b], np.ones((3, 7))).settled_from() is None
+    assert analysis.alignments([0, 3, 9], [a, a, a], np.ones((3, 7))).settled_from() == 0
+    assert analysis.alignments([0], [a], np.ones((1, 7))).settled_from() is None
     assert found.residual[2] == 0
     assert found.kernels[0, 2] == pytest.approx(analysis.kernel_alignment(a, b))
