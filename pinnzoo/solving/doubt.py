@@ -48,7 +48,7 @@ SUSPECT = 0.1
 another one. On problems that were solved to 1e-10 to 3e-2 the step was at most three times the
 error; where a network had stayed at an unstable state, it was 0.4 to 20."""
 
-SHARPER, CUT = 2.0, 1e-12
+SHARPER, CUT = 5.0, 1e-12
 """How many times as large as drawn the parameters of the network are whose derivatives are added,
 and the singular values, in relation to the largest one, from which on a step goes along them: what
 grows from an unstable state hardly shows in the residual."""

@@ -348,14 +348,20 @@ def refine(
     )
 
 
-def with_defect(plan: Plan, found: Round) -> Round:
+def with_defect(plan: Plan, found: Round, before: Round | None) -> Round:
     """The round with its defect, and an estimate of at least that where it is suspect.
 
     Args:
         plan: Features, seed and idle conditions.
         found: What a network came to on the whole problem.
+        before: The narrower network that it began as. What was said against that one stands where
+            the solution is still the same.
     """
     share = defect_of(plan, found.base.model, found.base.phases[-1].weights)
+    if before is not None:
+        moved = _root_mean_square(found.values - before.values)
+        if moved < SUSPECT * _root_mean_square(found.values):
+            share = max(share, before.defect)
     estimate = max(found.estimate, min(share, 1.0)) if share > SUSPECT else found.estimate
     return replace(found, defect=share, estimate=estimate)
 

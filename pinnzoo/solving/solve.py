@@ -279,7 +279,7 @@ def _search(
         # A wider network begins as the same function.
         doubted = divisible or (len(tried) > 0 and tried[0].defect > SUSPECT)
         if doubted and not last.abandoned and _time_for_defect(plan.problem, allowance, last):
-            last = with_defect(plan, last)
+            last = with_defect(plan, last, before)
         tried.append(last)
         if last.abandoned or (
             hopeless is not None
