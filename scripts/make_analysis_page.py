@@ -55,7 +55,7 @@ class Facts:
     drift: float
     equation_drift: float
     cka: float
-    settled: float
+    settled: float | None
     spacing: float
     hessian: tuple[float, float]
     spectrum: np.ndarray
@@ -78,6 +78,7 @@ def facts(name: str) -> Facts | None:
     ntk = NTKSnapshots.from_arrays(folder.arrays("ntk.npz"))
     recipe = folder.recipe()
     aligned = alignments(ntk.steps, ntk.kernels, np.ones(ntk.kernels.shape[:2]))
+    settled = aligned.settled_from()
     ends = metrics["residual_hessian"]
     return Facts(
         recipe=recipe,
@@ -87,7 +88,7 @@ def facts(name: str) -> Facts | None:
         drift=float(ntk.drift()[-1]),
         equation_drift=float(ntk.drift(block="equation")[-1]),
         cka=float(aligned.kernels[0, -1]),
-        settled=aligned.settled_from() / max(1, int(ntk.steps[-1])),
+        settled=None if settled is None else settled / max(1, int(ntk.steps[-1])),
         spacing=float(ntk.steps[-1]) ** (1 / max(1, len(ntk.steps) - 2)),
         hessian=(float(ends["initial"]["mean"]), float(ends["final"]["mean"])),
         spectrum=ntk.eigenvalues()[-1],
@@ -134,7 +135,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median, and both ends where there are several."""
+    """The median, and both ends where there are several; a dash where there is nothing."""
+    if not values:
+        return "–"
     middle = figure(float(np.median(values)))
     if len(values) == 1:
         return middle
@@ -279,7 +282,8 @@ def settling_section(everything: Sequence[Facts]) -> list[str]:
         (
             name.replace("_", " "),
             str(len(many)),
-            spread([100 * each.settled for each in many]),
+            str(sum(each.settled is None for each in many)),
+            spread([100 * each.settled for each in many if each.settled is not None]),
             spread([each.rank for each in many]),
         )
         for name, many in sorted(by_kind.items())
@@ -293,14 +297,21 @@ def settling_section(everything: Sequence[Facts]) -> list[str]:
         "## When does the kernel stop moving, and does the last one explain the last digits?",
         paragraph(
             f"""A kernel counts as settled from the snapshot on from which its alignment with the
-            last one is 0.99 or more. Snapshots are taken at steps in geometric progression, so that
-            this moment is known to a factor of {spread([each.spacing for each in everything])}
-            only. Over {len(judged)} entries the rank correlation of the error
-            with the effective rank of the last kernel is {ranks}, and with the share of its
-            eigenvalues that stand above rounding it is {rank_correlation(tails, errors)}."""
+            last one is 0.99 or more; where the last snapshot alone is like itself, it never
+            settled. Snapshots are taken at steps in geometric progression, so that this moment is
+            known to a factor of {spread([each.spacing for each in everything])} only. Over
+            {len(judged)} entries the rank correlation of the error with the effective rank of the
+            last kernel is {ranks}, and with the share of its eigenvalues that stand above rounding
+            it is {rank_correlation(tails, errors)}."""
         ),
         table(
-            ("Method of the last phase", "Entries", "Settled, % of the steps", "Effective rank"),
+            (
+                "Method of the last phase",
+                "Entries",
+                "Never settled",
+                "Settled, % of the steps",
+                "Effective rank",
+            ),
             rows,
         ),
     ]

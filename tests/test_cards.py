@@ -105,6 +105,8 @@ def test_card_says_what_the_files_say():
         ("wave", "mlp", {"depth": 1}, False),
         ("wave", "spinn", {"depth": 1, "activation": "sin"}, True),
         ("wave", "spinn", {"depth": 1}, False),
+        ("wave", "tangent_mlp", {"depth": 1, "omega": 3.0, "rank": 2}, True),
+        ("wave", "tangent_mlp", {"depth": 1}, False),
         ("heat", "siren", {"depth": 1}, False),
     ],
 )

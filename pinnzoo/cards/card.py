@@ -129,8 +129,10 @@ def contains_solution(recipe: Recipe, problem: "Problem") -> bool:
         problem: The problem of the recipe.
     """
     arguments = recipe.architecture_arguments
-    sines = recipe.architecture == "siren" or (
-        recipe.architecture == "spinn" and arguments.get("activation") == "sin"
+    sines = (
+        recipe.architecture == "siren"
+        or (recipe.architecture == "spinn" and arguments.get("activation") == "sin")
+        or (recipe.architecture == "tangent_mlp" and arguments.get("omega") is not None)
     )
     waves = problem.reference.waves if problem.reference and not problem.ansatz else ()
     return sines and arguments.get("depth") == 1 and bool(waves)

@@ -277,6 +277,18 @@ FURTHER = (
             levenberg_marquardt(6, 10000, 300, resample_every=10, adaptive=True),
         )
     ),
+    # The same products found on a processor, and their tangent.
+    then_in_the_middle(
+        Recipe(
+            "beltrami",
+            "tangent_mlp",
+            (levenberg_marquardt(120, 3000, 300, part=0, **MOVING),),
+            architecture_arguments={"width": 10, "rank": 16, "depth": 2},
+            points=POINTS,
+            tag="products",
+        ),
+        levenberg_marquardt(4, 8000, 300, part=1, arguments=LINEAR, **OFTEN),
+    ),
     then_in_the_middle(
         _sines(
             "taylor_green",
@@ -286,6 +298,18 @@ FURTHER = (
             architecture="spinn",
         ),
         levenberg_marquardt(300, 1269, 100, resample_every=10, adaptive=True),
+    ),
+    # What is left there lies along singular values of 1e-10: the tangent takes it in four steps.
+    then_in_the_middle(
+        Recipe(
+            "taylor_green",
+            "tangent_mlp",
+            (levenberg_marquardt(150, 1500, 100, part=0),),
+            architecture_arguments={"width": 12, "depth": 1, "rank": 3, "omega": [1.0, 4.0, 4.0]},
+            points=POINTS,
+            tag="products",
+        ),
+        levenberg_marquardt(4, 2500, 200, part=1, arguments=LINEAR, **OFTEN),
     ),
     # A factor for each coordinate: fast waves along one, hardly any along the others.
     _sines(
