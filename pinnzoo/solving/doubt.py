@@ -34,6 +34,14 @@ OPEN = 1e7
 parameters move it, from which on they leave it open. With 14 neurons it was 1 to 3,000 on problems
 that are well posed, and 5e7 to 2e10 where a condition was missing."""
 
+OPEN_WHEN_DRAWN = 300
+"""The same for the network before its training, of the change that it can make then. Where a
+condition was missing it was 2,000 and more, and below 50 where none was; after the training it is
+as large as there where a network has a layer as thin as a jump, which slips along itself."""
+
+COARSEN = 4
+"""Every so many lines of the evaluation grid are looked at."""
+
 LOOKED_AT = 300
 """Points at most at which the solution is looked at."""
 
@@ -71,7 +79,7 @@ class Freedom(NamedTuple):
     shape: Float[np.ndarray, "n m"]
 
 
-def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
+def freedom(fit: Fit, points: Float[np.ndarray, "n d"], theta: Any = None) -> Freedom:
     """How far the network can move a solution while its residuals hardly change.
 
     With J and F the derivatives of residuals and of solution by the parameters, it is the largest
@@ -82,9 +90,10 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"]) -> Freedom:
     Args:
         fit: What was done to a network.
         points: Where the solution is looked at.
+        theta: The network's parameters; those of its training by default.
     """
     some = points[:: -(-len(points) // LOOKED_AT)]
-    theta = fit.theta
+    theta = fit.theta if theta is None else theta
     # By the program of the training, on as many other points.
     jacobian = np.asarray(module.linearize(fit.objective, theta, AT_ONCE)[1])
     moves = field_slopes(fit.assembly.field, theta, some)
@@ -170,14 +179,18 @@ def defect(
     return float(np.linalg.norm(change)) / size if size > 0 else 0.0
 
 
-def left_open(problem: Problem, found: Freedom) -> str | None:
+def left_open(problem: Problem, fit: Fit, found: Freedom) -> str | None:
     """What nothing determines, in words; None where all is determined.
 
     Args:
         problem: What was solved.
+        fit: What was done to its first network.
         found: Of its solution.
     """
     if not found.relative > OPEN:
+        return None
+    drawn = freedom(fit, problem.evaluation_points(COARSEN), fit.kept[0])
+    if not drawn.relative > OPEN_WHEN_DRAWN:
         return None
     shares = np.mean(found.shape**2, axis=0)
     component = problem.components[int(np.argmax(shares))]

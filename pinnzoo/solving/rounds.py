@@ -25,6 +25,7 @@ from pinnzoo.solving.analysis import (
     waves,
 )
 from pinnzoo.solving.doubt import (
+    COARSEN,
     MISSED,
     SUSPECT,
     Corrected,
@@ -84,9 +85,6 @@ QUIET, QUIETER = 1e-2, 1e-4
 OTHERS, ROWS_PER_OTHER, DEFECT_DRAW = 20, 3.0, 5
 """Width of the network whose derivatives are added to a solution that is doubted, the rows for each
 of its parameters, and which draw of points they are."""
-
-COARSEN = 4
-"""Every so many lines of the evaluation grid are looked at to compare two solutions."""
 
 
 LOOKED_AT = 500

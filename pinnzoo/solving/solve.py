@@ -184,7 +184,7 @@ def _looked_through(
     """The rounds, with estimates of at least one where they leave the solution open; what is."""
     # What is left open is so for a small network too, and in the first window of time.
     first = chosen[0][0]
-    told = left_open(first.problem, first.freedom)
+    told = left_open(first.problem, first.base, first.freedom)
     if told is None:
         return chosen, tried, None
     doubted = {id(r): replace(r, estimate=max(r.estimate, 1.0)) for r in tried}
