@@ -151,8 +151,8 @@ def _ends(spectrum: HessianSpectrum) -> dict[str, float]:
 
 
 def _ends_of(study: Study) -> dict[str, Vector]:
-    ends = {"initial": study.initial, "final": study.final}
-    return {"final": study.final} if _begins_later(study) else ends
+    ends: dict[str, Vector] = {} if _begins_later(study) else {"initial": study.initial}
+    return ends | {"final": study.final}
 
 
 def _begins_later(study: Study) -> bool:
