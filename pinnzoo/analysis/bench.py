@@ -451,15 +451,14 @@ def _hessians(bench: Bench) -> FoundHessians:
     assumed = damping is None or scaled
     if damping is None or scaled:
         damping = WITHOUT_DAMPING * float(squares[0])
-    name = DAMPED
     scale = damped_gauss_newton(last, damping=damping)
     ones = squares / (squares + damping)
-    if not is_gauss_newton(name, ones, shift / damping):
+    if not is_gauss_newton(DAMPED, ones, shift / damping):
         matrix = bench.hessian(-1, preconditioner=scale)
         bare = hessian_part(last, part="gauss_newton", preconditioner=scale)
         modes = _known_modes(bench, damping) if shift <= damping else None
-        space = bench.space(matrix, name, start=modes)
-        look(name, matrix, space, part=(bare.products, float(ones.sum())))
+        space = bench.space(matrix, DAMPED, start=modes)
+        look(DAMPED, matrix, space, part=(bare.products, float(ones.sum())))
     pairs = lbfgs_pairs(last)
     if (np.einsum("ij,ij->i", *pairs) > 0).any():
         scale = lbfgs_preconditioner(*pairs)

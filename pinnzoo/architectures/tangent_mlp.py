@@ -105,8 +105,9 @@ class TangentMLP(nnx.Module):
             box = {"lower": (begin, *lower[1:]), "upper": (end, *upper[1:])}
             options = {**sizes, **inputs, **box, "dtype": dtype, "rngs": rngs}
             if rank is not None:
-                sines = {"activation": activation} if omega is None else _sines(omega)
-                return SPINN(m, rank=rank, **sines, **options)
+                sines: dict[str, Any] = {"activation": "sin", "omega": omega}
+                body = {"activation": activation} if omega is None else sines
+                return SPINN(m, rank=rank, **body, **options)
             if omega is not None:
                 return Siren(m, omega=omega, **options)
             return MLP(m, activation=activation, initialization=initialization, **options)
@@ -116,7 +117,7 @@ class TangentMLP(nnx.Module):
         self.parts = nnx.List(
             part
             for network in networks
-            for part in ((network, _zeros_like(network)) if tangent else (network,))
+            for part in ((network, zeros_like(network)) if tangent else (network,))
         )
 
     def part_times(self, part: int) -> tuple[float, float]:
@@ -166,7 +167,9 @@ class TangentMLP(nnx.Module):
         params, rest = own([s[0] for s in trained]), own([s[1] for s in trained])
         if self.stride == 1:
             return nnx.merge(graph, params, rest)(z)
-        return _along(graph, params, own([s[0] for s in splits[1::2]]), rest, z)
+        omega = own([s[0] for s in splits[1::2]])
+        value, slope = along(graph, params, omega, rest, z)
+        return value + slope
 
 
 def read_later(network: Any, before: tuple[float, float], after: tuple[float, float]) -> None:
@@ -207,7 +210,8 @@ class Tangent(nnx.Module):
         def value(omega: nnx.State, z: Point) -> Values:
             # The network is no attribute, so that θ is not among the parameters.
             graph, params, rest = nnx.split(network, nnx.Param, ...)
-            return _along(graph, params, omega, rest, z)
+            own, slope = along(graph, params, omega, rest, z)
+            return own + slope
 
         self.value = value
 
@@ -216,21 +220,27 @@ class Tangent(nnx.Module):
         return self.value(nnx.state(self.direction, nnx.Param), z)
 
 
-def _along(graph: Any, params: nnx.State, omega: nnx.State, rest: nnx.State, z: Point) -> Values:
-    """Value of a network and its derivative in the direction of other parameters."""
+def along(
+    graph: Any, params: nnx.State, omega: nnx.State, rest: nnx.State, z: Point
+) -> tuple[Values, Values]:
+    """Value of a network, and its derivative in the direction of other parameters.
+
+    Args:
+        graph: What `nnx.split` makes of the network, with its parameters apart.
+        params: Its parameters.
+        omega: The direction.
+        rest: What else it has.
+        z: The point.
+    """
 
     def network(parameters: nnx.State) -> Values:
         return nnx.merge(graph, parameters, rest)(z)
 
-    value, slope = jax.jvp(network, (params,), (omega,))
-    return value + slope
+    return jax.jvp(network, (params,), (omega,))
 
 
-def _sines(omega: float | Sequence[float]) -> dict[str, Any]:
-    return {"activation": "sin", "omega": omega}
-
-
-def _zeros_like(network: nnx.Module) -> nnx.Module:
+def zeros_like(network: nnx.Module) -> nnx.Module:
+    """The same network with all parameters zero, such as those of a new tangent."""
     graph, params, rest = nnx.split(network, nnx.Param, ...)
     return nnx.merge(graph, jax.tree.map(jnp.zeros_like, params), rest)
 

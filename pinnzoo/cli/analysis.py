@@ -113,7 +113,9 @@ def _mean(magnitude: "Mapping[str, Any] | None") -> float | None:
 
 def _drifts(ntk: "NTKSnapshots", norm: str) -> list[float | None]:
     """The drift at every step; None where the only kernel on record is that of the end."""
-    if len(ntk.steps) == 1 and int(ntk.steps[0]) > 0:
+    from pinnzoo.diagnostics.ntk import lacks_beginning
+
+    if lacks_beginning(ntk.steps):
         return [None]
     return [float(drift) for drift in ntk.drift(norm)]
 

@@ -148,6 +148,11 @@ def ntk_drift(kernel: np.ndarray, initial: np.ndarray, *, norm: str = "spectral"
     return change / start
 
 
+def lacks_beginning(steps: Sequence[int] | Int[np.ndarray, " s"]) -> bool:
+    """Whether the only parameters on record are those of a network that was trained."""
+    return len(steps) == 1 and int(steps[0]) > 0
+
+
 @dataclass(frozen=True, eq=False)
 class NTKSnapshots:
     """The NTK at several steps of one training, on one set of points.

@@ -16,7 +16,7 @@ from pinnzoo.diagnostics.hessian import (
     loss_hessian_spectrum,
     residual_hessian_norms,
 )
-from pinnzoo.diagnostics.ntk import WHOLE, NTKSnapshots, begin_snapshots
+from pinnzoo.diagnostics.ntk import WHOLE, NTKSnapshots, begin_snapshots, lacks_beginning
 from pinnzoo.diagnostics.registry import Diagnostic, Study, flatten_block, register_diagnostic
 from pinnzoo.diagnostics.spectrum import NORMS
 from pinnzoo.objective import Objective
@@ -151,23 +151,18 @@ def _ends(spectrum: HessianSpectrum) -> dict[str, float]:
 
 
 def _ends_of(study: Study) -> dict[str, Vector]:
-    ends: dict[str, Vector] = {} if _begins_later(study) else {"initial": study.initial}
+    ends: dict[str, Vector] = {} if lacks_beginning(study.steps) else {"initial": study.initial}
     return ends | {"final": study.final}
-
-
-def _begins_later(study: Study) -> bool:
-    """Whether the only parameters on record are those of a network that was trained."""
-    return len(study.steps) == 1 and int(study.steps[0]) > 0
 
 
 def _with_beginning(block: dict[str, Any], study: Study) -> dict[str, Any]:
     """The block with None in the place of a beginning that is not on record."""
-    return block | {"initial": None} if _begins_later(study) else block
+    return block | {"initial": None} if lacks_beginning(study.steps) else block
 
 
 def _study_ntk(study: Study) -> dict[str, Any]:
     block = _with_beginning(ntk_report(study.ntk), study)
-    if _begins_later(study):
+    if lacks_beginning(study.steps):
         block["drift"] = {name: dict.fromkeys(norms) for name, norms in block["drift"].items()}
     return block
 

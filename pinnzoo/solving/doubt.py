@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Float
 
 from pinnzoo._typing import Point, Values
+from pinnzoo.architectures.tangent_mlp import along, zeros_like
 from pinnzoo.diagnostics.covariance import field_slopes
 from pinnzoo.objective import assemble, residual_and_loss
 from pinnzoo.pdes import Problem
@@ -122,16 +123,13 @@ class Corrected(nnx.Module):
             network: N, which stays.
             other: M with the parameters θ, at which it is derived.
         """
+        self.direction = zeros_like(other)
         graph, theta, rest = nnx.split(other, nnx.Param, ...)
-        self.direction = nnx.merge(graph, jax.tree.map(jnp.zeros_like, theta), rest)
         kept = nnx.split(network)
 
         def value(omega: nnx.State, z: Point) -> Values:
             # Neither network is an attribute, so that their parameters are none here.
-            def moved(parameters: nnx.State) -> Values:
-                return nnx.merge(graph, parameters, rest)(z)  # pyright: ignore[reportCallIssue]
-
-            _, slope = jax.jvp(moved, (theta,), (omega,))
+            _, slope = along(graph, theta, omega, rest, z)
             return nnx.merge(*kept)(z) + slope  # pyright: ignore[reportCallIssue]
 
         self.value = value
@@ -177,6 +175,16 @@ def defect(
     values = jax.vmap(assembly.field, (None, 0))(assembly.theta, jnp.asarray(some))
     size = float(np.linalg.norm(np.asarray(values)))
     return float(np.linalg.norm(change)) / size if size > 0 else 0.0
+
+
+def doubted_estimate(estimate: float, share: float) -> float:
+    """The estimate of an error, which is at least a defect that is suspect.
+
+    Example:
+        >>> doubted_estimate(1e-3, 0.5), doubted_estimate(1e-3, 0.05)
+        (0.5, 0.001)
+    """
+    return max(estimate, min(share, 1.0)) if share > SUSPECT else estimate
 
 
 def left_open(problem: Problem, fit: Fit, found: Freedom) -> str | None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from pinnzoo.architectures.tangent_mlp import Tangent
+from pinnzoo.architectures.tangent_mlp import Tangent, zeros_like
 from pinnzoo.catalog.phases import GENTLE, SCALED
 from pinnzoo.collocation import draw_points, term_counts
 from pinnzoo.objective import (
@@ -386,8 +386,7 @@ def counts_for(problem: Problem, rows: int, idle: Sequence[str]) -> dict[str, in
 
 def tangent_of(network: nnx.Module) -> Tangent:
     """The network with its tangent, whose parameters are zero."""
-    graph, params, rest = nnx.split(network, nnx.Param, ...)
-    return Tangent(network, nnx.merge(graph, jax.tree.map(jnp.zeros_like, params), rest))
+    return Tangent(network, zeros_like(network))
 
 
 def finding(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:

@@ -31,6 +31,7 @@ from pinnzoo.solving.doubt import (
     Corrected,
     Freedom,
     defect,
+    doubted_estimate,
     freedom,
     missed,
     sharpened,
@@ -360,8 +361,7 @@ def with_defect(plan: Plan, found: Round, before: Round | None) -> Round:
         moved = _root_mean_square(found.values - before.values)
         if moved < SUSPECT * _root_mean_square(found.values):
             share = max(share, before.defect)
-    estimate = max(found.estimate, min(share, 1.0)) if share > SUSPECT else found.estimate
-    return replace(found, defect=share, estimate=estimate)
+    return replace(found, defect=share, estimate=doubted_estimate(found.estimate, share))
 
 
 def defect_of(plan: Plan, network: nnx.Module, weights: Mapping[str, float]) -> float:

@@ -16,7 +16,14 @@ from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches, runs_backward
-from pinnzoo.solving.doubt import MISSED, MOVED, SUSPECT, left_open, unknowns_moved
+from pinnzoo.solving.doubt import (
+    MISSED,
+    MOVED,
+    SUSPECT,
+    doubted_estimate,
+    left_open,
+    unknowns_moved,
+)
 from pinnzoo.solving.fitting import Allowance, Hopeless
 from pinnzoo.solving.result import joined_estimate, result
 from pinnzoo.solving.rounds import (
@@ -153,9 +160,8 @@ def solve(
         if len(chosen) > 1 and _time_for_defect(plan.problem, allowance, chosen[0][0]):
             weights = chosen[0][0].base.phases[-1].weights
             suspect = defect_of(plan, entry.model, weights)
-            if suspect > SUSPECT:
-                least = max(entry.metrics["estimated_error"], min(suspect, 1.0))
-                entry = entry.with_metrics({"estimated_error": least})
+            estimate = doubted_estimate(entry.metrics["estimated_error"], suspect)
+            entry = entry.with_metrics({"estimated_error": estimate})
         if entry.metrics["steps"] < FEW and not (request.asked or allowance.left):
             warnings.warn(
                 f"solve did {entry.metrics['steps']} steps in {budget:g} seconds, most of which "
