@@ -20,7 +20,7 @@ from pinnzoo.derivatives import Names
 from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import check_counts, check_network
-from pinnzoo.observations import Observations
+from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
@@ -141,7 +141,7 @@ class Entry:
         seed: int = 0,
         tag: str = "",
         diagnostics: bool | Sequence[str] = True,
-        observations: Observations | None = None,
+        observations: Measured | None = None,
         unknowns: Mapping[str, float] | None = None,
     ) -> "Entry":
         """An entry of what a training loop of your own has made.
@@ -181,6 +181,7 @@ class Entry:
         from pinnzoo.measure import core_metrics, loss_of
 
         check_network(problem, model)
+        observations = check_observations(observations, problem)
         if points is not None:
             check_counts(problem, points)
         # A loop that goes on training the network must not change the entry.

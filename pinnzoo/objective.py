@@ -27,7 +27,7 @@ from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, S
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Region
 from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
-from pinnzoo.observations import Observations
+from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import CONDITIONS as CONDITIONS
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
@@ -493,7 +493,7 @@ def assemble(
     model: nnx.Module,
     points: Mapping[str, Float[np.ndarray, "n d"]],
     weights: Mapping[str, float] | None = None,
-    observations: Observations | None = None,
+    observations: Measured | None = None,
 ) -> Assembly:
     """Bring a problem, a network and collocation points together.
 
@@ -505,7 +505,8 @@ def assemble(
             where they are not yet.
         points: Points `(n, d)` per term: "equation" and each condition's name.
         weights: Loss weight per term, 1 where none is given.
-        observations: What was measured; it becomes the last term, "observations".
+        observations: What was measured, in one set or several; it becomes the last term,
+            "observations".
 
     Returns:
         The assembly; unpack it as `theta, objective, to_model`.
@@ -523,6 +524,7 @@ def assemble(
     """
     check_network(problem, model)
     check_terms(problem)
+    observations = check_observations(observations, problem)
     model = with_unknowns(model, problem.unknowns)
     theta, to_model = flatten_model(model)
 

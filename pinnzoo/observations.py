@@ -32,16 +32,21 @@ class Observations:
     network's value minus the measured one. The points are never drawn anew. Where standard
     deviations are given, the square of a row is weighted by 1/σ², relative to the mean of all 1/σ².
 
+    Where not every component was measured everywhere, the others are NaN, or there are several
+    sets of observations, which every function takes as a list.
+
     Attributes:
         points: Where, `(n, d)`, columns in the order of the problem's coordinates.
-        values: What was measured there, `(n, k)`, or `(n,)` for one component.
+        values: What was measured there, `(n, k)`, or `(n,)` for one component; with several, NaN
+            is what was not measured.
         components: Names of the k components; by default all of the problem, in their order.
         sigma: Standard deviation of the noise: one number, one for each point `(n,)`, or one for
             each value `(n, k)`, which a data frame names as the components. None where it is not
             known and to be estimated.
 
     Raises:
-        PointsError: The arrays do not fit each other, or hold what is no real number.
+        PointsError: The arrays do not fit each other, hold what is no real number, or there is a
+            point or a component of which nothing was measured.
 
     Example:
         ```python
@@ -63,7 +68,8 @@ class Observations:
             )
         points = real_numbers(self.points, "points")
         table, components = _in_order(self.values, self.components)
-        values = real_numbers(table, "values")
+        several = np.ndim(table) == 2 and np.shape(table)[1] > 1
+        values = real_numbers(table, "values", gaps=several)
         values = values[:, None] if values.ndim == 1 else values
         if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
             raise PointsError(
@@ -77,16 +83,27 @@ class Observations:
                 f"observations of {tuple(names)} with {values.shape[1]} columns of values were "
                 "given: name each column once."
             )
+        bare = [int(np.isnan(values).all(axis=axis).sum()) for axis in (1, 0)]
+        if any(bare):
+            raise PointsError(
+                f"{bare[0]} of {len(points)} points and {bare[1]} of {values.shape[1]} columns of "
+                "values without any value were given: leave these out."
+            )
         object.__setattr__(self, "points", _frozen(points))
         object.__setattr__(self, "values", _frozen(values))
         object.__setattr__(self, "components", None if names is None else tuple(map(str, names)))
         sigma = _sigma_in_order(self.sigma, self.components)
-        object.__setattr__(self, "sigma", _deviations(sigma, values.shape))
+        object.__setattr__(self, "sigma", _deviations(sigma, ~np.isnan(values)))
 
     @property
     def n(self) -> int:
         """Number of measured values, which is the number of rows."""
-        return self.values.size
+        return int(np.sum(~np.isnan(self.values)))
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of a value of mean weight; None where no deviations are known."""
+        return None if self.sigma is None else float(1 / np.sqrt(np.nanmean(self.sigma**-2)))
 
     def check(self, problem: Problem) -> "Observations":
         """The same observations with their components named.
@@ -113,16 +130,17 @@ class Observations:
         return Observations(self.points, self.values, names, self.sigma)
 
     def rows(self, problem: Problem) -> Float[np.ndarray, "n d+3"]:
-        """One row for each value: its point, the value, the component's index and √weight."""
+        """One row for each measured value: its point, the value, the component's index, √weight."""
         checked = self.check(problem)
         n, k = checked.values.shape
         index = [problem.components.index(name) for name in checked.components or ()]
         root = np.ones((n, k))
         if checked.sigma is not None:
             root = 1 / checked.sigma
-            root = root / np.sqrt(np.mean(root**2))
+            root = root / np.sqrt(np.nanmean(root**2))
         columns = (checked.values.T, np.repeat(np.array(index, float)[:, None], n, 1), root.T)
-        return np.hstack([np.tile(checked.points, (k, 1)), *(c.reshape(-1, 1) for c in columns)])
+        table = np.hstack([np.tile(checked.points, (k, 1)), *(c.reshape(-1, 1) for c in columns)])
+        return table[~np.isnan(checked.values.T.ravel())]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, for a file; the inverse of `from_arrays`. Components must be named."""
@@ -132,6 +150,61 @@ class Observations:
             if self.sigma is not None:
                 found[f"sigma/{name}"] = self.sigma[:, k]
         return found
+
+    @classmethod
+    def joined(cls, sets: Sequence["Observations"]) -> "Observations":
+        """Several sets of observations as one, such as those of sensors for different components.
+
+        Args:
+            sets: One or more, each with its components named.
+
+        Raises:
+            PointsError: There is none, one does not say what its columns are or has points of
+                another number of coordinates, or some have standard deviations and others none.
+
+        Example:
+            >>> speeds = Observations([[0.1, 0.2]], [1.0], ("u",))
+            >>> pressures = Observations([[0.5, 0.2]], [2.0], ("p",))
+            >>> Observations.joined([speeds, pressures]).values
+            array([[ 1., nan],
+                   [nan,  2.]])
+        """
+        if not sets or not all(isinstance(each, Observations) for each in sets):
+            kinds = ", ".join(type(each).__name__ for each in sets) or "nothing"
+            raise PointsError(
+                f"observations of {kinds} were to be joined: give one or more Observations."
+            )
+        if (widths := {each.points.shape[1] for each in sets}) and len(widths) > 1:
+            raise PointsError(
+                f"observations at points of {' and '.join(map(str, sorted(widths)))} coordinates "
+                "were to be joined: give all of them those of the problem."
+            )
+        if any(each.components is None for each in sets):
+            raise PointsError(
+                "observations without the names of their components were to be joined: give each "
+                "of them components=(...)."
+            )
+        known = [each.sigma is not None for each in sets]
+        if any(known) and not all(known):
+            raise PointsError(
+                f"{sum(known)} of {len(sets)} sets of observations have standard deviations: give "
+                "sigma to all of them or to none, since it says how much they count beside each "
+                "other."
+            )
+        names = tuple(dict.fromkeys(name for each in sets for name in each.components or ()))
+
+        def wide(each: "Observations", array: np.ndarray) -> np.ndarray:
+            found = np.full((len(array), len(names)), np.nan)
+            found[:, [names.index(name) for name in each.components or ()]] = array
+            return found
+
+        sigma: Any = [wide(each, each.sigma) for each in sets if each.sigma is not None]
+        return cls(
+            np.concatenate([each.points for each in sets]),
+            np.concatenate([wide(each, each.values) for each in sets]),
+            names,
+            np.concatenate(sigma) if sigma else None,
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Observations":
@@ -165,7 +238,8 @@ class Observations:
                 between the columns, an ".npz" file, or a ".mat" file of MATLAB up to version 7.
             problem: Its coordinates are columns of the file, and at least one of its components.
                 A column "sigma" holds the standard deviation at each point; it is called "std"
-                where a component has that name.
+                where a component has that name. Of several components, a cell that is empty or NaN
+                is what was not measured.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
                 are other names. A column that is named so is nothing else, whatever it is called.
 
@@ -206,7 +280,8 @@ class Observations:
                 f"the name {sigma_name!r}, or the one that columns={{{sigma_name!r}: ...}} says.",
                 stacklevel=2,
             )
-        own = {name: found[name]() for name in names.values() if name in found}
+        gaps = {names[c] for c in measured} if len(measured) > 1 else set()
+        own = {name: found[name](name in gaps) for name in names.values() if name in found}
         shapes = {name: tuple(n for n in array.shape if n > 1) for name, array in own.items()}
         if len(set(shapes.values())) > 1:
             told = ", ".join(f"{name} {own[name].shape}" for name in own)
@@ -220,21 +295,31 @@ class Observations:
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
+Measured = Observations | Sequence[Observations]
+"""One set of observations, or several in a list."""
+
+
 def check_observations(given: Any, problem: Problem) -> Observations | None:
     """What was measured with its components named, or None where nothing was.
 
+    Args:
+        given: Observations, several of them in a list or tuple, which become one, or None.
+        problem: What they are of.
+
     Raises:
-        PointsError: It is not of this problem, or of another type.
+        PointsError: It is not of this problem, or of another type, or cannot be joined.
         UnknownNameError: There is no such component.
 
     Example:
         >>> check_observations(None, problem) is None
         True
     """
+    if isinstance(given, list | tuple) and all(isinstance(g, Observations) for g in given):
+        return Observations.joined([each.check(problem) for each in given])
     if given is not None and not isinstance(given, Observations):
         raise PointsError(
             f"observations of the type {type(given).__name__} were given: give an Observations, "
-            "such as Observations(points, values)."
+            "such as Observations(points, values), or a list of several."
         )
     return None if given is None else given.check(problem)
 
@@ -359,22 +444,30 @@ def _sigma_in_order(sigma: Any, components: tuple[str, ...] | None) -> Any:
     return sigma[list(components)]
 
 
-def _deviations(given: Any, shape: tuple[int, int]) -> Any:
+def _deviations(given: Any, measured: np.ndarray) -> Any:
+    """Standard deviations `(n, k)`, NaN where nothing was measured."""
     if given is None:
         return None
-    array = real_numbers(given, "standard deviations")
+    shape = measured.shape
+    array = real_numbers(given, "standard deviations", gaps=np.ndim(given) == 2)
     wide = array[:, None] if array.ndim == 1 else array
     if wide.ndim not in (0, 2) or (wide.ndim == 2 and wide.shape not in ((shape[0], 1), shape)):
         raise PointsError(
             f"standard deviations of shape {array.shape} were given for values of shape {shape}: "
             "give one number, one for each point, or one for each value."
         )
-    if not (wide > 0).all():
+    wide = np.where(measured, wide, np.nan)
+    if lacking := int((np.isnan(wide) & measured).sum()):
         raise PointsError(
-            f"a standard deviation of {wide.min():g} was given: each is above zero, or give "
+            f"{lacking} of {int(measured.sum())} values were given without a standard deviation: "
+            "give one for each, or sigma=None where it is not known."
+        )
+    if not (wide[measured] > 0).all():
+        raise PointsError(
+            f"a standard deviation of {np.nanmin(wide):g} was given: each is above zero, or give "
             "sigma=None where it is not known."
         )
-    return _frozen(np.broadcast_to(wide, shape).copy())
+    return _frozen(wide)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

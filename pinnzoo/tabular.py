@@ -20,8 +20,9 @@ SEPARATORS = (",", ";", "\t")
 COMMENT = re.compile(r"""(^|\s)#[^"']*$""")
 """The rest of a line, which is not read; within a cell, as in `#5`, the sign is one of its own."""
 
-Column = Callable[[], Float[np.ndarray, "..."]]
-"""Gives the numbers of a column; raises PointsError where they are none."""
+Column = Callable[[bool], Float[np.ndarray, "..."]]
+"""Gives the numbers of a column, and NaN for those that are lacking where it is called with True;
+raises PointsError where they are none."""
 
 
 def read_columns(path: Path) -> dict[str, Column]:
@@ -52,30 +53,35 @@ def read_columns(path: Path) -> dict[str, Column]:
         ) from error
 
 
-def real_numbers(given: Any, what: str) -> np.ndarray:
+def real_numbers(given: Any, what: str, gaps: bool = False) -> np.ndarray:
     """An array of finite real numbers in float64.
 
     Args:
         given: What it is made of.
         what: What the numbers are, for the message.
+        gaps: Whether a number may be lacking, which is NaN here and may be masked in what is given.
 
     Raises:
         PointsError: There is something else among them.
     """
     try:
+        masked = np.ma.is_masked(given)
         array = np.asarray(given)
         # Of dates and durations the number depends on the unit in which they are counted.
-        if np.iscomplexobj(array) or np.ma.is_masked(given) or array.dtype.kind in "mM":
+        if np.iscomplexobj(array) or (masked and not gaps) or array.dtype.kind in "mM":
             raise TypeError
         array = array.astype(np.float64)
+        if masked:
+            array[np.ma.getmaskarray(given)] = np.nan
     except (TypeError, ValueError):
         raise PointsError(
             f"observations were given whose {what} are not all real numbers: give these alone."
         ) from None
-    if not np.isfinite(array).all():
+    wrong = np.isinf(array) if gaps else ~np.isfinite(array)
+    if wrong.any():
         raise PointsError(
-            f"{int((~np.isfinite(array)).sum())} of {array.size} {what} of the observations are "
-            "NaN or infinite: leave these measurements out."
+            f"{int(wrong.sum())} of {array.size} {what} of the observations are "
+            f"{'' if gaps else 'NaN or '}infinite: leave these measurements out."
         )
     return array
 
@@ -85,7 +91,7 @@ def _archive(content: bytes) -> dict[str, Column]:
         return {name: functools.partial(_of_archive, content, name) for name in file.files}
 
 
-def _of_archive(content: bytes, name: str) -> np.ndarray:
+def _of_archive(content: bytes, name: str, gaps: bool) -> np.ndarray:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         try:
             found = file[name]
@@ -93,7 +99,7 @@ def _of_archive(content: bytes, name: str) -> np.ndarray:
             raise PointsError(
                 f"the array {name!r} of an .npz file holds objects: save numbers."
             ) from None
-    return real_numbers(found, name)
+    return real_numbers(found, name, gaps)
 
 
 def _matlab(content: bytes) -> dict[str, Column]:
@@ -107,14 +113,14 @@ def _matlab(content: bytes) -> dict[str, Column]:
     }
 
 
-def _of_matlab(name: str, value: Any) -> np.ndarray:
+def _of_matlab(name: str, value: Any, gaps: bool) -> np.ndarray:
     kind = np.asarray(value).dtype
     if kind.names or kind.kind == "O":
         raise PointsError(
             f"the variable {name!r} of a .mat file is a struct, a cell array or sparse: save full "
             "arrays of numbers, each under a name of its own."
         )
-    return real_numbers(value, name)
+    return real_numbers(value, name, gaps)
 
 
 def _text(content: bytes) -> dict[str, Column]:
@@ -173,10 +179,12 @@ def _cells(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator, skipinitialspace=True))
 
 
-def _of_text(name: str, cells: list[tuple[int, str]]) -> np.ndarray:
+def _of_text(name: str, cells: list[tuple[int, str]], gaps: bool) -> np.ndarray:
     """The numbers of a column from its cells, each with its line."""
-    numbers = np.zeros(len(cells))
+    numbers = np.full(len(cells), np.nan)
     for j, (k, cell) in enumerate(cells):
+        if gaps and not cell:
+            continue
         try:
             numbers[j] = float(cell if "_" not in cell else "no number")
         except ValueError:
@@ -186,4 +194,4 @@ def _of_text(name: str, cells: list[tuple[int, str]]) -> np.ndarray:
                 f"line {k} of the file has {given} in the column {name!r}: give a number{comma}, "
                 "or leave the line out."
             ) from None
-    return real_numbers(numbers, f"numbers under {name!r}")
+    return real_numbers(numbers, f"numbers under {name!r}", gaps)

@@ -352,6 +352,84 @@ class TestObservations:
         assert one.values[0, 0] != clean.values[0, 0]
 
 
+class TestGaps:
+    """Not every component is measured everywhere."""
+
+    problem = pinnzoo.PROBLEMS["heat_source"]()
+    velocities = observed([[0.2, 0.3], [0.5, 0.5], [0.1, 0.9]], [1.0, 2.0, 3.0], "u", 0.1)
+    sources = observed([[0.5, 0.5], [0.7, 0.2]], [4.0, 5.0], "f", [0.2, 0.4])
+
+    def test_what_was_not_measured_has_no_row(self):
+        whole = Observations.joined([self.velocities, self.sources])
+        assert (whole.components, whole.n) == (("u", "f"), 5)
+        rows = whole.rows(self.problem)
+        at = [self.problem.components.index(name) for name in "uf"]
+        assert rows[:, 3].tolist() == [at[0]] * 3 + [at[1]] * 2
+        assert rows[:, 2].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+        np.testing.assert_array_equal(rows[:3, :2], self.velocities.points)
+        np.testing.assert_array_equal(rows[3:, :2], self.sources.points)
+        sigma = np.array([0.1, 0.1, 0.1, 0.2, 0.4])
+        np.testing.assert_allclose(rows[:, 4] ** 2, sigma**-2 / np.mean(sigma**-2), rtol=1e-14)
+        assert whole.noise == pytest.approx(np.mean(sigma**-2) ** -0.5)
+
+    def test_a_list_is_what_joined_makes_of_it(self):
+        entry = pinnzoo.train(
+            Recipe("heat_source", "mlp", (Phase("lm", 1),), points={"equation": 5}),
+            observations=[self.velocities, self.sources],
+            diagnostics=False,
+        )
+        assert entry.observations is not None
+        expected = Observations.joined([self.velocities, self.sources]).values
+        np.testing.assert_array_equal(entry.observations.values, expected)
+
+    def test_an_empty_cell_of_a_file_is_not_measured(self, tmp_path):
+        (tmp_path / "a.csv").write_text("x,t,u,f\n0.2,0.3,1,\n0.5,0.5,2,4\n0.7,0.2,nan,5\n")
+        read = Observations.read(tmp_path / "a.csv", self.problem)
+        by_name = dict(zip(read.components or (), read.values.T, strict=True))
+        np.testing.assert_array_equal(by_name["u"], [1.0, 2.0, np.nan])
+        np.testing.assert_array_equal(by_name["f"], [np.nan, 4.0, 5.0])
+        (tmp_path / "b.csv").write_text("x,t,u\n0.2,0.3,1\n0.5,0.5,\n")
+        with pytest.raises(PointsError, match="line 3 of the file has nothing in the column 'u'"):
+            Observations.read(tmp_path / "b.csv", self.problem)
+
+    def test_they_are_kept_in_a_file(self):
+        whole = Observations.joined([self.velocities, self.sources])
+        again = Observations.from_arrays(whole.to_arrays())
+        for name in ("points", "values", "sigma"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+
+    def test_masked_values_were_not_measured(self):
+        values = np.ma.masked_array([[1.0, 2.0], [3.0, 9.0]], [[False, False], [False, True]])
+        assert np.isnan(observed([[0.1, 0.1], [0.2, 0.2]], values, ("u", "f")).values[1, 1])
+
+    @pytest.mark.parametrize(
+        ("values", "sigma", "match"),
+        [
+            ([[1.0, np.nan], [2.0, np.nan]], None, "1 of 2 columns of values without any value"),
+            ([[1.0, 2.0], [np.nan, np.nan]], None, "1 of 2 points and 0"),
+            ([[1.0, np.inf], [2.0, 3.0]], None, "1 of 4 values of the observations are infinite"),
+            ([[1.0, 2.0], [3.0, np.nan]], [[0.1, np.nan], [0.1, 0.1]], "1 of 3 values were given"),
+        ],
+    )
+    def test_what_says_nothing_is_refused(self, values, sigma, match):
+        with pytest.raises(PointsError, match=match):
+            observed([[0.1, 0.1], [0.2, 0.2]], values, ("u", "f"), sigma)
+
+    @pytest.mark.parametrize(
+        ("sets", "match"),
+        [
+            ([], "of nothing were"),
+            ([velocities, 1.0], "of Observations, float were"),
+            ([velocities, observed([[0.1, 0.1]], [1.0])], "without the names"),
+            ([velocities, observed([[0.1]], [1.0], "f")], "of 1 and 2 coordinates"),
+            ([velocities, observed([[0.1, 0.1]], [1.0], "f")], "1 of 2 sets"),
+        ],
+    )
+    def test_what_cannot_be_joined_is_told(self, sets, match):
+        with pytest.raises(PointsError, match=match):
+            Observations.joined(sets)
+
+
 class TestSensitivity:
     def test_equals_the_sandwich_of_the_normal_equations(self):
         rng = np.random.default_rng(0)

@@ -244,7 +244,7 @@ def estimates_at(
     left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
     noise = scatter = math.sqrt(left / max(found.freedom, 1.0)) / scale
     if sigma is not None:
-        noise = float(1 / np.sqrt(np.mean(sigma**-2)))
+        noise = float(1 / np.sqrt(np.nanmean(sigma**-2)))
         if scatter > CONTRADICTED * noise:
             warnings.warn(
                 f"the observations are off from the solution by {scatter:.2g}, though they were "
@@ -308,12 +308,11 @@ def field_deviation(
     basis = q[objective.slices()[OBSERVATIONS]] @ u[:, kept]
     met, inverse = basis.T @ basis, vt[kept].T / values[kept]
     (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
-    if observations.sigma is None:
+    noise = observations.noise
+    if noise is None:
         freedom = term.n - 2 * np.trace(met) + np.sum(met**2)
         left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
         noise = math.sqrt(left / max(float(freedom), 1.0)) / float(term.scale)
-    else:
-        noise = float(1 / np.sqrt(np.mean(observations.sigma**-2)))
     at_points = field_slopes(field, theta, points)
     rows = at_points.reshape(-1, theta.size) @ inverse
     variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])

@@ -11,7 +11,7 @@ from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.measure import check_diagnostics
 from pinnzoo.objective import check_terms, warn_of_unread
-from pinnzoo.observations import Observations, check_observations
+from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
@@ -74,7 +74,7 @@ WORTH, WORTH_SETUP = 20, 4
 def solve(
     problem: Problem | str,
     *,
-    observations: Observations | None = None,
+    observations: Measured | None = None,
     seconds: float | None = None,
     tolerance: float | None = None,
     progress: bool = False,
@@ -97,8 +97,8 @@ def solve(
 
     Args:
         problem: What is solved, or its name.
-        observations: What was measured; the entry keeps it. A problem with unknown coefficients
-            needs some.
+        observations: What was measured, in one set or a list of several; the entry keeps it. A
+            problem with unknown coefficients needs some.
         seconds: Time of the training, the compiler's included; the step that is being done at its
             end is finished. By default 120, or no limit where a tolerance is given.
         tolerance: Estimated relative L2 error at which to stop before that.

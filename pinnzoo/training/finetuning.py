@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, refuse_names
 from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
-from pinnzoo.observations import Observations
+from pinnzoo.observations import Measured
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
@@ -56,7 +56,7 @@ def finetune(
     tag: str | None = None,
     mesh: Mesh | None = None,
     diagnostics: bool | Sequence[str] = True,
-    observations: Observations | None = None,
+    observations: Measured | None = None,
     **arguments: Any,
 ) -> Entry:
     """Go on training an entry.

@@ -43,7 +43,7 @@ from pinnzoo.objective import (
     regions,
     warn_of_unread,
 )
-from pinnzoo.observations import Observations, check_observations
+from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import every_digit, require_x64
@@ -82,7 +82,7 @@ def train(
     mesh: Mesh | None = None,
     seconds: float | None = None,
     diagnostics: bool | Sequence[str] = True,
-    observations: Observations | None = None,
+    observations: Measured | None = None,
     snapshots: int = SNAPSHOTS,
 ) -> Entry:
     """Train a network by a recipe.
@@ -118,8 +118,8 @@ def train(
         diagnostics: Compute kernels and Hessians at the end: all that are registered, those of
             the names given, or none. `pinnzoo.diagnose` computes them later. Ctrl-C while they are
             computed leaves them out.
-        observations: What was measured, which is fitted beside the equations as the term
-            "observations". The entry keeps them.
+        observations: What was measured, in one set or a list of several, which is fitted beside the
+            equations as the term "observations". The entry keeps them.
         snapshots: How often the parameters are kept after the first ones, at steps in geometric
             progression up to the last one. Fewer of them make an entry of many parameters smaller.
             A run that goes on also keeps those that it has.
