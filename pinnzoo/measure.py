@@ -34,6 +34,19 @@ _DIAGNOSTIC_STREAM = 2**31
 ENOUGH = {"equation": 1024, "conditions": 128}
 """Points on which it is seen whether equations and conditions alone determine an unknown."""
 
+OUTLYING = 10.0
+"""Typical deviations by which a measured value is off from the solution that may be a mistake: of
+normal noise one value in 10²² is."""
+
+VISIBLE = 0.02
+"""Of the standard deviation of the values, below which what is off does no harm."""
+
+MEDIAN = 0.6745
+"""Of the absolute value of a standard normal number."""
+
+RARE = 0.1
+"""Share of the values above which it is the solution that is off, and not some of them."""
+
 Tick = Callable[[str], None]
 
 
@@ -185,6 +198,8 @@ def core_metrics(
         if problem.m > 1 and observations is not None:
             each = component_errors(problem, field)
             errors["components"] = {"version": 1, "relative_l2_error": each}
+    if observations is not None:
+        warn_of_outliers(problem, model, observations)
     if means := mean_factors(factors or {}):
         errors["weighting"] = {"version": 1, "factors": means}
     if problem.unknowns:
@@ -201,6 +216,44 @@ def core_metrics(
         "hardware": ", then ".join(machines) or hardware(),
         "platform": jax.default_backend(),
     }
+
+
+def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observations) -> None:
+    """Warn of measured values that are off from the solution much further than the others.
+
+    The sum of squares follows one such value at the cost of all the others, and takes what is left
+    of it for noise. The typical deviation is that of a median, which does not.
+
+    Args:
+        problem: What was solved.
+        model: The trained network.
+        observations: What it was trained on.
+    """
+    data = observations.check(problem)
+    with jax.enable_x64(True):
+        field = field_of(problem, in_float64(model))
+        found = np.asarray(jax.jit(jax.vmap(field))(jnp.asarray(data.points)))
+    for k, name in enumerate(data.components or ()):
+        measured = np.flatnonzero(~np.isnan(data.values[:, k]))
+        own = data.values[measured, k]
+        off = np.abs(own - found[measured, problem.components.index(name)])
+        sizes = off if data.sigma is None else off / data.sigma[measured, k]
+        typical = float(np.median(sizes)) / MEDIAN
+        far = (sizes > OUTLYING * typical) & (off > VISIBLE * np.std(own))
+        if 0 < far.sum() <= RARE * len(own):
+            worst = int(np.argmax(np.where(far, off, 0.0)))
+            place = ", ".join(
+                f"{c}={z:.4g}"
+                for c, z in zip(problem.coords, data.points[measured[worst]], strict=True)
+            )
+            warnings.warn(
+                f"{int(far.sum())} of {len(own)} observations of {name!r} are off from the "
+                f"solution by more than {OUTLYING:g} typical deviations, the farthest by "
+                f"{off[worst]:.2g} at {place} (the median is {np.median(off):.2g}): look whether "
+                "they are right, since one that is not moves the solution and all unknowns, and "
+                "leave it out or give it a larger sigma.",
+                stacklevel=3,
+            )
 
 
 def _unknowns_block(

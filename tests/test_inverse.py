@@ -430,6 +430,20 @@ class TestGaps:
             Observations.joined(sets)
 
 
+@pytest.mark.parametrize(("wrong", "sigma"), [(0, None), (2, None), (2, 0.01)])
+def test_values_far_off_from_all_others_are_told(wrong, sigma):
+    data = observe(DECAY, 40, noise=0.01, relative=False)
+    values = data.values.copy()
+    values[[5, 20][:wrong]] += 0.8
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fitted(Observations(data.points, values, sigma=sigma))
+    off = [str(each.message) for each in told if "typical deviations" in str(each.message)]
+    assert len(off) == (wrong > 0)
+    if wrong:
+        assert off[0].startswith("2 of 40 observations of 'u' are off")
+
+
 class TestSensitivity:
     def test_equals_the_sandwich_of_the_normal_equations(self):
         rng = np.random.default_rng(0)
