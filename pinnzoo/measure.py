@@ -92,10 +92,12 @@ def study_of(
         factors: What an adaptive weighting had made of the loss weights, by term.
     """
     seed, stream = recipe.seed, _DIAGNOSTIC_STREAM
-    points = draw_points(problem, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
-    weights = _weights(problem, recipe, observations, factors or {})
+    # The loss has the conditions where windows meet; kernels are those of the problem's own terms.
+    trained = as_trained(recipe, problem, model)
+    points = draw_points(trained, counts.LOSS_HESSIAN_POINTS, "sobol", seed, stream + 1)
+    weights = _weights(trained, recipe, observations, factors or {})
     # Spectra in float32 are noise: the diagnostics see the same numbers in float64.
-    assembly = assemble(problem, in_float64(model), points, weights, observations)
+    assembly = assemble(trained, in_float64(model), points, weights, observations)
     return Study(
         problem=problem,
         objective=assembly.objective,
@@ -156,6 +158,7 @@ def loss_of(
     observations: Observations | None = None,
 ) -> float:
     """½ |r|² of a network on points of the recipe's seed, with the recipe's weights."""
+    problem = as_trained(recipe, problem, model)
     points = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _of_terms(problem, recipe.weights, observations)
     theta, objective, _ = assemble(problem, model, points, weights, observations)

@@ -24,6 +24,7 @@ from pinnzoo import Phase, Recipe, collocation
 from pinnzoo.collocation import draw_points, log_spaced_steps
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, PointsError, RecipeError, TrainingError
+from pinnzoo.measure import study_of
 from pinnzoo.objective import joined, part_slice
 from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer
 from pinnzoo.storage.blueprint import build
@@ -519,6 +520,26 @@ def test_the_jump_of_windows_that_are_trained_together_is_seen(dtype):
         tolerance = 1e-12 if dtype == "float64" else 1e-4
         np.testing.assert_allclose(jump, after - before, atol=tolerance)
         assert np.abs(jump).max() > 100 * tolerance
+
+
+@pytest.mark.parametrize(("part", "joins"), [(None, ["join_u_1"]), (0, [])])
+def test_what_is_studied_is_the_loss_of_the_training(part, joins, tmp_path):
+    recipe = Recipe(
+        "heat",
+        "tangent_mlp",
+        (Phase("lm", 2, part=part),),
+        architecture_arguments={"windows": 2, "tangent": False, "width": 4, "depth": 1},
+        points={"equation": 20, "conditions": 5},
+    )
+    entry = train(recipe, diagnostics=["ntk", "loss_hessian"])
+    kept = entry.snapshots
+    study = study_of(entry.problem, entry.model, entry.recipe, kept.steps, kept.thetas)
+    own = [*entry.problem.terms]
+    assert [term.name for term in study.objective.terms] == own + joins
+    assert [*entry.ntk.terms] == own
+    entry.save(tmp_path / "entry")
+    again = pinnzoo.diagnose(pinnzoo.load(tmp_path / "entry"), ["loss_hessian"])
+    assert again.metrics["loss_hessian"] == entry.metrics["loss_hessian"]
 
 
 def test_windows_meet_at_zero_too():

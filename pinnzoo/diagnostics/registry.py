@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
 from pinnzoo.errors import DiagnosticError, PinnzooError, UnknownNameError
-from pinnzoo.objective import OBSERVATIONS, Objective
+from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import is_builtin, register
@@ -65,7 +65,8 @@ class Study:
             are those of the loss Hessian.
         steps: Steps at which the parameters were taken, rising.
         thetas: Flat parameters there, `(s, p)`.
-        ntk_points: Points of the kernels, per term; the observations have no part in them.
+        ntk_points: Points of the kernels, for each term of the problem; neither observations nor
+            the conditions where windows of time meet have a part in them.
         hessian_points: Points `(n, d)` for Hessians of the equation's residual.
         tick: The sign of life: a diagnostic that takes longer than a second calls it often, with a
             few words on what it does.
@@ -106,8 +107,12 @@ class Study:
 
     @property
     def unobserved(self) -> Objective:
-        """The residual vector of the equations and conditions, without what was measured."""
-        terms = tuple(term for term in self.objective.terms if term.name != OBSERVATIONS)
+        """The residual vector of the problem's own terms alone.
+
+        It lacks what was measured, and the conditions where windows of time meet.
+        """
+        own = self.problem.terms
+        terms = tuple(term for term in self.objective.terms if term.name in own)
         return Objective(terms, self.objective.shapes)
 
     @functools.cached_property

@@ -82,8 +82,8 @@ def finetune(
             and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
         adaptive: Draw the equation's new points by residual.
         part: Part of a composed network to train, as in `Phase`; by default what the last phase of
-            the entry trained. "all" trains all parameters together; the conditions that join
-            windows of time are then not part of the loss.
+            the entry trained. "all" trains all parameters together; the loss then has conditions
+            where windows of time meet, too.
         seed: Seed of the points; by default the entry's.
         dtype: "float64" or "float32"; by default the entry's.
         report: See `train`.
