@@ -239,7 +239,8 @@ def _checked(observations: Any, problem: Problem) -> Observations | None:
         raise RecipeError(
             f"{problem.name} was given without observations, from which its unknowns ({names}) "
             "could be found: give observations=Observations(points, values), or in a shell "
-            "--observations FILE."
+            "--observations FILE; where equations and conditions alone determine them, as a norm "
+            "does an eigenvalue, use pinnzoo.train."
         )
     return check_observations(observations, problem)
 
