@@ -11,6 +11,7 @@ from pinnzoo._typing import Point, Values
 from pinnzoo.architectures.layers import check_axes, check_sizes, one_each
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
+from pinnzoo.errors import RecipeError
 
 
 class SPINN(nnx.Module):
@@ -34,6 +35,7 @@ class SPINN(nnx.Module):
         activation: str = "tanh",
         omega: float | Sequence[float] = 10.0,
         hidden_omega: float = 1.0,
+        centre: float = 0.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         dtype: Any,
@@ -52,18 +54,23 @@ class SPINN(nnx.Module):
             omega: ω of the first layer of a sinusoidal body, one for all or one for each; other
                 bodies do not use it.
             hidden_omega: ω of its other layers.
+            centre: What the factors begin around, as the bias of their last layer. In many
+                dimensions a product of factors around zero vanishes, with its derivatives, and
+                training comes to nothing; around one it is close to the sum of its factors.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: A size is not a positive whole number, ω is not positive, an axis does not
-                exist, or there is not one ω per coordinate.
+            RecipeError: A size is not a positive whole number, ω is not positive, `centre` not
+                finite, an axis does not exist, or there is not one ω per coordinate.
             UnknownNameError: No such activation.
         """
         check_sizes(rank=rank, width=width, depth=depth)
         check_axes(periodic_axes, len(lower))
+        if not math.isfinite(centre):
+            raise RecipeError(f"centre={centre!r} was given: give a finite number.")
         each = one_each("omega", omega, len(lower))
         self.shape = (m, rank)
 
@@ -84,6 +91,10 @@ class SPINN(nnx.Module):
             return MLP(m * rank, activation=activation, **options)
 
         self.bodies = nnx.List(body(axis) for axis in range(len(lower)))
+        if centre:
+            for factors in self.bodies:
+                bias = factors.output.bias  # pyright: ignore[reportAttributeAccessIssue]
+                bias[...] += jnp.asarray(centre, dtype)
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""

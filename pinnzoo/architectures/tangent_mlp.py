@@ -48,6 +48,7 @@ class TangentMLP(nnx.Module):
         initialization: str = "xavier",
         omega: float | Sequence[float] | None = None,
         rank: int | None = None,
+        centre: float = 0.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         dtype: Any,
@@ -72,6 +73,7 @@ class TangentMLP(nnx.Module):
                 ω of the first one.
             rank: Takes a sum of so many products of networks of one coordinate each, as in `SPINN`,
                 in the place of one network of all coordinates.
+            centre: What the factors of products begin around, as in `SPINN`.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             dtype: Type of the parameters.
@@ -79,8 +81,9 @@ class TangentMLP(nnx.Module):
 
         Raises:
             RecipeError: `tangent` is neither True nor False, the windows do not divide the domain,
-                or divide a periodic coordinate, a size is not a positive whole number, or
-                "ntk" is given for sine layers or for products, which draw their own way.
+                or divide a periodic coordinate, a size is not a positive whole number,
+                "ntk" is given for sine layers or for products, which draw their own way, or
+                `centre` without products.
             UnknownNameError: No such activation or initialisation.
         """
         if not isinstance(tangent, bool):
@@ -98,6 +101,11 @@ class TangentMLP(nnx.Module):
                 f"{'omega' if rank is None else 'rank'}: sine layers and products are drawn in "
                 "ways of their own, so leave one of the two out."
             )
+        if centre and rank is None:
+            raise RecipeError(
+                f"centre={centre!r} was given without rank: it is what the factors of products "
+                "begin around, so give a rank too, or leave it out."
+            )
         sizes = {"width": width, "depth": depth}
         inputs = {"periodic_axes": periodic_axes, "harmonics": harmonics}
 
@@ -107,7 +115,7 @@ class TangentMLP(nnx.Module):
             if rank is not None:
                 sines: dict[str, Any] = {"activation": "sin", "omega": omega}
                 body = {"activation": activation} if omega is None else sines
-                return SPINN(m, rank=rank, **body, **options)
+                return SPINN(m, rank=rank, centre=centre, **body, **options)
             if omega is not None:
                 return Siren(m, omega=omega, **options)
             return MLP(m, activation=activation, initialization=initialization, **options)

@@ -1,6 +1,7 @@
 """Claims that hold for every architecture of the table."""
 
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -313,6 +314,7 @@ def test_tangent_mlp_is_the_first_order_expansion_of_its_network():
         ("siren", {"omega": 3.0}, {}),
         ("spinn", {"rank": 3}, {}),
         ("spinn", {"rank": 3, "omega": [1.0, 2.0]}, {"activation": "sin"}),
+        ("spinn", {"rank": 3, "centre": 1.0}, {}),
     ],
 )
 def test_a_new_tangent_adds_nothing(plain, arguments, own):
@@ -414,6 +416,36 @@ def test_spinn_is_a_sum_of_products_of_functions_of_one_coordinate(activation):
     singular = np.linalg.svd(values_of(model, grid)[:, 0].reshape(9, 9), compute_uv=False)
     assert singular[2] > 1e-8 * singular[0]
     assert singular[3] < 1e-14 * singular[0]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sin"])
+def test_centred_factors_keep_a_product_of_many_from_vanishing(activation):
+    d = 10
+    point = jnp.full(d, 0.3)
+    slopes = {}
+    for centre in (0.0, 1.0):
+        model: Any = make_architecture(
+            "spinn",
+            {"rank": 4, "width": 6, "activation": activation, "centre": centre, "omega": 1.0},
+            m=1,
+            lower=(0.0,) * d,
+            upper=(1.0,) * d,
+            dtype="float64",
+            seed=0,
+        )
+        slopes[centre] = np.abs(jax.grad(lambda z, u=model: u(z)[0])(point)).max()
+        for body in model.bodies:
+            factors = body(point[:1])
+            body.output.bias[...] -= centre
+            np.testing.assert_allclose(factors - body(point[:1]), centre, atol=1e-15)
+    assert slopes[0.0] < 1e-2 < 0.1 < slopes[1.0]
+
+
+def test_a_centre_that_is_none_or_not_used_is_refused():
+    with pytest.raises(RecipeError, match="finite"):
+        build("spinn", {"centre": np.nan})
+    with pytest.raises(RecipeError, match=r"centre=1\.0 was given without rank"):
+        build("tangent_mlp", {"centre": 1.0})
 
 
 def grid(n=40):
