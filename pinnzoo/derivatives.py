@@ -17,6 +17,10 @@ T = TypeVar("T")
 Names: TypeAlias = str | Sequence[str]
 """Names of values and derivatives: in one string, separated by spaces, or in several."""
 
+MANY = 6
+"""Axes from which on their derivatives of one order are taken side by side. A program with a copy
+of the network for each of ten axes takes long to compile, and its Hessian fills the memory."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -65,10 +69,12 @@ class Field:
         for path in sorted({path for _, path in requests}, key=len, reverse=True):
             if any(known.startswith(path) for known in towers if _is_pure(known)):
                 continue
-            if _is_pure(path):
-                towers[path] = _tower(self.function, len(path), self._direction(z, path))(z)
-            else:
+            if not _is_pure(path):
                 towers[path] = [self._mixed(path, z)]
+            elif len(alike := _of_length(len(path), requests)) >= MANY:
+                towers |= self._side_by_side(alike, z)
+            else:
+                towers[path] = _tower(self.function, len(path), self._direction(z, path))(z)
         return tuple(_lookup(towers, path)[component] for component, path in requests)
 
     def _parse(self, name: str) -> tuple[int, str]:
@@ -79,6 +85,13 @@ class Field:
     def _direction(self, z: Point, path: str) -> Point:
         axis = self.coords.index(path[0]) if path else 0
         return jnp.zeros_like(z).at[axis].set(1.0)
+
+    def _side_by_side(self, paths: list[str], z: Point) -> dict[str, list[jax.Array]]:
+        """The towers along several axes, by one program."""
+        directions = jnp.stack([self._direction(z, path) for path in paths])
+        along = jax.vmap(lambda direction: _tower(self.function, len(paths[0]), direction)(z))
+        levels = along(directions)
+        return {path: [level[k] for level in levels] for k, path in enumerate(paths)}
 
     def _mixed(self, path: str, z: Point) -> jax.Array:
         function: Callable[[Point], jax.Array] = self.function
@@ -218,6 +231,11 @@ def _tower(function: Callable, order: int, direction: Point) -> Callable[[Point]
         return raised
 
     return level(order)
+
+
+def _of_length(order: int, requests: list[tuple[int, str]]) -> list[str]:
+    """The different derivatives of one order along one axis each that are asked for."""
+    return sorted({path for _, path in requests if len(path) == order and _is_pure(path)})
 
 
 def _is_pure(path: str) -> bool:

@@ -39,6 +39,30 @@ def test_derivatives_by_name_equal_nested_jacobians(values, name):
     np.testing.assert_allclose(values[name], expected, rtol=1e-10)
 
 
+def test_derivatives_along_many_axes_are_taken_side_by_side():
+    letters, calls = "abcdefg", []
+
+    def many(z):
+        calls.append(1)
+        return jnp.stack([jnp.sin(jnp.arange(1.0, 8.0) @ z), jnp.prod(jnp.cos(z))])
+
+    z = jnp.linspace(-0.4, 0.9, 7)
+    names = [
+        *("v", "u", "u_ab"),
+        *(f"v_{c}{c}" for c in reversed(letters)),
+        *(f"u_{c}{c}" for c in letters),
+        *(f"u_{c}" for c in letters),
+    ]
+    found = jax.jit(lambda z: Field(many, ("u", "v"), letters)(z, names))(z)
+    assert len(calls) == 2
+    for name, value in zip(names, found, strict=True):
+        component, _, path = name.partition("_")
+        axes = [letters.index(c) for c in path]
+        expected = nested_jacobian(many, np.asarray(z), axes)["uv".index(component)]
+        assert abs(expected) > 1e-3
+        np.testing.assert_allclose(value, expected, rtol=1e-11)
+
+
 @pytest.mark.parametrize("name", ["u_t", "v_x", "u_xx", "u_xy", "u_xxx"])
 def test_derivatives_by_name_equal_finite_differences(values, name):
     np.testing.assert_allclose(values[name], oracle(finite_difference, name), rtol=1e-6)
