@@ -20,7 +20,14 @@ import pinnzoo
 from pinnzoo.cards import entry_card, summarize
 from pinnzoo.cli import app
 from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic
-from pinnzoo.errors import RecipeError, RegistrationError, TrainingError, UnknownNameError
+from pinnzoo.errors import (
+    EntryError,
+    IntegrityError,
+    RecipeError,
+    RegistrationError,
+    TrainingError,
+    UnknownNameError,
+)
 from pinnzoo.optimizers import Info, Optimizer
 from pinnzoo.plots.figures import save_plots
 from pinnzoo.recipes import Phase
@@ -322,3 +329,27 @@ def test_a_kernel_that_is_zero_at_first_costs_no_diagnostics(tmp_path, small_dia
     assert back.ntk.drift("spectral", "equation")[-1] == np.inf
     shown = CliRunner().invoke(app, ["info", str(folder)])
     assert shown.exit_code == 0, shown.output
+
+
+def test_an_entry_is_read_from_where_it_was_whatever_the_working_folder_is(tmp_path, monkeypatch):
+    entry = train()
+    monkeypatch.chdir(tmp_path)
+    entry.save("mine")
+    loaded = pinnzoo.load("./mine")
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(loaded.snapshots.thetas, entry.snapshots.thetas)
+    assert [*loaded.history] == [*entry.history]
+
+
+@pytest.mark.parametrize("what", ["moved", "another"])
+def test_an_entry_whose_folder_was_taken_away_is_not_called_damaged(what, tmp_path):
+    entry = train()
+    entry.save(tmp_path / "mine")
+    loaded = pinnzoo.load(tmp_path / "mine")
+    if what == "moved":
+        (tmp_path / "mine").rename(tmp_path / "yours")
+    else:
+        train(dataclasses.replace(RECIPE, seed=1)).save(tmp_path / "mine", overwrite=True)
+    with pytest.raises(EntryError, match="was moved, removed or written anew since") as told:
+        _ = loaded.history
+    assert not isinstance(told.value, IntegrityError)

@@ -44,7 +44,7 @@ def open_place(place: str | os.PathLike[str], **access: Any) -> EntryFolder:
     folder = Path(os.path.abspath(folder_path(place)))
     # Snapshots every entry has, and without them nobody computes kernels.
     if folder.parent != CARRIED or (folder / SNAPSHOTS).is_dir():
-        return EntryFolder.open(place)
+        return EntryFolder.open(folder)
     pin = pin_of(folder)
     if pin is not None:
         remote = Remote(pin["repository"], pin["revision"], **access)

@@ -160,7 +160,8 @@ class EntryFolder:
             FormatVersionError: Written in another format.
             IntegrityError: The manifest is damaged, or a file is missing or of another size.
         """
-        folder = folder_path(path)
+        # Parts are read later, when the working folder may be another one.
+        folder = Path(os.path.abspath(folder_path(path)))
         if not stat.S_ISDIR(_mode(folder)):
             raise EntryError(f"there is no folder {str(folder)!r}: give the folder of an entry.")
         manifest = _read_manifest(folder)
@@ -204,8 +205,28 @@ class EntryFolder:
 
         Raises:
             IntegrityError: It is not what the manifest says.
-            EntryError: The operating system does not let it be read.
+            EntryError: The operating system does not let it be read, or the folder holds another
+                entry by now, or none.
         """
+        try:
+            return self._read(name)
+        except IntegrityError:
+            if self._was_replaced():
+                raise EntryError(
+                    f"the folder {str(self.path)!r} was moved, removed or written anew since this "
+                    f"entry was loaded from it, before {name!r} was read: load the entry again, "
+                    "from where it is now."
+                ) from None
+            raise
+
+    def _was_replaced(self) -> bool:
+        """Whether the folder holds another manifest than the one that was read, or none."""
+        try:
+            return _read_manifest(self.path) != self.manifest
+        except EntryError:
+            return True
+
+    def _read(self, name: str) -> bytes:
         expected = self.manifest["files"][name]
         self.require([name])
         home = self._home(name)
