@@ -37,6 +37,7 @@ from pinnzoo.optimizers import from_optax, levenberg_marquardt
 from pinnzoo.pdes import make_problem
 from pinnzoo.training.loop import next_stop
 from pinnzoo.training.run import WORK_FILE
+from tests.tiny_entries import tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("small_diagnostics")
 
@@ -639,3 +640,18 @@ def test_a_network_is_not_taken_for_the_one_whose_name_it_bears(trained):
         pinnzoo.train(SMALL, model=bent, diagnostics=False)
     copy = nnx.merge(*nnx.split(model))
     assert pinnzoo.train(SMALL, model=copy, diagnostics=False).metrics["loss"] > 0
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_phase_with_arguments_is_not_trained_on_another_problem(edited):
+    """What makes the problem with other arguments is known by its name alone."""
+    given = dataclasses.replace(make_problem("heat", {}), title="my own")
+    if edited:
+        given = dataclasses.replace(given, equation=lambda u, z: u(z, "u_t")[0] - 5.0)
+    first = Phase("lm", 1, problem_arguments={"diffusivity": 0.2})
+    recipe = tiny_recipe(phases=(first, Phase("lm", 1)))
+    if not edited:
+        pinnzoo.train(recipe, problem=given, diagnostics=False)
+        return
+    with pytest.raises(RecipeError, match="another one than 'heat' stands for"):
+        pinnzoo.train(recipe, problem=given, diagnostics=False)

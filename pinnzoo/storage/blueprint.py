@@ -211,6 +211,21 @@ def knows_problem(recipe: Recipe, problem: Problem) -> bool:
         return False
 
 
+def states_the_same(one: Problem, other: Problem) -> bool:
+    """Whether two problems have the same terms, by the same code; numbers in it may differ."""
+    if one is other:
+        return True
+    terms = [{name: _code(term.residual) for name, term in p.terms.items()} for p in (one, other)]
+    return terms[0] == terms[1] and _code(one.ansatz) == _code(other.ansatz)
+
+
+def _code(function: Any) -> Any:
+    """What a function executes, whatever it closes over; itself where that cannot be told."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(getattr(function, "__func__", function), "__code__", function)
+
+
 def blueprint(
     recipe: Recipe, problem: Problem | None = None, model: nnx.Module | None = None
 ) -> Blueprint:

@@ -50,7 +50,7 @@ from pinnzoo.precision import every_digit, require_x64
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
-from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose
+from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose, states_the_same
 from pinnzoo.storage.folder import MAX_FILE
 from pinnzoo.storage.store import check_publishable, check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
@@ -405,9 +405,21 @@ def _check_given(phase: Phase, optimizer: Optimizer) -> None:
 
 
 def _posed_for(recipe: Recipe, phase: Phase, problem: Problem) -> Problem:
-    """The problem with the physical arguments of a phase."""
+    """The problem with the physical arguments of a phase.
+
+    Raises:
+        RecipeError: The problem is not the one that its name stands for, which alone can be made
+            with other arguments.
+    """
     if not phase.problem_arguments:
         return problem
+    if not states_the_same(problem, pose(recipe)):
+        raise RecipeError(
+            f"a phase with the arguments {dict(phase.problem_arguments)} was given with a problem "
+            f"that is another one than {recipe.problem!r} stands for, which would be trained in "
+            "its place: give the problem a name of its own and register what makes it with these "
+            "arguments, or train it by phases without arguments."
+        )
     arguments = {**recipe.problem_arguments, **phase.problem_arguments}
     return pose(replace(recipe, problem_arguments=arguments))
 
