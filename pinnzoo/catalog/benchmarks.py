@@ -261,6 +261,20 @@ FURTHER = (
         arguments={"dimension": 10, "solution": "harmonic"},
         tag="10d",
     ),
+    # Products of ten factors that begin around one; the solution is a sum of five.
+    Recipe(
+        "poisson_nd",
+        "tangent_mlp",
+        (
+            levenberg_marquardt(80, 3000, 300, part=0, **MOVING),
+            levenberg_marquardt(40, 3000, 300, part=0, arguments=SCALED, **MOVING),
+            levenberg_marquardt(4, 9000, 1000, part=1, arguments=LINEAR, **OFTEN),
+        ),
+        problem_arguments={"dimension": 10, "solution": "harmonic"},
+        architecture_arguments={"rank": 8, "width": 6, "depth": 2, "centre": 1.0},
+        points={"equation": 2000, "conditions": 100},
+        tag="10d.products",
+    ),
     # Its velocities are sums of four products, its pressure is one of fifteen.
     on_accelerator(
         then_in_the_middle(
