@@ -222,7 +222,7 @@ def core_metrics(
 
 
 def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observations) -> None:
-    """Warn of measured values that are off from the solution much further than the others.
+    """Warn of measured values that are off from the solution, all of them or some much further.
 
     The sum of squares follows one such value at the cost of all the others, and takes what is left
     of it for noise. The typical deviation is that of a median, which does not.
@@ -241,8 +241,18 @@ def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observat
         own = data.values[measured, k]
         off = np.abs(own - found[measured, problem.components.index(name)])
         sizes = off if data.sigma is None else off / data.sigma[measured, k]
+        spread, left = float(np.std(own)), float(np.sqrt(np.mean(off**2)))
+        if len(own) > 1 and left > spread:
+            warnings.warn(
+                f"the observations of {name!r} are off from the solution by {left:.2g} in the root "
+                f"of the mean square, more than by {spread:.2g} from their own mean, so that they "
+                "are not met at all: train longer or with more weight on them, and look whether "
+                "equations and conditions allow for what was measured.",
+                stacklevel=3,
+            )
+            continue
         typical = float(np.median(sizes)) / MEDIAN
-        far = (sizes > OUTLYING * typical) & (off > VISIBLE * np.std(own))
+        far = (sizes > OUTLYING * typical) & (off > VISIBLE * spread)
         if 0 < far.sum() <= RARE * len(own):
             worst = int(np.argmax(np.where(far, off, 0.0)))
             place = ", ".join(
@@ -284,6 +294,9 @@ def _unknowns_block(
         at = dict(zip(sorted(problem.unknowns), unknown_indices(model), strict=True))
         kept = (name for name in problem.unknowns if at[name] in frozen)
         told |= dict.fromkeys(kept, "was frozen in all phases")
+        if noise is None:
+            few = "is fitted to too few values to say how noisy they are, so that sigma is needed"
+            told = dict.fromkeys(found, few) | told
     if told:
         each = ", and ".join(f"{name!r} {words}" for name, words in told.items())
         advice = (

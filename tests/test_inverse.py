@@ -1,6 +1,7 @@
 """Unknown coefficients and observations: from a problem that states them to a stored entry."""
 
 import dataclasses
+import math
 import pickle
 import warnings
 from typing import Any, cast
@@ -595,6 +596,57 @@ def test_value_that_nothing_moves_away_from_its_bound_is_told_to_be_there():
     assert told["level"].startswith("is not determined")
 
 
+@pytest.mark.parametrize("sigma", [None, 0.05])
+def test_one_value_does_not_say_how_noisy_it_is(sigma):
+    """One unknown meets it, whatever it is, so that nothing is left of the noise."""
+    domain = Box("t", (0.0,), (2.0,))
+    problem = Problem(
+        name="one",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0] + u.unknowns["rate"] * u(z, "u")[0],
+        conditions=(pinnzoo.initial(domain, "u", 1.0),),
+        unknowns={"rate": Unknown(1.0)},
+    )
+    data = Observations(np.array([[1.0]]), np.array([0.25]), sigma=sigma)
+    made = dataclasses.replace(recipe(), problem="one")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        entry = pinnzoo.train(made, problem=problem, observations=data, diagnostics=False)
+    (rate,) = entry.unknowns.values()
+    assert rate.value == pytest.approx(-np.log(0.25), rel=0.01)
+    if sigma is None:
+        assert math.isnan(rate.standard_error)
+        assert "sigma is needed" in entry.metrics["unknowns"]["remarks"]["rate"]
+        assert any("sigma is needed" in str(each.message) for each in told)
+    else:
+        assert rate.standard_error == pytest.approx(sigma / 0.25, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "found", "words"),
+    [
+        (Unknown(1.0, positive=True), Estimate(0.7, 90.0), "may be off by 90"),
+        (Unknown(1.0, positive=True), Estimate(1e-6, 0.01), "at its lower bound 0"),
+        (Unknown(1.0), Estimate(0.2, 3.0), "may be off by 3"),
+        (Unknown(1.0), Estimate(0.2, 0.3), None),
+        (Unknown(0.0), Estimate(1e-3, 0.01), None),
+    ],
+)
+def test_a_value_within_its_own_error_is_hardly_determined(unknown, found, words):
+    problem = dataclasses.replace(DECAY, unknowns={"rate": unknown, "level": Unknown(0.0)})
+    told = told_of(problem, {"rate": found})
+    assert words in told["rate"] if words else not told
+
+
+def test_observations_that_are_not_met_at_all_are_told():
+    data = observe(DECAY, 20)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fitted(data, steps=1, weights={OBSERVATIONS: 1e-12})
+    assert any("not met at all" in str(each.message) for each in told)
+
+
 def test_windows_are_joined_where_unknowns_are_estimated():
     """Otherwise later windows know nothing of the first, and errors are too large."""
     network = {"width": 6, "depth": 1, "windows": 2, "tangent": False}
@@ -718,6 +770,8 @@ class TestTraining:
         with pytest.raises(RecipeError, match="other observations"):
             pinnzoo.train(recipe(phases=phases), **{**run, "observations": other})
 
+    # They are far from the end after so few steps.
+    @pytest.mark.filterwarnings("ignore:the unknown .rate. is not determined")
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "soap", "ssbroyden"])
     def test_other_optimizers_train_unknowns_too(self, optimizer):
         entry = fitted(observe(DECAY, 10), phases=(Phase(optimizer, 3),))

@@ -59,6 +59,13 @@ AT_BOUND = 0.01
 """Standard errors to a bound, below which a value is kept from a better one by it."""
 
 
+SPARE = 0.5
+"""Values that are measured beyond those that the unknowns and the network need, below which they
+say nothing of their noise."""
+
+VAGUE = "is not determined by equations, conditions and observations"
+
+
 class Sensitivity(NamedTuple):
     """What a linear least-squares problem says about noise in some of its rows.
 
@@ -173,9 +180,10 @@ def estimate_unknowns(
 
     Returns:
         An estimate for each unknown, and the standard deviation of the noise: where that is not
-        given with the observations, it is estimated from what is left of them. Where it differs
-        between values, it is that of a value of mean weight. The standard error of an unknown that
-        nothing determines is infinite, and NaN of a frozen one and of others without observations.
+        given with the observations, it is estimated from what is left of them, and is None where
+        nothing is left since there are as few values as unknowns. Where it differs between values,
+        it is that of a value of mean weight. The standard error of an unknown that nothing
+        determines is infinite, and NaN of a frozen one and where the noise is not known.
 
     Raises:
         PrecisionError: JAX has float64 switched off.
@@ -217,7 +225,7 @@ def estimates_at(
     theta: Theta,
     sigma: np.ndarray | None = None,
     frozen: Sequence[int] | np.ndarray = (),
-) -> tuple[dict[str, Estimate], float]:
+) -> tuple[dict[str, Estimate], float | None]:
     """The same from a residual vector with observations, at any parameters.
 
     Many draws of noise need one residual vector, in which only the observations change: nothing
@@ -242,7 +250,7 @@ def estimates_at(
     (term,) = (term for term in objective.terms if term.name == OBSERVATIONS)
     scale = float(term.scale)
     left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
-    noise = scatter = math.sqrt(left / max(found.freedom, 1.0)) / scale
+    noise = scatter = _scatter(left, found.freedom) / scale
     if sigma is not None:
         noise = float(1 / np.sqrt(np.nanmean(sigma**-2)))
         if scatter > CONTRADICTED * noise:
@@ -261,7 +269,16 @@ def estimates_at(
         value, slope = jax.value_and_grad(problem.unknowns[name].value)(jnp.asarray(number))
         margin = math.inf if error == math.inf else float(abs(slope) * error)
         estimates[name] = Estimate(float(value), margin)
-    return {name: estimates[name] for name in problem.unknowns}, noise
+    ordered = {name: estimates[name] for name in problem.unknowns}
+    return ordered, noise if math.isfinite(noise) else None
+
+
+def _scatter(left: float, freedom: float) -> float:
+    """Standard deviation of a row, from the sum of squares that is left; NaN where none could be.
+
+    With as many unknowns as values nothing is left, however noisy they are.
+    """
+    return math.sqrt(left / max(freedom, 1.0)) if freedom > SPARE else math.nan
 
 
 def field_slopes(
@@ -312,7 +329,10 @@ def field_deviation(
     if noise is None:
         freedom = term.n - 2 * np.trace(met) + np.sum(met**2)
         left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
-        noise = math.sqrt(left / max(float(freedom), 1.0)) / float(term.scale)
+        noise = _scatter(left, float(freedom)) / float(term.scale)
+    if not math.isfinite(noise):
+        # Nothing says how noisy the values are, so that they may be off by all of themselves.
+        noise = float(np.sqrt(np.nanmean(observations.values**2)))
     at_points = field_slopes(field, theta, points)
     rows = at_points.reshape(-1, theta.size) @ inverse
     variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
@@ -332,15 +352,19 @@ def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
     """
     told = {}
     for name, (value, error) in found.items():
-        low, high = problem.unknowns[name].bounds
-        # So close to a bound that nothing moves it any more, the error is infinite too.
+        unknown = problem.unknowns[name]
+        low, high = unknown.bounds
+        # So close to a bound that nothing moves it any more, the error is infinite too; and of one
+        # that is not determined it says nothing how close that is.
         near = 0.0 if error == math.inf else AT_BOUND * error
-        if abs(value - low) <= near:
+        if abs(value - low) <= min(near, AT_BOUND * abs(unknown.initial - low)):
             told[name] = f"is at its lower bound {low:g}"
-        elif abs(value - high) <= near:
+        elif abs(value - high) <= min(near, AT_BOUND * abs(unknown.initial - high)):
             told[name] = f"is at its upper bound {high:g}"
         elif error == math.inf:
-            told[name] = "is not determined by equations, conditions and observations"
+            told[name] = VAGUE
+        elif unknown.initial and error > max(abs(value), abs(unknown.initial)):
+            told[name] = f"{VAGUE}, by which it may be off by {error:.2g}"
     return told
 
 
