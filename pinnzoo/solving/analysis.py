@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Float
 
 from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import make_architecture
 from pinnzoo.domains import Box, Domain, Region, Surface, sample
 from pinnzoo.objective import Objective
+from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
 from pinnzoo.pdes.orders import faces, residuals_of, uneven
@@ -37,6 +39,9 @@ SLOW = 1e-6
 
 ASIDE = 0.37
 """A place in the domain, as a share, and a value of the solution, which nothing singles out."""
+
+LARGE = 10.0
+"""How many times as large as one, or as their spread, values are which a network begins at."""
 
 LINES, LINE = 5, 513
 """Lines along which waves are counted, and points on each."""
@@ -405,6 +410,74 @@ def _row_norms(objective: Objective, theta: Any) -> dict[str, Any]:
         )
         for term in objective.terms
     }
+
+
+def known_values(
+    problem: Problem, observations: Observations | None = None
+) -> list[Float[np.ndarray, " _"]]:
+    """Values of each component that conditions prescribe or that were measured.
+
+    A condition prescribes values of a component if it rises by one with it, and with no other.
+
+    Args:
+        problem: What is solved.
+        observations: What was measured, checked, or None.
+
+    Example:
+        >>> [float(np.ptp(each)) for each in known_values(make_problem("heat", {}))]
+        [1.0]
+    """
+    found: list[list[np.ndarray]] = [[] for _ in problem.components]
+    rng = np.random.default_rng(0)
+    for condition in problem.conditions:
+        # Where it says what it asks for, nothing else has to be tried.
+        asked = [c for c in problem.components if condition.asks in ("", c)]
+        if not asked:
+            continue
+        points = np.concatenate(
+            [sample(f, PROBES, "uniform", rng) for f in faces(condition.region)]
+        )
+        own = functools.partial(residuals_of, problem, condition.name, points=points, bare=True)
+        data = own(function=zero(problem.m))
+        least = VANISHES * (1 + np.abs(data).max())
+        rises = {
+            c: own(function=_one(problem.m, c)) - data for c in map(problem.components.index, asked)
+        }
+        reads = [k for k, rise in rises.items() if not np.abs(rise).max() <= least]
+        if len(reads) == 1 and np.abs(rises[reads[0]] - 1).max() <= least:
+            found[reads[0]].append(-data)
+    if observations is not None:
+        for name, column in zip(observations.components or (), observations.values.T, strict=True):
+            found[problem.components.index(name)].append(column[~np.isnan(column)])
+    return [np.concatenate(each) if each else np.zeros(0) for each in found]
+
+
+@functools.cache
+def _one(m: int, component: int) -> PointFunction:
+    """A function of which one component is one everywhere and the others are zero."""
+    return lambda z: jnp.zeros(m, z.dtype).at[component].set(1.0)
+
+
+def offset_and_scale(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Where a component begins, and how large it is: zero and one unless its values are far off.
+
+    A network whose values are of order one loses its nonlinearity on the way to 300. What is known
+    to be small is begun with as if it were not: it may grow, as a population does.
+
+    Args:
+        values: What is known of it.
+
+    Example:
+        >>> offset_and_scale(np.array([300.0, 301.0])), offset_and_scale(np.array([-1.0, 1.0]))
+        ((300.5, 1.0), (0.0, 1.0))
+    """
+    if not values.size:
+        return 0.0, 1.0
+    mean, spread = float(np.mean(values)), float(np.std(values))
+    if abs(mean) > LARGE * max(spread, 1.0):
+        return mean, spread if spread > LARGE else 1.0
+    size = float(np.sqrt(np.mean(values**2)))
+    return 0.0, size if size > LARGE else 1.0
 
 
 def balanced_weights(problem: Problem, objective: Objective, theta: Any) -> dict[str, float]:

@@ -50,7 +50,14 @@ CONSTANT = 0.98
 """Share of a change that is the same everywhere, from which on it is a constant."""
 
 MISSED = 0.02
-"""Share of its data by which a condition is missed in a solution that is not one yet."""
+"""Share of its data by which a term is missed in a solution that is not one yet."""
+
+HARD = 1e-3
+"""Where the loss of the first network falls by less than this, it is hardly a solution, and time is
+divided into windows."""
+
+ROUNDED = 1e-9
+"""Share of the data below which their variation is rounding."""
 
 SUSPECT = 0.1
 """Share of a solution by which a step along other functions changes it, from which on it may be
@@ -215,24 +222,28 @@ def left_open(problem: Problem, fit: Fit, found: Freedom) -> str | None:
 
 
 def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
-    """The condition that is missed most, and by which share of its data.
+    """The term that is missed most, and by which share of its data.
 
-    The data of a condition are what it leaves over for the zero function. One without data, such as
-    a value of zero, is not looked at.
+    The data of a term are what it leaves over for the zero function: prescribed values and sources.
+    Of prescribed values that vary their variation counts, since a solution that is 300 everywhere
+    is as good as none where it is 300 and a half. One without data, such as a value of zero or an
+    equation without a source, is not looked at.
 
     Args:
         problem: The problem, or its window of time.
         fit: What was done to a network.
     """
     worst = ("", 0.0)
-    names = {condition.name for condition in problem.conditions}
+    conditions = {condition.name for condition in problem.conditions}
     objective = refreshable(fit.objective)
     rows = np.asarray(residual_and_loss(objective, fit.theta)[0])
     for term, own in zip(objective.terms, objective.slices().values(), strict=True):
-        if term.name not in names:
+        if term.name not in problem.terms:
             continue
         data = residuals_of(problem, term.name, zero(problem.m), term.points, bare=True)
-        size = float(np.sqrt(np.mean(data**2)))
+        size, spread = float(np.sqrt(np.mean(data**2))), float(np.std(data))
+        if term.name in conditions and spread > ROUNDED * size:
+            size = spread
         left = rows[own] / np.asarray(term.scale)
         share = float(np.sqrt(np.mean(left**2))) / size if size > 0 else 0.0
         if math.isfinite(share) and share > worst[1]:

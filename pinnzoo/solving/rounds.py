@@ -1,5 +1,6 @@
 """What is tried on a problem or on a window of it: one network, then a wider one, with tangents."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import (
     balanced_weights,
     keeps_kink,
+    known_values,
+    offset_and_scale,
     orders,
     parameters_of,
     periodic_axes,
@@ -26,6 +29,7 @@ from pinnzoo.solving.analysis import (
 )
 from pinnzoo.solving.doubt import (
     COARSEN,
+    HARD,
     MISSED,
     SUSPECT,
     Corrected,
@@ -127,7 +131,19 @@ class Plan:
             dtype=self.recipe.dtype,
             seed=self.recipe.seed,
         )
-        return model.parts[0] if self.observations is None else model
+        network = model.parts[0] if self.observations is None else model
+        for k, (offset, scale) in enumerate(self.begins):
+            bias, kernel = network.output.bias, network.output.kernel
+            bias[...] = bias[...].at[k].set(offset + scale * bias[...][k])
+            kernel[...] = kernel[...].at[:, k].multiply(scale)
+        return network
+
+    @functools.cached_property
+    def begins(self) -> list[tuple[float, float]]:
+        """Offset and scale of each component, where the network is all there is to it."""
+        if self.problem.ansatz is not None:
+            return []
+        return [offset_and_scale(v) for v in known_values(self.problem, self.observations)]
 
 
 def _named(problem: Problem, architecture: str = ARCHITECTURE) -> Recipe:
@@ -323,12 +339,16 @@ def refine(
         losses = [max(loss, losses[-1]) for loss in losses]
     estimate, noise = estimated_error(states, losses), 0.0
     off = missed(problem, base if tangent is None else tangent)
-    known = freedom(base, points) if off[1] > MISSED else None
+    # A window begins close to its solution, as a wider network does, and cannot fall so far.
+    fresh = before is None and earlier is None
+    hard = fresh and base.fresh[-1] > HARD * base.fresh[0]
+    known = freedom(base, points) if off[1] > MISSED or hard else None
     if known is not None:
         # What grows from there may be as large as the solution, however little the steps moved.
         residual = math.sqrt(2 * losses[-1])
         bound = known.gain * residual / max(_root_mean_square(states[-1]), 1e-300)
-        estimate = max(estimate, min(bound, 1.0))
+        # A term that is missed by more than all of its data is not solved at all.
+        estimate = max(estimate, 1.0 if off[1] > 1 else min(bound, 1.0))
     if data is not None:
         noise = _noise(base, points, states[-1], data)
         estimate = math.hypot(estimate, noise)

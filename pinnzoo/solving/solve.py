@@ -17,6 +17,7 @@ from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches, runs_backward
 from pinnzoo.solving.doubt import (
+    HARD,
     MISSED,
     MOVED,
     SUSPECT,
@@ -53,8 +54,8 @@ FIRST_WIDTHS = ((60.0, 24), (0.0, 14))
 """Seconds from which on the first network has a width. Every further network is compiled anew, so
 that where there is time for two wide ones, one that is trained twice as long is better."""
 
-HARD = 1e-3
-"""Where the loss of the first network falls by less than this, time is divided into windows."""
+COARSE = 1e-6
+"""Tolerance from which on the first network is the narrowest."""
 
 WINDOWS = 4
 """How many."""
@@ -201,9 +202,11 @@ def _unfinished(problem: Problem, last: Sequence[Round], suspect: float) -> str 
     """Why the solution of the last rounds is not one yet, in words."""
     name, share = max((r.missed for r in last), key=lambda each: each[1])
     if share > MISSED:
+        kind = "condition" if name in {c.name for c in problem.conditions} else "equation"
+        size = f"{share:.1%}" if share < 10 else f"{share:.1g} times the size"
         return (
-            f"the condition {name!r} is missed by {share:.1%} of its data, so give it more time, "
-            "or state the problem for a shorter one"
+            f"the {kind} {name!r} is missed by {size} of its data, so give it more time, "
+            "or state the problem for a shorter one, with values of order one"
         )
     if suspect > SUSPECT:
         return (
@@ -240,7 +243,7 @@ def _checked(observations: Any, problem: Problem) -> Observations | None:
             f"{problem.name} was given without observations, from which its unknowns ({names}) "
             "could be found: give observations=Observations(points, values), or in a shell "
             "--observations FILE; where equations and conditions alone determine them, as a norm "
-            "does an eigenvalue, use pinnzoo.train."
+            "does an eigenvalue, train a recipe instead."
         )
     return check_observations(observations, problem)
 
@@ -267,7 +270,7 @@ def _search(
 ) -> tuple[list[list[Round]], list[Round]]:
     """The rounds that led to the best solution, for each window of time, and all rounds."""
     tried: list[Round] = []
-    for width in _widths(allowance):
+    for width in _widths(allowance, tolerance):
         if tried and not _worth(tried[-1], width, allowance, tolerance):
             break
         before = tried[-1] if tried else None
@@ -306,8 +309,13 @@ def _search(
     return [tried[: tried.index(best) + 1]], tried
 
 
-def _widths(allowance: Allowance) -> tuple[int, ...]:
-    """Those that are tried, from the first one on that suits the time there is."""
+def _widths(allowance: Allowance, tolerance: float) -> tuple[int, ...]:
+    """Those that are tried, from the first one on that suits the time there is.
+
+    Where a small error is not asked for, a narrow network may be enough, in a fraction of the time.
+    """
+    if tolerance >= COARSE:
+        return WIDTHS
     first = next(width for seconds, width in FIRST_WIDTHS if allowance.left >= seconds)
     return tuple(width for width in WIDTHS if width >= first) or WIDTHS
 

@@ -1,7 +1,9 @@
 """What solutions leave open, and what they miss, is told and counted in the estimate."""
 
+import dataclasses
 import importlib
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,28 @@ import scipy.linalg
 from flax import nnx
 
 import pinnzoo
-from pinnzoo import Box, Problem, Unknown, dirichlet, initial, neumann, periodic, prescribe
+from pinnzoo import (
+    Box,
+    Condition,
+    Problem,
+    Unknown,
+    dirichlet,
+    initial,
+    neumann,
+    periodic,
+    prescribe,
+)
+from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving import clock, solve
-from pinnzoo.solving.analysis import periodic_axes, runs_backward, zero
+from pinnzoo.solving.analysis import (
+    known_values,
+    offset_and_scale,
+    periodic_axes,
+    runs_backward,
+    zero,
+)
 from pinnzoo.solving.doubt import (
     MISSED,
     SUSPECT,
@@ -224,7 +243,70 @@ def test_the_condition_that_is_missed_most_is_found():
     own = [float(field(z, "u")[0] - profile(z[1])) for z in np.asarray(term.points)]
     np.testing.assert_allclose(left, own, atol=1e-12)
     data = residuals_of(problem, "start", zero(1), term.points, bare=True)
-    assert share == pytest.approx(np.linalg.norm(own) / np.linalg.norm(data))
+    assert share == pytest.approx(np.linalg.norm(own) / np.linalg.norm(data - data.mean()))
+
+
+def test_an_equation_is_missed_by_a_share_of_its_source():
+    """Values at the ends alone are met by a constant, however large the source is."""
+    line = Box("x", (0.0,), (1.0,))
+    source = lambda u, z: u(z, "u_xx")[0] + 9.0 * jnp.sin(z[0])  # noqa: E731
+    ends = [dirichlet(line, "u", "x", side, 300.0) for side in ("left", "right")]
+    problem = of(line, source, ends)
+    done = tried(problem, seconds=0.1)
+    constant: Any = nnx.clone(done.base.model)
+    constant.output.kernel[...] *= 0.0
+    constant.output.bias[...] = constant.output.bias[...] * 0.0 + 300.0
+    name, share = missed(problem, dataclasses.replace(done.base, theta=flatten_model(constant)[0]))
+    assert (name, share) == ("equation", pytest.approx(1.0))
+
+
+def test_a_solution_far_from_zero_is_begun_there():
+    """From values of order one a network loses its nonlinearity on the way to 300."""
+    line = Box("x", (0.0,), (1.0,))
+    source = lambda u, z: u(z, "u_xx")[0] + jnp.pi**2 * jnp.sin(jnp.pi * z[0])  # noqa: E731
+    ends = [dirichlet(line, "u", "x", side, 300.0) for side in ("left", "right")]
+    problem = of(line, source, ends)
+    assert plan_for(problem).begins == [(300.0, 1.0)]
+    entry = pinnzoo.solve(problem, seconds=5, diagnostics=False)
+    at = np.linspace(0, 1, 11)[:, None]
+    off = entry.predict(at)[:, 0] - 300 - np.sin(np.pi * at[:, 0])
+    assert np.abs(off).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("values", "begins"),
+    [
+        ([], (0.0, 1.0)),
+        ([1.0, -3.0, 9.0], (0.0, 1.0)),
+        ([1e-9, -1e-9], (0.0, 1.0)),
+        ([300.0, 300.0], (300.0, 1.0)),
+        ([1e6 + 1e3, 1e6 - 1e3], (1e6, 1e3)),
+        ([1e6, -1e6], (0.0, 1e6)),
+        ([2e5, 1e5], (0.0, math.sqrt(2.5) * 1e5)),
+    ],
+)
+def test_where_a_component_begins_and_how_large_it_is(values, begins):
+    assert offset_and_scale(np.array(values)) == pytest.approx(begins)
+
+
+def test_values_are_known_from_conditions_and_observations():
+    """Slopes, mixtures of components and twice a value prescribe none."""
+    square = Box("xy", (0.0, 0.0), (1.0, 1.0))
+    left, right = square.face("x", 0.0), square.face("x", 1.0)
+    conditions = [
+        dirichlet(square, "u", "x", "left", 5.0),
+        neumann(square, "u", "x", "right", 7.0),
+        Condition("by hand", lambda u, z: u(z, "v")[0] - 11.0, left),
+        Condition("mixed", lambda u, z: u(z, "u")[0] + u(z, "v")[0] - 13.0, right),
+        Condition("twice", lambda u, z: 2 * u(z, "v")[0] - 17.0, right),
+    ]
+    flow = lambda u, z: u(z, "u_x")[0] + u(z, "v_y")[0]  # noqa: E731
+    problem = of(square, flow, conditions, ("u", "v"))
+    points = np.array([[0.1, 0.2], [0.3, 0.3]])
+    data = pinnzoo.Observations(points, np.array([19.0, 23.0]), ("v",)).check(problem)
+    u, v = known_values(problem, data)
+    assert set(u.tolist()) == {5.0}
+    assert set(v.tolist()) == {11.0, 19.0, 23.0}
 
 
 def growth():
