@@ -197,6 +197,9 @@ def from_file(text: str, accept: tuple[type, ...] = ()) -> Any:
 def execute(file: Path) -> Any:
     """The module that a file makes when it is executed, once per process.
 
+    It finds the modules beside it, then and later, as a script does; those that are installed come
+    first.
+
     Raises:
         RegistrationError: It cannot be executed.
     """
@@ -211,13 +214,15 @@ def execute(file: Path) -> Any:
         if _same_file(getattr(known, "__file__", None), file):
             return known
     spec = importlib.util.spec_from_file_location(name, file)
+    if (beside := str(file.resolve().parent)) not in sys.path:
+        sys.path.append(beside)
     try:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise RegistrationError(
             f"the file {str(file)!r} cannot be executed ({type(error).__name__}: {error}): correct "

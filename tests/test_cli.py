@@ -613,3 +613,17 @@ def test_closed_pipe_ends_the_command_quietly(checkpoints):
         check=False,
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_problem_is_not_given_twice(tmp_path):
+    command = ("train", "burgers", "--problem", f"{tmp_path}/own.py:own", "--out", tmp_path / "x")
+    assert "--problem is for a recipe" in " ".join(run(*command, code=2).output.split())
+
+
+@pytest.mark.parametrize("name", ["seed", "mesh", "entry", "resample_every"])
+def test_what_is_set_is_an_argument_of_the_optimizer(name, tmp_path):
+    """Not one of `finetune`, some of which have the names that somebody may try."""
+    command = ("finetune", "heat-mlp-adam", "--out", tmp_path / "x", "--set", f"{name}=3")
+    told = run(*command, code=1).output
+    assert "levenberg_marquardt" in told
+    assert repr(name) in told

@@ -35,7 +35,9 @@ from pinnzoo.errors import (
 )
 from pinnzoo.optimizers import from_optax, levenberg_marquardt
 from pinnzoo.pdes import make_problem
-from pinnzoo.training.loop import next_stop
+from pinnzoo.registry import execute
+from pinnzoo.training import training as training_module
+from pinnzoo.training.loop import Trainer, next_stop
 from pinnzoo.training.run import WORK_FILE
 from tests.tiny_entries import tiny_recipe
 
@@ -655,3 +657,36 @@ def test_a_phase_with_arguments_is_not_trained_on_another_problem(edited):
         return
     with pytest.raises(RecipeError, match="another one than 'heat' stands for"):
         pinnzoo.train(recipe, problem=given, diagnostics=False)
+
+
+def test_a_file_finds_the_modules_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_it.py").write_text("RATE = 2.5")
+    (tmp_path / "with_helper.py").write_text(
+        "from beside_it import RATE\ndef late():\n    import beside_it\n    return beside_it.RATE\n"
+    )
+    module = execute(tmp_path / "with_helper.py")
+    assert module.RATE == module.late() == 2.5
+
+
+def test_a_file_that_ends_the_program_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "ending.py").write_text("raise SystemExit('bye')")
+    with pytest.raises(RegistrationError, match=r"cannot be executed \(SystemExit: bye\)"):
+        execute(tmp_path / "ending.py")
+
+
+def test_ctrl_c_before_the_first_step_waits_for_the_compiler(monkeypatch):
+    """An exception while its threads run may end the process, and nothing is lost yet."""
+    reached = []
+
+    def first(trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("compiled")
+        return trainer.start()
+
+    monkeypatch.setattr(training_module, "_first", first)
+    monkeypatch.setattr(Trainer, "run", lambda *_: pytest.fail("trained"))
+    with pytest.raises(KeyboardInterrupt):
+        pinnzoo.train(tiny_recipe(phases=(Phase("adam", 6),)), diagnostics=False)
+    assert reached == ["compiled"]

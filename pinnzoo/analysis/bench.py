@@ -535,6 +535,8 @@ def _landscape(bench: Bench) -> FoundLandscape:
     random = loss_plane(last, radius=0.2)
     bench.tick("eigenvectors of the Hessian")
     values, vectors = bench.eigenpairs
+    if lacking := 2 - len(values):  # of a network with one parameter
+        values, vectors = np.pad(values, (0, lacking)), np.pad(vectors, ((0, lacking), (0, 0)))
     length = float(np.linalg.norm(last.theta))
     # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10.
     highest = 2 * float(line.losses[np.argmin(np.abs(line.positions))])

@@ -105,6 +105,11 @@ def train(
     from pinnzoo.precision import enable_x64
 
     enable_x64()
+    if problem not in (None, source) and options.is_problem(source):
+        raise click.UsageError(
+            f"--problem {problem} was given with {source!r}, which is a problem itself: give one "
+            "of them, since --problem is for a recipe or an entry whose problem is not known here."
+        )
     options.bring_in(imports, problem)
     options.known_source(source)
     chosen = _choices(architecture, optimizer, steps, physical, network, settings, points)
@@ -323,7 +328,13 @@ def finetune(
 ) -> None:
     """Go on training an entry, also for other coefficients, and save the new entry."""
     options.bring_in(imports, problem)
+    from pinnzoo.optimizers import make_optimizer
+    from pinnzoo.recipes import resolve_optimizer
+
     arguments = options.settings(settings)
+    method = options.named("optimizer", optimizer)
+    # They would be taken for arguments of `finetune`, some of which have the same names.
+    make_optimizer(resolve_optimizer(method), arguments)
     folder = options.check_free(out, overwrite)
     place = workdir or _beside(folder)
     entry = options.load(name)
@@ -335,7 +346,7 @@ def finetune(
     with stdout_for_json(as_json):
         tuned = training.finetune(
             entry,
-            options.named("optimizer", optimizer),
+            method,
             steps,
             progress=True,
             problem_arguments=options.settings(physical) or None,

@@ -41,7 +41,10 @@ from pinnzoo.storage.folder import (
 from pinnzoo.storage.metrics import user_seconds
 
 MAX_ENTRY = 2 << 20
-"""Bytes of a published entry without its plots, so that a download takes a moment."""
+"""Bytes of an entry of this collection without its plots, so that a download takes a moment."""
+
+MAX_OWN = 256 << 20
+"""Bytes of an entry that its maker publishes, so that it is no accident."""
 
 
 MIN_TRACE = 8
@@ -67,19 +70,25 @@ class Publication:
     files: Mapping[str, bytes]
 
 
-def prepare(folder: EntryFolder, repository: str) -> Publication:
+def prepare(folder: EntryFolder, repository: str, most: int | None = None) -> Publication:
     """All files of an entry, each compared with its manifest and free of traces of this machine.
+
+    Args:
+        folder: The entry.
+        repository: Where it is going to be.
+        most: Bytes that it may have without its plots; by default `MAX_ENTRY`.
 
     Raises:
         EntryError: It has no card, is too large, or names this machine or its user.
         IntegrityError: It is damaged.
     """
+    most = MAX_ENTRY if most is None else most
     files = {name: folder.read(name) for name in folder.manifest["files"]}
     files[MANIFEST] = (folder.path / MANIFEST).read_bytes()
-    if (size := sum(map(len, files.values()))) > MAX_ENTRY:
+    if (size := sum(map(len, files.values()))) > most:
         raise EntryError(
-            f"the entry in {str(folder.path)!r} has {size} bytes: at most {MAX_ENTRY} are "
-            "published, so store fewer snapshots or smaller kernels."
+            f"the entry {folder.manifest['entry']!r} has {size} bytes: at most {most} are "
+            "published, so keep fewer parameters of its training, with snapshots=2 for instance."
         )
     card = folder.path / CARD
     if not card.is_file():
@@ -357,7 +366,7 @@ def push(
         DownloadError: The Hub refuses, cannot be reached, or has the tag on another commit; in the
             last case nothing was sent.
     """
-    planned = plan(api, prepare(folder, repository), tag, private=private)
+    planned = plan(api, prepare(folder, repository, MAX_OWN), tag, private=private)
     commit = upload(api, planned, private=private)
     if tag is not None:
         _tag(api, repository, tag, commit)

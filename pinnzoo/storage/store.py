@@ -39,6 +39,7 @@ from pinnzoo.errors import (
     RecipeError,
     UnknownNameError,
 )
+from pinnzoo.objective import check_network
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.conditions import whole
@@ -172,6 +173,9 @@ def load(
     require_device()
     metrics = folder.metrics()
     plan = _plan(folder, recipe, problem, model)
+    if model is not None:
+        # One with batch normalization that changes, for instance, fails when it is computed.
+        check_network(plan.problem, model)
     plan.check_metrics(metrics, recipe)
     state = _load_state(folder, plan)
     with _computing(folder):

@@ -179,14 +179,17 @@ def train(
         )
     if mesh is not None and jax.process_index() > 0:
         trainer.workdir, progress = None, False
-    run = run or _first(trainer)
-    waited = run.waited
-
-    def keep_time() -> None:
-        run.waited = waited + time.monotonic() - begun
 
     with _reporting(recipe, report, show=progress) as tell, stop_request() as request:
         trainer.request = request
+        run = run or _first(trainer)
+        if request.asked:
+            # Nothing is done yet. While the compiler runs, an exception may end the process.
+            raise KeyboardInterrupt
+        waited = run.waited
+
+        def keep_time() -> None:
+            run.waited = waited + time.monotonic() - begun
 
         def observe(run: Run) -> None:
             keep_time()

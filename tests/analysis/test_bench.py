@@ -540,3 +540,16 @@ def test_frame_has_a_row_per_entry_and_a_column_per_number(monkeypatch):
     with pytest.raises(UnknownNameError, match="unknown library"):
         pinnzoo.frame(library="excel")
     assert flat({"a": [{"b": math.pi}]}) == {"a.0.b": math.pi}
+
+
+def test_a_network_of_one_parameter_is_analyzed():
+    class One(nnx.Module):
+        def __init__(self):
+            self.w = nnx.Param(jnp.array(1.5))
+
+        def __call__(self, z):
+            return self.w[...] * z[:1]
+
+    entry = pinnzoo.Entry.from_model(make_problem("heat", {}), One(), diagnostics=False)
+    block = pinnzoo.analyze(entry, ["landscape"])["landscape"]
+    assert block["curvatures"][1] == 0.0

@@ -250,6 +250,16 @@ def test_entry_that_is_damaged_large_or_without_card_is_not_sent(server, own, mo
     assert not server.state.repositories
 
 
+def test_own_entry_may_be_larger_than_those_of_the_collection(server, monkeypatch):
+    """A network of 4 x 100 with a dozen snapshots has more than they may have."""
+    monkeypatch.setattr(publishing, "MAX_ENTRY", 1000)
+    made_entry().push_to_hub("me/large")
+    monkeypatch.setattr(publishing, "MAX_OWN", 1000)
+    with pytest.raises(EntryError, match=rf"the entry '{made_entry().name}' .* snapshots=2"):
+        made_entry().push_to_hub("me/larger")
+    assert [*server.state.repositories] == ["me/large"]
+
+
 def test_own_entry_is_pushed_with_card_and_plots_and_loads_by_its_address(server):
     entry = made_entry()
     commit = entry.push_to_hub("me/my-pinn", tag="first", private=True)
