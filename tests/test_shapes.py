@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 from typing import Any
 
 import jax
@@ -634,3 +635,19 @@ def test_ends_of_a_line_are_the_boundary_of_a_product(domain, coord, sides):
     assert counts.min() >= 100 / len(sides) - 15
     others = np.delete(points, domain.coords.index(coord), axis=1)
     assert len(np.unique(others[:, 0])) == 100
+
+
+@pytest.mark.parametrize("combine", [operator.sub, operator.or_, operator.and_])
+def test_a_product_is_not_combined_further(combine):
+    cylinder, ball = Ball("xy", (0, 0), 1.0) * Interval("z", 0, 2), Ball("xyz", (0, 0, 1), 0.5)
+    for pair in ((cylinder, ball), (ball, cylinder)):
+        with pytest.raises(PointsError, match=r"'xyz' .* multiply last"):
+            combine(*pair)
+
+
+def test_the_ends_of_a_line_are_no_surface():
+    line = Box("x", (0.0,), (1.0,))
+    with pytest.raises(PointsError, match=r"2 single points was given.*box\.face\('x', 0\)"):
+        line.boundary("x")
+    with pytest.raises(PointsError, match="the boundary part of all faces of a box"):
+        line.part()

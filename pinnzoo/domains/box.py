@@ -126,8 +126,9 @@ class Box(Shape):
             PointsError: There is one coordinate of space: its faces are single points.
         """
         if len(self.coords.replace("t", "")) < 2:
+            told = ", ".join(map(repr, names)) or "of all faces"
             raise PointsError(
-                f"the boundary part {', '.join(map(repr, names))} of a box with the coordinates "
+                f"the boundary part {told} of a box with the coordinates "
                 f"{self.coords!r} was asked for: name a coordinate and a side, such as "
                 f"'{self.coords[-1]}', 'left'."
             )
@@ -262,8 +263,14 @@ class Surface(Region):
     faces: tuple[Box, ...]
 
     def __post_init__(self) -> None:
-        free = {np.count_nonzero(np.subtract(face.upper, face.lower)) for face in self.faces}
-        if len(free) != 1 or free == {0}:
+        free = {int(np.count_nonzero(np.subtract(f.upper, f.lower))) for f in self.faces}
+        if free == {0}:
+            coord, place = self.faces[0].coords[-1], self.faces[0].lower[-1]
+            raise PointsError(
+                f"a surface of {len(self.faces)} single points was given: a condition holds at one "
+                f"of them, so give one for each, such as on box.face({coord!r}, {place:g})."
+            )
+        if len(free) != 1:
             raise PointsError(
                 f"a surface of faces with {sorted(free)} free coordinates was given: all faces "
                 "have the same number of them, and at least one."

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -733,6 +733,16 @@ class Product(Domain):
                 f"a product with the coordinates {letters!r} was given: give every coordinate a "
                 "letter of its own, and time first, such as Interval('t', 0, 1) * shape."
             )
+
+    def _refuse(self, other: Any) -> NoReturn:
+        kind = getattr(other, "coords", type(other).__name__)
+        raise PointsError(
+            f"a product with the coordinates {self.coords!r} was to be combined with {kind!r} by "
+            "-, | or &: combine shapes of the same coordinates first, and multiply last, such as "
+            "Interval('t', 0, 1) * (disc - hole)."
+        )
+
+    __sub__ = __or__ = __and__ = __rsub__ = __ror__ = __rand__ = _refuse
 
     @functools.cached_property
     def coords(self) -> str:
