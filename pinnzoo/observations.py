@@ -239,7 +239,7 @@ class Observations:
             problem: Its coordinates are columns of the file, and at least one of its components.
                 A column "sigma" holds the standard deviation at each point; it is called "std"
                 where a component has that name. Of several components, a cell that is empty or NaN
-                is what was not measured.
+                is what was not measured. A column of one number holds for all values.
             columns: Names of columns in the file, by coordinate, component or "sigma", where they
                 are other names. A column that is named so is nothing else, whatever it is called.
 
@@ -282,6 +282,12 @@ class Observations:
             )
         gaps = {names[c] for c in measured} if len(measured) > 1 else set()
         own = {name: found[name](name in gaps) for name in names.values() if name in found}
+        largest = max(own.values(), key=np.size)
+        # The time of a single snapshot, for instance, is one number for all of it.
+        own = {
+            name: np.full(largest.shape, array) if array.size == 1 else array
+            for name, array in own.items()
+        }
         shapes = {name: tuple(n for n in array.shape if n > 1) for name, array in own.items()}
         if len(set(shapes.values())) > 1:
             told = ", ".join(f"{name} {own[name].shape}" for name in own)

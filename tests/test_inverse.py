@@ -393,6 +393,14 @@ class TestGaps:
         with pytest.raises(PointsError, match="line 3 of the file has nothing in the column 'u'"):
             Observations.read(tmp_path / "b.csv", self.problem)
 
+    def test_one_number_holds_for_all_values(self, tmp_path):
+        np.savez(tmp_path / "a.npz", t=0.5, x=[[0.1, 0.2, 0.3]], u=[[1.0, 2.0, 3.0]], sigma=[0.1])
+        read = Observations.read(tmp_path / "a.npz", self.problem)
+        at = self.problem.coords.index("t")
+        assert read.points[:, at].tolist() == [0.5] * 3
+        assert read.sigma is not None
+        assert read.sigma.ravel().tolist() == [0.1] * 3
+
     def test_they_are_kept_in_a_file(self):
         whole = Observations.joined([self.velocities, self.sources])
         again = Observations.from_arrays(whole.to_arrays())
