@@ -474,6 +474,35 @@ def test_optimizers_of_optax_are_taken_as_they_are(made):
         OPTIMIZERS.pop("own")
 
 
+WHOLE = "must be a whole number of [01] or more"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("lbfgs", {"memory_size": 2.5}, WHOLE),
+        ("levenberg_marquardt", {"chunk": 2.5}, WHOLE),
+        ("levenberg_marquardt", {"corrections": 1.5}, WHOLE),
+        ("levenberg_marquardt_lsmr", {"iterations": 1.5}, WHOLE),
+        ("gauss_newton", {"chunk": 1.5}, WHOLE),
+        ("sketched_gauss_newton", {"columns": 2.5}, WHOLE),
+        ("sketched_gauss_newton", {"seed": -1}, WHOLE),
+        ("spring", {"chunk": 1.5}, WHOLE),
+        ("newton_cg", {"rank": 2.5}, WHOLE),
+        ("newton_cg", {"seed": 0.5}, WHOLE),
+        ("soap", {"precondition_frequency": 1.5}, WHOLE),
+        ("ssbroyden", {"max_linesearch_steps": 2.5}, WHOLE),
+        ("ssbfgs", {"max_linesearch_steps": True}, WHOLE),
+        ("adam", {"b1": 2.0}, r"must be in \[0, 1\)"),
+        ("soap", {"b2": 1.0}, r"must be in \[0, 1\)"),
+        ("spring", {"momentum": "half"}, r"must be in \[0, 1\)"),
+    ],
+)
+def test_numbers_of_an_optimizer_are_refused_where_it_is_made(name, arguments, says):
+    with pytest.raises(RecipeError, match=says):
+        make_optimizer(name, arguments)
+
+
 def test_point_in_a_hole_is_not_said_to_be_outside_of_the_box():
     ring = Box("xy", (-1, -1), (1, 1)) - pinnzoo.Ball("xy", (0, 0), 0.5)
     posed = problem(domain=ring, equation=lambda u, z: sum(u(z, "u_xx u_yy")), conditions=[])
