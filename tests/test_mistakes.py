@@ -459,7 +459,21 @@ def test_kernels_of_parameters_that_did_not_move_keep_all_steps(as_users_run_it)
     assert list(still.ntk_at([[0.5, 0.5]]).steps) == list(still.snapshots.steps)
 
 
-@pytest.mark.parametrize("made", [optax.lion(1e-3), optax.lbfgs(), optax.polyak_sgd(1e-3)])
+def sam(**options):
+    return optax.contrib.sam(optax.sgd(1e-2), optax.sgd(1e-2), **options)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        optax.lion(1e-3),
+        optax.lbfgs(),
+        optax.polyak_sgd(1e-3),
+        # Of the extra arguments, both take `grad_fn` alone, and the second one needs it.
+        sam(),
+        sam(opaque_mode=True),
+    ],
+)
 def test_optimizers_of_optax_are_taken_as_they_are(made):
     posed = problem()
     before = train(posed, recipe(phases=(Phase("own", 3),)), optimizers={"own": made})
@@ -472,6 +486,15 @@ def test_optimizers_of_optax_are_taken_as_they_are(made):
         np.testing.assert_array_equal(same.theta, before.theta)
     finally:
         OPTIMIZERS.pop("own")
+
+
+def test_optimizer_of_optax_whose_part_takes_no_further_arguments_is_told_how_to_be_given():
+    chained = optax.chain(sam())
+    made = recipe(phases=(Phase("own", 1),))
+    with pytest.raises(RecipeError, match=r"from_optax\(optimizer, line_search=False\)"):
+        train(made=made, optimizers={"own": chained})
+    plain = pinnzoo.optimizers.from_optax(chained, line_search=False)
+    assert train(made=made, optimizers={"own": plain}).metrics["steps"] == 1
 
 
 WHOLE = "must be a whole number of [01] or more"
