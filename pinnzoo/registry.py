@@ -303,6 +303,20 @@ def check_positive(**arguments: float) -> None:
             raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
 
 
+def check_not_negative(**arguments: float) -> None:
+    """Raise unless every argument is a finite number of zero or more.
+
+    Raises:
+        RecipeError: One is not.
+
+    Example:
+        >>> check_not_negative(seconds=0.0)
+    """
+    for name, value in arguments.items():
+        if not (_is_finite(value) and value >= 0):
+            raise RecipeError(f"{name}={value!r} was given: it must be a number of zero or more.")
+
+
 def check_whole(least: int = 1, **arguments: int) -> None:
     """Raise unless every argument is a whole number, such as a number of steps.
 
