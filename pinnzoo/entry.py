@@ -773,13 +773,13 @@ def _whole(step: Any) -> int:
     Raises:
         RecipeError: It is no whole number.
     """
-    number = math.nan if isinstance(step, bool | str) else step
+    number: Any = math.nan if isinstance(step, bool | str) else step
     if not (isinstance(number, numbers.Real) and float(number).is_integer()):
         raise RecipeError(
             f"a snapshot after step {step!r} was given: give the number of steps that were done "
             "before, such as {0: initial_model}."
         )
-    return int(number)
+    return int(float(step))
 
 
 def _columns(history: Mapping[str, Any] | None, steps: int) -> dict[str, Any]:
