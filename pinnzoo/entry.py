@@ -1,6 +1,8 @@
 """An entry of the zoo: a trained network with its recipe, its figures and its records."""
 
 import dataclasses
+import math
+import numbers
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +19,14 @@ from jaxtyping import Float
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
 from pinnzoo.derivatives import Names
-from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError
+from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError, require
 from pinnzoo.evaluation import derivatives, field_of, residual
-from pinnzoo.objective import check_counts, check_network
+from pinnzoo.objective import OBSERVATIONS, check_counts, check_network, check_weights, joined
 from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.precision import require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
+from pinnzoo.registry import check_not_negative
 from pinnzoo.storage import store
 from pinnzoo.storage.blueprint import (
     Blueprint,
@@ -169,7 +172,8 @@ class Entry:
 
         Raises:
             RecipeError: The network is not one of the architecture that is named, maps a point to
-                something of another shape than the components, or holds no value of an unknown.
+                something of another shape than the components, or holds no value of an unknown; or
+                points, weights or records are not of this training.
             PrecisionError: JAX has float64 switched off, which the diagnostics need.
 
         Example:
@@ -178,12 +182,24 @@ class Entry:
             entry.save("mine")
             ```
         """
-        from pinnzoo.measure import core_metrics, loss_of
+        from pinnzoo.measure import core_metrics, loss_of, wanted_diagnostics
 
         check_network(problem, model)
         observations = check_observations(observations, problem)
+        for given, what, such in (
+            (points, "points", {"equation": 1000}),
+            (weights, "weights", {"equation": 10.0}),
+            (history, "the history", {"step": [0, 10], "loss": [1.0, 0.1]}),
+            (snapshots, "snapshots", "{0: initial_model}"),
+        ):
+            require(given, Mapping | None, what, f"give a dict, such as {such}")
         if points is not None:
             check_counts(problem, points)
+        if weights is not None:
+            more = () if observations is None else (OBSERVATIONS,)
+            check_weights(joined(problem, model), weights, more)
+        check_not_negative(seconds=seconds)
+        named = wanted_diagnostics(diagnostics)
         # A loop that goes on training the network must not change the entry.
         model = with_values(model, problem.unknowns, unknowns)
         leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
@@ -199,7 +215,7 @@ class Entry:
             dtype=str(np.result_type(*(leaf.dtype for leaf in leaves))),
             tag=tag,
         )
-        kept = {int(step): _flat(given) for step, given in (snapshots or {}).items()}
+        kept = {_whole(step): _flat(given, step) for step, given in (snapshots or {}).items()}
         trained = flat_parameters(nnx.state(model))
         late = [step for step in kept if not 0 <= step < steps]
         if late:
@@ -215,16 +231,14 @@ class Entry:
                     f"the snapshot after step {step} has {theta.size} parameters and the network "
                     f"has {trained.size}: give those of this network."
                 )
+        columns = _columns(history, steps)
         order = sorted(kept)
         loss = loss_of(problem, model, recipe, observations)
         metrics = core_metrics(
             problem, model, recipe, loss=loss, seconds=seconds, observations=observations
         )
-        columns: dict[str, Any] = {name: [np.nan] for name in HISTORY}
-        columns |= {"step": [steps], "loss": [loss], "seconds": [seconds]}
-        if history:
-            length = len(next(iter(history.values())))
-            columns = {name: np.full(length, np.nan) for name in HISTORY} | dict(history)
+        if not history:
+            columns |= {"step": [steps], "loss": [loss], "seconds": [seconds]}
         entry = cls.from_training(
             recipe=recipe,
             model=model,
@@ -234,9 +248,7 @@ class Entry:
             problem=problem,
             observations=observations,
         )
-        if diagnostics is False:
-            return entry
-        return entry.diagnosed(None if diagnostics is True else diagnostics)
+        return entry.diagnosed(named) if named else entry
 
     @classmethod
     def read(
@@ -361,7 +373,7 @@ class Entry:
         """The network with other parameters, such as a row of `snapshots.thetas`.
 
         Raises:
-            PointsError: The number of parameters is another.
+            PointsError: The number of parameters is another, or they are not real numbers.
 
         Example:
             >>> untrained = entry.model_at(entry.snapshots.thetas[0])
@@ -375,6 +387,10 @@ class Entry:
         if vector.shape != expected:
             raise PointsError(
                 f"parameters of shape {vector.shape} were given: {self.name} takes {expected}."
+            )
+        if vector.dtype.kind not in "fiu":
+            raise PointsError(
+                f"parameters of type {vector.dtype} were given: {self.name} takes real numbers."
             )
         params, rest = nnx.split_state(nnx.state(self.model), nnx.Param, ...)
         arrays = jax.tree.map(jnp.asarray, stack_parameters(params, vector))
@@ -455,11 +471,14 @@ class Entry:
         # They are checked, and as float32 they may lie outside by rounding.
         return derivatives(self.problem, self.field, checked, names, extrapolate=True)
 
-    def residual(self, points: object) -> Float[np.ndarray, "n equations"]:
+    def residual(
+        self, points: object, *, extrapolate: bool = False
+    ) -> Float[np.ndarray, "n equations"]:
         """How far the solution is from meeting each equation: left minus right side.
 
         Args:
             points: As in `predict`.
+            extrapolate: As in `predict`.
 
         Returns:
             One column per equation of the problem, in float64.
@@ -473,7 +492,7 @@ class Entry:
             True
         """
         values = values_of(self.model, self.problem.unknowns)
-        checked = self._checked(points)
+        checked = self._checked(points, extrapolate=extrapolate)
         return residual(self.problem, self.field, checked, unknowns=values, extrapolate=True)
 
     def ntk_at(self, points: object, thetas: Any = None) -> "NTKSnapshots":
@@ -510,12 +529,14 @@ class Entry:
         return kernels_at(self.problem, self.model, steps, stacked, points)
 
     def _steps_of(self, thetas: Float[np.ndarray, "s p"]) -> np.ndarray:
-        """When each of these parameters was kept; numbers in order where one of them was not."""
+        """When each of these parameters was kept; 0, 1, 2, ... where one was not, or before."""
         known: dict[bytes, int] = {}
         for step, theta in zip(self.snapshots.steps, self.snapshots.thetas, strict=True):
             known.setdefault(np.asarray(theta, float).tobytes(), int(step))
         found = [known.get(theta.tobytes()) for theta in thetas]
-        return np.arange(len(thetas)) if None in found else np.asarray(found)
+        # Kernels are those of rising steps; rows may be turned around, or one be given twice.
+        rising = None not in found and all(np.diff(found) > 0)  # pyright: ignore
+        return np.asarray(found) if rising else np.arange(len(thetas))
 
     def diagnosed(
         self,
@@ -678,8 +699,8 @@ class Entry:
 
         Raises:
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
-            DownloadError: `repository` is not of the form organization/name, or the Hub refuses
-                or cannot be reached.
+            DownloadError: `repository` is not of the form organization/name, has a name that the
+                Hub does not allow, or the Hub refuses or cannot be reached.
 
         Example:
             ```python
@@ -695,7 +716,7 @@ class Entry:
         from pinnzoo.plots import save_plots
 
         address = f"hf-hub:{repository}"
-        hub.parse_address(address)
+        publishing.check_repository(repository)
         with tempfile.TemporaryDirectory() as scratch:
             path = self.save(Path(scratch, self.name), command=command)
             folder = EntryFolder.open(path)
@@ -722,11 +743,64 @@ class Entry:
         )
 
 
-def _flat(given: Any) -> Float[np.ndarray, " p"]:
-    """Flat parameters of a network, or as they are given."""
-    if isinstance(given, nnx.Module):
-        return flat_parameters(nnx.state(given))
-    return np.asarray(given, np.float64)
+def _flat(given: Any, step: int) -> Float[np.ndarray, " p"]:
+    """Flat parameters of a network, or as they are given.
+
+    Raises:
+        RecipeError: They are neither.
+    """
+    try:
+        state = nnx.state(given) if isinstance(given, nnx.Module) else given
+        return flat_parameters(state) if isinstance(state, nnx.State) else _real(state)
+    except (TypeError, ValueError):
+        raise RecipeError(
+            f"a {type(given).__name__} was given as the snapshot after step {step}: give a network "
+            "or its flat parameters."
+        ) from None
+
+
+def _real(given: Any) -> np.ndarray:
+    """Numbers in float64; a TypeError for complex ones, whose imaginary part NumPy would drop."""
+    array = np.asarray(given)
+    if array.dtype.kind == "c":
+        raise TypeError
+    return array.astype(np.float64)
+
+
+def _whole(step: Any) -> int:
+    """The step of a snapshot, which 10.0 may be too, and 0.5 not.
+
+    Raises:
+        RecipeError: It is no whole number.
+    """
+    number: Any = math.nan if isinstance(step, bool | str) else step
+    if not (isinstance(number, numbers.Real) and float(number).is_integer()):
+        raise RecipeError(
+            f"a snapshot after step {step!r} was given: give the number of steps that were done "
+            "before, such as {0: initial_model}."
+        )
+    return int(float(step))
+
+
+def _columns(history: Mapping[str, Any] | None, steps: int) -> dict[str, Any]:
+    """All columns of a history, NaN where one is not given.
+
+    Raises:
+        IntegrityError: A column is not one real number per record.
+        RecipeError: It goes on after the last step.
+    """
+    if not history:
+        return {name: [np.nan] for name in HISTORY}
+    first = next(iter(history.values()))
+    length = len(first) if hasattr(first, "__len__") else 1
+    columns = check_history({name: np.full(length, np.nan) for name in HISTORY} | dict(history))
+    last = columns["step"][-1]
+    if last > steps:
+        raise RecipeError(
+            f"a history up to step {last:g} was given of a network that was trained for {steps} "
+            "steps: say steps=..., which is at least the last step of the history."
+        )
+    return columns
 
 
 def _unpickled(parts: Mapping[str, Any]) -> Entry:

@@ -5,10 +5,17 @@ Each message is one sentence that says what was given, what is allowed and what 
 
 import os
 from collections.abc import Iterable
+from types import UnionType
 from typing import Any
 
 MOST_NAMED = 20
 """Names at most that a message lists."""
+
+MOST_SHOWN = 40
+"""Letters of a value at most that a message repeats."""
+
+PLAIN = (str, bool, int, float, complex, list, tuple, dict, type(None))
+"""Types whose values are told as they were written; of others the type is told."""
 
 
 class PinnzooError(Exception):
@@ -99,6 +106,36 @@ class FormatVersionError(EntryError):
 
 class TrainingError(PinnzooError, RuntimeError):
     """Training that cannot start, or that left the finite numbers."""
+
+
+def require(
+    given: Any,
+    kinds: type | UnionType,
+    what: str,
+    advice: str,
+    error: type[PinnzooError] = RecipeError,
+) -> None:
+    """Raise unless something is of one of these types.
+
+    Args:
+        given: What a function was given.
+        kinds: The types that it takes.
+        what: What it should be, for the message.
+        advice: What to give, in a few words.
+        error: What to raise.
+
+    Example:
+        >>> try:
+        ...     require(3, dict, "points", "give a dict, such as {'equation': 1000}")
+        ... except pinnzoo.PinnzooError as error:
+        ...     print(error)
+        3 was given as points: give a dict, such as {'equation': 1000}.
+    """
+    if not isinstance(given, kinds):
+        shown = repr(given)
+        if len(shown) > MOST_SHOWN or not isinstance(given, PLAIN):
+            shown = f"a {type(given).__name__}"
+        raise error(f"{shown} was given as {what}: {advice}.")
 
 
 def refuse_names(*given: Any) -> None:

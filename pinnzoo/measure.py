@@ -4,7 +4,7 @@ import math
 import os
 import platform
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pinnzoo.diagnostics import points as counts
 from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of, unknown_indices
 from pinnzoo.diagnostics.registry import after_training
 from pinnzoo.domains import sample
+from pinnzoo.errors import DiagnosticError, require
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of, reference_fault
 from pinnzoo.objective import OBSERVATIONS, assemble, joined
 from pinnzoo.observations import Observations
@@ -342,3 +343,22 @@ def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:
     for name in names or ():
         find("diagnostic", DIAGNOSTICS, name)
     return after_training() if names is None else list(names)
+
+
+def wanted_diagnostics(wanted: Any) -> list[str]:
+    """Names of the diagnostics that `diagnostics=` asks for: True all, False or None none.
+
+    Raises:
+        UnknownNameError: There is no such diagnostic.
+        DiagnosticError: It is neither of these, nor names.
+    """
+    if wanted is None or isinstance(wanted, bool | np.bool_):
+        return check_diagnostics(None) if wanted else []
+    require(
+        wanted,
+        Iterable,
+        "diagnostics",
+        "give True for all, False for none, or a list of names such as ['ntk']",
+        DiagnosticError,
+    )
+    return check_diagnostics(wanted if isinstance(wanted, str) else list(wanted))

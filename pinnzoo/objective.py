@@ -31,7 +31,7 @@ from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import CONDITIONS as CONDITIONS
 from pinnzoo.pdes import EQUATION as EQUATION
 from pinnzoo.pdes import OBSERVATIONS as OBSERVATIONS
-from pinnzoo.pdes import Problem
+from pinnzoo.pdes import Problem, require_problem
 from pinnzoo.pdes.conditions import Share, wrapped
 from pinnzoo.pdes.orders import contradictions, unread
 from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
@@ -770,6 +770,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     Raises:
         RecipeError: It is not a module, has nothing to train, fails, or returns something else.
     """
+    require_problem(problem)
     kind = type(model).__name__
     wanted = (
         f"for {problem.name} a network takes one point of shape ({problem.d},), without a batch "
@@ -780,6 +781,12 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
     if not leaves:
         raise RecipeError(f"the network {kind} has no nnx.Param, so there is nothing to train.")
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise RecipeError(
+                f"the network {kind} has an nnx.Param of {leaf.dtype}, which cannot be trained: "
+                "make it of real numbers, or a pinnzoo.architectures.Buffer."
+            )
     dtype = leaves[0].dtype
 
     def shape_for(shape: tuple[int, ...]) -> Any:

@@ -308,5 +308,54 @@ def check_positive(**arguments: float) -> None:
             raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
 
 
+def check_not_negative(**arguments: float) -> None:
+    """Raise unless every argument is a finite number of zero or more.
+
+    Raises:
+        RecipeError: One is not.
+
+    Example:
+        >>> check_not_negative(seconds=0.0)
+    """
+    for name, value in arguments.items():
+        if not (_is_finite(value) and value >= 0):
+            raise RecipeError(f"{name}={value!r} was given: it must be a number of zero or more.")
+
+
+def check_whole(least: int = 1, **arguments: int) -> None:
+    """Raise unless every argument is a whole number, such as a number of steps.
+
+    Args:
+        least: The least one that is allowed.
+        **arguments: The numbers by name.
+
+    Raises:
+        RecipeError: One is not, or is smaller.
+
+    Example:
+        >>> check_whole(memory_size=100)
+    """
+    for name, value in arguments.items():
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not (whole and value >= least):
+            raise RecipeError(
+                f"{name}={value!r} was given: it must be a whole number of {least} or more."
+            )
+
+
+def check_rates(**arguments: float) -> None:
+    """Raise unless every argument is a number that is at least 0 and below 1.
+
+    Raises:
+        RecipeError: One is not.
+
+    Example:
+        >>> check_rates(momentum=0.9)
+    """
+    for name, value in arguments.items():
+        if not (_is_finite(value) and 0 <= value < 1):
+            raise RecipeError(f"{name}={value!r} was given: it must be in [0, 1).")
+
+
 def _is_finite(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

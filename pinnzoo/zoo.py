@@ -13,6 +13,7 @@ from pinnzoo.errors import (
     EntryError,
     IntegrityError,
     UnknownNameError,
+    require,
 )
 from pinnzoo.hub.carried import CHECKPOINTS_VARIABLE, open_place, pin_of
 from pinnzoo.hub.remote import (
@@ -79,10 +80,14 @@ def list_entries(pattern: str = "*") -> list[str]:
     Args:
         pattern: Shell-style, such as "burgers*"; short forms of names match too.
 
+    Raises:
+        EntryError: The pattern is no text.
+
     Example:
         >>> list_entries("heat-mlp-a*")
         ['heat-mlp-adam']
     """
+    require(pattern, str, "a pattern of names", "give text, such as 'burgers*'", EntryError)
     names = set(read_registry()["entries"])
     for folder in search_folders():
         try:
@@ -333,6 +338,7 @@ def load(
 
     Raises:
         UnknownNameError: There is no entry, problem, or architecture of that name.
+        RecipeError: The problem or the network is none.
         DownloadError: The entry cannot be brought from the Hub.
         PrecisionError: A float64 entry while JAX has that switched off.
         IntegrityError: The entry is damaged.
@@ -343,6 +349,11 @@ def load(
         >>> entry.name
         'heat-mlp-levenberg_marquardt'
     """
+    if problem is not None or model is not None:
+        from pinnzoo.storage.blueprint import require_parts
+
+        # Before anything is downloaded.
+        require_parts(problem, model)
     folder = open_entry(name_or_path, token=token, local_files_only=local_files_only)
     from pinnzoo.entry import Entry
 

@@ -44,6 +44,7 @@ from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
 from pinnzoo.errors import (
     DiagnosticError,
+    DownloadError,
     EntryError,
     IntegrityError,
     PointsError,
@@ -52,6 +53,7 @@ from pinnzoo.errors import (
     UnknownNameError,
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
+from pinnzoo.hub.remote import parse_address
 from pinnzoo.objective import check_terms
 from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
@@ -450,6 +452,9 @@ def test_field_takes_a_list_and_kernels_know_their_steps(as_users_run_it):
     chosen = entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[[0, -1]])
     assert list(chosen.steps) == [kept.steps[0], kept.steps[-1]]
     assert list(entry.ntk_at([[0.5, 0.5]], thetas=kept.thetas[:2] + 1.0).steps) == [0, 1]
+    # Turned around, and the same one twice.
+    for rows in (kept.thetas[::-1], kept.thetas[[0, 0]]):
+        assert list(entry.ntk_at([[0.5, 0.5]], thetas=rows).steps) == list(range(len(rows)))
 
 
 def test_kernels_of_parameters_that_did_not_move_keep_all_steps(as_users_run_it):
@@ -459,7 +464,21 @@ def test_kernels_of_parameters_that_did_not_move_keep_all_steps(as_users_run_it)
     assert list(still.ntk_at([[0.5, 0.5]]).steps) == list(still.snapshots.steps)
 
 
-@pytest.mark.parametrize("made", [optax.lion(1e-3), optax.lbfgs(), optax.polyak_sgd(1e-3)])
+def sam(**options):
+    return optax.contrib.sam(optax.sgd(1e-2), optax.sgd(1e-2), **options)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        optax.lion(1e-3),
+        optax.lbfgs(),
+        optax.polyak_sgd(1e-3),
+        # Of the extra arguments, both take `grad_fn` alone, and the second one needs it.
+        sam(),
+        sam(opaque_mode=True),
+    ],
+)
 def test_optimizers_of_optax_are_taken_as_they_are(made):
     posed = problem()
     before = train(posed, recipe(phases=(Phase("own", 3),)), optimizers={"own": made})
@@ -472,6 +491,44 @@ def test_optimizers_of_optax_are_taken_as_they_are(made):
         np.testing.assert_array_equal(same.theta, before.theta)
     finally:
         OPTIMIZERS.pop("own")
+
+
+def test_optimizer_of_optax_whose_part_takes_no_further_arguments_is_told_how_to_be_given():
+    chained = optax.chain(sam())
+    made = recipe(phases=(Phase("own", 1),))
+    with pytest.raises(RecipeError, match=r"from_optax\(optimizer, line_search=False\)"):
+        train(made=made, optimizers={"own": chained})
+    plain = pinnzoo.optimizers.from_optax(chained, line_search=False)
+    assert train(made=made, optimizers={"own": plain}).metrics["steps"] == 1
+
+
+WHOLE = "must be a whole number of [01] or more"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("lbfgs", {"memory_size": 2.5}, WHOLE),
+        ("levenberg_marquardt", {"chunk": 2.5}, WHOLE),
+        ("levenberg_marquardt", {"corrections": 1.5}, WHOLE),
+        ("levenberg_marquardt_lsmr", {"iterations": 1.5}, WHOLE),
+        ("gauss_newton", {"chunk": 1.5}, WHOLE),
+        ("sketched_gauss_newton", {"columns": 2.5}, WHOLE),
+        ("sketched_gauss_newton", {"seed": -1}, WHOLE),
+        ("spring", {"chunk": 1.5}, WHOLE),
+        ("newton_cg", {"rank": 2.5}, WHOLE),
+        ("newton_cg", {"seed": 0.5}, WHOLE),
+        ("soap", {"precondition_frequency": 1.5}, WHOLE),
+        ("ssbroyden", {"max_linesearch_steps": 2.5}, WHOLE),
+        ("ssbfgs", {"max_linesearch_steps": True}, WHOLE),
+        ("adam", {"b1": 2.0}, r"must be in \[0, 1\)"),
+        ("soap", {"b2": 1.0}, r"must be in \[0, 1\)"),
+        ("spring", {"momentum": "half"}, r"must be in \[0, 1\)"),
+    ],
+)
+def test_numbers_of_an_optimizer_are_refused_where_it_is_made(name, arguments, says):
+    with pytest.raises(RecipeError, match=says):
+        make_optimizer(name, arguments)
 
 
 def test_point_in_a_hole_is_not_said_to_be_outside_of_the_box():
@@ -903,11 +960,121 @@ def test_problem_with_another_domain_is_another_one(tmp_path):
         ({"snapshots": {0: network(1), 500: network(2)}}, RecipeError, "after step 500"),
         ({"snapshots": {0: np.zeros(3)}}, RecipeError, "has 3 parameters"),
         ({"points": {"equation": 9, "boundry": 3}}, RecipeError, "'boundry'"),
+        ({"weights": {"initial": 100.0}}, RecipeError, "did you mean 'initial_u'"),
+        ({"weights": {"observations": 2.0}}, RecipeError, "weights for 'observations'"),
+        ({"weights": [1]}, RecipeError, "as weights: give a dict"),
+        ({"snapshots": {0.5: network(1)}}, RecipeError, "snapshot after step 0.5"),
+        ({"snapshots": {"a": network(1)}}, RecipeError, "snapshot after step 'a'"),
+        ({"snapshots": {0: "a"}}, RecipeError, "a str was given as the snapshot after step 0"),
+        ({"snapshots": {0: 1j * np.ones(13)}}, RecipeError, "ndarray was given as the snapshot"),
+        ({"snapshots": [network(1)]}, RecipeError, "as snapshots: give a dict"),
+        ({"history": {"step": [0, 10], "loss": [2, 1]}, "steps": 3}, RecipeError, "up to step 10"),
+        ({"history": [1, 2]}, RecipeError, "as the history: give a dict"),
+        ({"history": {"loss": 1.0}}, IntegrityError, r"'loss' of type float64 and shape \(\)"),
+        ({"history": {"loss": [[1.0], [1.0, 2.0]]}}, IntegrityError, "different lengths"),
+        ({"seconds": None}, RecipeError, "seconds=None"),
     ],
 )
 def test_records_that_do_not_fit_the_network_are_refused(options, error, says):
     with pytest.raises(error, match=says):
         Entry.from_model(problem(), network(), diagnostics=False, **options)
+
+
+class Counting(nnx.Module):
+    """A network with a whole number among its parameters."""
+
+    def __init__(self):
+        """Make the layer."""
+        self.layer = nnx.Linear(2, 1, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
+        self.power = nnx.Param(jnp.array(2))
+
+    def __call__(self, z):
+        """The value at a point."""
+        return self.layer(z) ** self.power[...]
+
+
+def test_parameters_that_cannot_be_trained_are_refused():
+    with pytest.raises(RecipeError, match=r"nnx.Param of int64.*architectures.Buffer"):
+        Entry.from_model(problem(), Counting(), diagnostics=False)
+    with pytest.raises(RecipeError, match=r"nnx.Param of int64"):
+        train(made=recipe(architecture="counting"), model=Counting())
+
+
+def test_records_of_ones_own_loop_are_taken_in_all_forms():
+    made = {"steps": 3, "diagnostics": None, "weights": {"equation": 2.0, "initial_u": 100.0}}
+    made |= {"architecture_arguments": {"width": 3, "depth": 1}}
+    start = network(1)
+    kept = {0: nnx.state(start), np.int64(1): start, 2.0: list(network(2).output.bias[...])}
+    with pytest.raises(RecipeError, match="has 1 parameters"):
+        Entry.from_model(problem(), network(), snapshots=kept, **made)
+    del kept[2.0]
+    history = {"step": [0, 3], "loss": [2.0, 1.0]}
+    entry = Entry.from_model(problem(), network(), snapshots=kept, history=history, **made)
+    np.testing.assert_array_equal(entry.snapshots.thetas[0], entry.snapshots.thetas[1])
+    assert list(entry.snapshots.steps) == [0, 1, 3]
+    assert entry.recipe.weights["initial_u"] == 100.0
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "says"),
+    [
+        (lambda z, _: z.train(recipe(), problem="heat"), RecipeError, "make_problem..heat"),
+        (lambda z, e: z.finetune(e, problem="heat"), RecipeError, "make_problem..heat"),
+        (lambda z, _: z.load("heat-mlp-lm", problem="heat"), RecipeError, "make_problem"),
+        (lambda z, _: z.load("heat-mlp-lm", model=3), RecipeError, "3 was given as the network"),
+        (lambda z, _: z.Entry.from_model("heat", network()), RecipeError, "make_problem"),
+        (lambda z, _: z.assemble("heat", network(), {}), RecipeError, "make_problem"),
+        (lambda z, _: z.assemble(problem, network(), {}), RecipeError, "a factory returns"),
+        (lambda z, _: z.train("heat-mlp-lm"), RecipeError, "'heat-mlp-lm' .* give a Recipe"),
+        (lambda *_: train(base="k/a"), EntryError, r"load it first, with pinnzoo.load\('k/a'\)"),
+        (lambda *_: train(base=3), EntryError, "3 was given as the entry to start from"),
+        (lambda *_: train(model=3), RecipeError, "3 was given as the network"),
+        (lambda *_: train(report=3), RecipeError, "3 was given as the report"),
+        (lambda *_: train(mesh=3), RecipeError, "3 was given as the mesh"),
+        (lambda z, _: z.train(recipe(), diagnostics=3), DiagnosticError, "True for all, False"),
+        (lambda z, _: z.train(recipe(), diagnostics=0), DiagnosticError, "True for all, False"),
+        (lambda z, _: z.solve(problem(), diagnostics=3), DiagnosticError, "True for all, False"),
+        (lambda z, _: z.finetune(3), EntryError, "3 was given as the entry"),
+        (lambda z, e: z.finetune(e, points=5), RecipeError, "5 was given as points: give a dict"),
+        (lambda z, e: z.finetune(e, weights=[1]), RecipeError, "as weights: give a dict"),
+        (lambda z, e: z.finetune(e, problem_arguments=3), RecipeError, "as problem_arguments"),
+        (lambda z, e: z.finetune(e, freeze=3), RecipeError, "3 was given as freeze"),
+        (lambda z, e: z.finetune(e, part=1.5), RecipeError, "part=1.5"),
+        (lambda z, e: z.finetune(e, part=np.int64(1)), RecipeError, "part 1 of a network with 0"),
+        (lambda z, _: z.list_entries(None), EntryError, "None was given as a pattern"),
+        (lambda z, _: z.list_entries(3), EntryError, "3 was given as a pattern"),
+        (lambda z, _: z.frame(3), EntryError, "3 was given as a pattern"),
+        (lambda _, e: e.model_at(1j * e.theta), PointsError, "complex128 were given"),
+        (lambda _, e: e.residual([[2.0, 0.5]]), PointsError, "outside"),
+        (lambda z, e: z.linearise(e).descent(-1), DiagnosticError, "zero or more"),
+        (lambda z, e: z.linearise(e).flow([0.0, np.nan]), DiagnosticError, "zero or more"),
+        (lambda z, _: z.kernel_alignment([[np.nan]], [[2.0]]), PointsError, "finite ones"),
+        (lambda _, e: e.push_to_hub("loop/a@v1"), DownloadError, "without a revision"),
+        (lambda _, e: e.push_to_hub("loop/a--b"), DownloadError, "without '--'"),
+        (lambda _, e: e.push_to_hub("loop/a.git"), DownloadError, "'.git' at the end"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_before_the_work(ask, error, says, as_users_run_it):
+    zoo: Any = pinnzoo
+    with pytest.raises(error, match=says):
+        ask(zoo, small_entry())
+
+
+def test_diagnostics_of_none_are_none_and_residuals_may_lie_outside():
+    entry = pinnzoo.train(recipe(), problem=problem(), diagnostics=None)  # pyright: ignore
+    assert "ntk" not in entry.metrics
+    assert entry.residual([[2.0, 0.5]], extrapolate=True).shape == (1, 1)
+
+
+@pytest.mark.parametrize("revision", ["v1", "feature/x", "refs/pr/1"])
+def test_revisions_of_the_hub_may_have_slashes(revision):
+    assert parse_address(f"hf-hub:o/n@{revision}") == ("o/n", revision)
+
+
+@pytest.mark.parametrize("revision", ["/x", "x/", "a//b", "a/../b", "a" * 101])
+def test_revisions_that_are_none_are_refused(revision):
+    with pytest.raises(DownloadError, match="and @revision"):
+        parse_address(f"hf-hub:o/n@{revision}")
 
 
 def test_points_and_parameters_of_analyses_are_looked_at():

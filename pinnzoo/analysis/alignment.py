@@ -24,7 +24,7 @@ def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float
         centered: Take the means of rows and columns off first.
 
     Raises:
-        PointsError: The kernels are not square matrices of one size.
+        PointsError: The kernels are not square matrices of one size, or not finite.
 
     Example:
         >>> kernel_alignment(np.diag([1.0, 2.0]), np.diag([2.0, 4.0]))
@@ -36,10 +36,23 @@ def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float
             f"kernels of shapes {k.shape} and {other.shape} were given: give two square matrices "
             "of one size."
         )
+    _check_finite(k, other)
     if centered:
         k, other = _centered(k), _centered(other)
     bottom = np.linalg.norm(k) * np.linalg.norm(other)
     return float(np.clip(np.sum(k * other) / bottom, -1, 1)) if bottom > 0 else 0.0
+
+
+def _check_finite(*given: np.ndarray) -> None:
+    """Raise where an alignment would be that of no numbers.
+
+    Raises:
+        PointsError: A number is NaN or infinite.
+    """
+    if not all(np.isfinite(array).all() for array in given):
+        raise PointsError(
+            "kernels or targets with numbers that are NaN or infinite were given: give finite ones."
+        )
 
 
 def _normalised(kernel: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
@@ -63,7 +76,7 @@ def target_alignment(kernel: Any, target: Any) -> float:
         target: y, `(n,)`.
 
     Raises:
-        PointsError: The shapes do not fit.
+        PointsError: The shapes do not fit, or a number is not finite.
 
     Example:
         >>> target_alignment(np.diag([1.0, 0.0]), [1.0, 0.0])
@@ -75,6 +88,7 @@ def target_alignment(kernel: Any, target: Any) -> float:
             f"a kernel of shape {k.shape} and a target of shape {y.shape} were given: give a "
             "square matrix and one value for each of its rows."
         )
+    _check_finite(k, y)
     bottom = np.linalg.norm(k) * (y @ y)
     return float(np.clip(y @ k @ y / bottom, -1, 1)) if bottom > 0 else 0.0
 

@@ -39,6 +39,9 @@ class Linearised:
 
         Args:
             times: t, `(t,)`; for descent with a small learning rate, steps times that rate.
+
+        Raises:
+            DiagnosticError: A time is negative.
         """
         return self._scaled(np.exp(-np.multiply.outer(_array(times), self.modes.eigenvalues)))
 
@@ -48,6 +51,9 @@ class Linearised:
         Args:
             steps: k, `(t,)`, whole numbers.
             learning_rate: η, 1/λ₁ by default; from 2/λ₁ on descent diverges.
+
+        Raises:
+            DiagnosticError: A number of steps is negative.
         """
         return self._scaled(self.modes.decays(_array(steps), learning_rate))
 
@@ -62,7 +68,7 @@ class Linearised:
             damping: μ ≥ 0, in the units of the eigenvalues.
 
         Raises:
-            DiagnosticError: The damping is negative.
+            DiagnosticError: The damping or a number of steps is negative.
         """
         if not damping >= 0:
             raise DiagnosticError(f"the damping {damping} was given: give zero or more.")
@@ -80,7 +86,17 @@ class Linearised:
 
 
 def _array(numbers: Any) -> Float[np.ndarray, " t"]:
-    return np.atleast_1d(np.asarray(numbers, np.float64))
+    """Times, or numbers of steps.
+
+    Raises:
+        DiagnosticError: One is negative, where a mode that is gone would have been infinite.
+    """
+    array = np.atleast_1d(np.asarray(numbers, np.float64))
+    if not (array >= 0).all():
+        raise DiagnosticError(
+            f"times or steps down to {array.min():g} were given: give numbers of zero or more."
+        )
+    return array
 
 
 def linearise(source: Source, theta: Any = None) -> Linearised:

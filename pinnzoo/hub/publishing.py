@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from pinnzoo.errors import DownloadError, EntryError
-from pinnzoo.hub.remote import REGISTRY_FORMAT, Pin, Registry, client, is_revision
+from pinnzoo.hub.remote import (
+    PREFIXES,
+    REGISTRY_FORMAT,
+    Pin,
+    Registry,
+    client,
+    is_revision,
+    parse_address,
+)
 from pinnzoo.storage.folder import (
     CARD,
     CONFIG,
@@ -70,6 +78,28 @@ class Publication:
     files: Mapping[str, bytes]
 
 
+def check_repository(repository: str) -> None:
+    """Raise unless the Hub allows a repository of this name.
+
+    Raises:
+        DownloadError: It does not, or the name has a revision.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        named = parse_address(f"{PREFIXES[0]}{repository}") == (repository, "main")
+        validate_repo_id(repository)
+    except (DownloadError, HFValidationError):
+        named = False
+    if not named:
+        raise DownloadError(
+            f"{repository!r} was given as a repository to write to: give organization/name, in "
+            "letters, digits, '-', '_' and '.', without '--', '..' or '.git' at the end, 96 "
+            "characters in all, and without a revision."
+        )
+
+
 def prepare(folder: EntryFolder, repository: str, most: int | None = None) -> Publication:
     """All files of an entry, each compared with its manifest and free of traces of this machine.
 
@@ -81,8 +111,10 @@ def prepare(folder: EntryFolder, repository: str, most: int | None = None) -> Pu
     Raises:
         EntryError: It has no card, is too large, or names this machine or its user.
         IntegrityError: It is damaged.
+        DownloadError: The Hub allows no repository of this name.
     """
     most = MAX_ENTRY if most is None else most
+    check_repository(repository)
     files = {name: folder.read(name) for name in folder.manifest["files"]}
     files[MANIFEST] = (folder.path / MANIFEST).read_bytes()
     if (size := sum(map(len, files.values()))) > most:
@@ -181,8 +213,8 @@ def plan(
     repository = publication.repository
     if tag is not None and not is_revision(tag):
         raise EntryError(
-            f"the tag {tag!r} was given: give up to 100 letters, digits, dots, dashes and "
-            "underscores, such as 'v1', by which it can be loaded."
+            f"the tag {tag!r} was given: give up to 100 letters, digits, dots, dashes, "
+            "underscores and slashes, such as 'v1', by which it can be loaded."
         )
     try:
         info = _about(api, repository)

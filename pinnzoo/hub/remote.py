@@ -70,7 +70,7 @@ OFFLINE = (
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.\-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
+_REVISION = re.compile(r"(?!.{101})[A-Za-z0-9][A-Za-z0-9_.\-]*(/[A-Za-z0-9][A-Za-z0-9_.\-]*)*")
 
 
 class Pin(TypedDict):
@@ -481,7 +481,9 @@ def resolve(repository: str, revision: str, **access: Any) -> Remote:
     if _COMMIT.fullmatch(revision):
         return Remote(repository, revision, **access)
     remote = Remote(repository, revision, **access)
-    last = cache_folder() / "hub" / repository.replace("/", "--") / "refs" / revision
+    # One file for each, also where one branch is "a" and was "a/b" before.
+    known = cache_folder() / "hub" / repository.replace("/", "--") / "refs"
+    last = known / revision.replace("/", "%2F")
     try:
         if remote.local_files_only or _offline():
             raise remote.failed(OFFLINE)

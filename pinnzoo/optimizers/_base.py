@@ -121,13 +121,24 @@ def as_optimizer(given: Any, name: str = "") -> Optimizer:
     )
 
 
+def _keywords(function: Callable[..., Any]) -> set[str] | None:
+    """Names of the arguments that a function takes; None where it takes any."""
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        return None
+    return set(parameters)
+
+
 def from_optax(transform: optax.GradientTransformation, *, line_search: bool = True) -> Optimizer:
     """Any optax optimizer on the loss of an objective.
 
     Args:
         transform: The optax optimizer.
-        line_search: Pass loss, gradient and loss function too, which line searches such as that of
-            `optax.lbfgs` need and others leave alone.
+        line_search: Pass loss, gradient and loss function too, as far as the optimizer takes
+            them: line searches such as that of `optax.lbfgs` need them.
+
+    Raises:
+        RecipeError: In its first step, where a part of the optimizer takes none of them.
 
     Example:
         ```python
@@ -135,6 +146,7 @@ def from_optax(transform: optax.GradientTransformation, *, line_search: bool = T
         ```
     """
     extended = optax.with_extra_args_support(transform)
+    taken = _keywords(extended.update)
 
     def init(objective: Objective, theta: Theta) -> Any:
         del objective
@@ -142,8 +154,23 @@ def from_optax(transform: optax.GradientTransformation, *, line_search: bool = T
 
     def step(objective: Objective, theta: Theta, state: Any) -> tuple[Theta, Any, Info]:
         loss, gradient = jax.value_and_grad(objective.loss)(theta)
-        extra = {"value": loss, "grad": gradient, "value_fn": objective.loss} if line_search else {}
-        updates, state = extended.update(gradient, state, theta, **extra)
+        given: dict[str, Any] = {"value": loss, "grad": gradient, "value_fn": objective.loss}
+        if taken is not None:
+            # Such as those of `optax.contrib.sam`, which asks for gradients at further parameters
+            # and takes nothing else. Line searches take no gradient function.
+            given["grad_fn"] = lambda vector, _: jax.grad(objective.loss)(vector)
+            given = {name: value for name, value in given.items() if name in taken}
+        try:
+            updates, state = extended.update(gradient, state, theta, **given if line_search else {})
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            part = str(error).split("(")[0]
+            raise RecipeError(
+                f"an optimizer of optax was given of which a part, {part}, does not take what a "
+                "line search needs: give "
+                "pinnzoo.optimizers.from_optax(optimizer, line_search=False) in its place."
+            ) from error
         info = Info(
             loss=loss,
             grad_norm=jnp.linalg.norm(gradient),

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from pinnzoo._typing import Scalar, Theta
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_whole
 
 SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
@@ -123,7 +123,7 @@ def self_scaled(
     Raises:
         RecipeError: `max_linesearch_steps` is not a positive number.
     """
-    check_positive(max_linesearch_steps=max_linesearch_steps)
+    check_whole(max_linesearch_steps=max_linesearch_steps)
     search = optax.scale_by_zoom_linesearch(
         max_linesearch_steps=max_linesearch_steps,
         slope_rtol=SUFFICIENT_DECREASE,

@@ -3,7 +3,7 @@
 import optax
 
 from pinnzoo.optimizers._base import Optimizer, from_optax, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_rates
 
 
 @named
@@ -20,12 +20,13 @@ def adam(
         learning_rate: Rate at the first step.
         decay_rate: Factor on the rate every `decay_steps` steps; 1 keeps it constant.
         decay_steps: Steps per decay.
-        b1: Decay of the first moment.
-        b2: Decay of the second moment.
+        b1: Decay of the first moment, in [0, 1).
+        b2: Decay of the second moment, in [0, 1).
 
     Raises:
-        RecipeError: An argument is not a positive number.
+        RecipeError: An argument is out of range.
     """
     check_positive(learning_rate=learning_rate, decay_rate=decay_rate, decay_steps=decay_steps)
+    check_rates(b1=b1, b2=b2)
     schedule = optax.exponential_decay(learning_rate, decay_steps, decay_rate)
     return from_optax(optax.adam(schedule, b1=b1, b2=b2))

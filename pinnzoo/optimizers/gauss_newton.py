@@ -7,7 +7,7 @@ from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._line_search import grid_line_search
 from pinnzoo.optimizers._linearization import damped_minimizer, linearize
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_whole
 
 
 @named
@@ -28,9 +28,10 @@ def gauss_newton(relative_damping: float = 1e-10, chunk: int = 512) -> Optimizer
         chunk: Points whose Jacobian rows are computed at once.
 
     Raises:
-        RecipeError: An argument is not a positive number.
+        RecipeError: An argument is out of range.
     """
-    check_positive(relative_damping=relative_damping, chunk=chunk)
+    check_positive(relative_damping=relative_damping)
+    check_whole(chunk=chunk)
 
     def init(objective: Objective, theta: Theta) -> tuple[()]:
         del objective, theta

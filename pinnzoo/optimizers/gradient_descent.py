@@ -2,9 +2,8 @@
 
 import optax
 
-from pinnzoo.errors import RecipeError
 from pinnzoo.optimizers._base import Optimizer, from_optax, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_rates
 
 
 @named
@@ -22,6 +21,5 @@ def gradient_descent(learning_rate: float = 1e-2, momentum: float = 0.0) -> Opti
         RecipeError: An argument is out of range.
     """
     check_positive(learning_rate=learning_rate)
-    if not 0 <= momentum < 1:
-        raise RecipeError(f"momentum={momentum!r} was given: it must be in [0, 1).")
+    check_rates(momentum=momentum)
     return from_optax(optax.sgd(learning_rate, momentum or None))

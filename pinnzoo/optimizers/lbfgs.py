@@ -3,7 +3,7 @@
 import optax
 
 from pinnzoo.optimizers._base import Optimizer, from_optax, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_whole
 
 
 @named
@@ -15,9 +15,9 @@ def lbfgs(memory_size: int = 100, max_linesearch_steps: int = 30) -> Optimizer:
         max_linesearch_steps: Loss evaluations that a step may use.
 
     Raises:
-        RecipeError: An argument is not a positive number.
+        RecipeError: An argument is not a positive whole number.
     """
-    check_positive(memory_size=memory_size, max_linesearch_steps=max_linesearch_steps)
+    check_whole(memory_size=memory_size, max_linesearch_steps=max_linesearch_steps)
     search = optax.scale_by_zoom_linesearch(
         max_linesearch_steps=max_linesearch_steps, initial_guess_strategy="one"
     )

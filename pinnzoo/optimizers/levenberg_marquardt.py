@@ -26,6 +26,7 @@ from pinnzoo.objective import Objective, residual_and_loss
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
 from pinnzoo.precision import product
+from pinnzoo.registry import check_whole
 from pinnzoo.sharding import AgreedSystem, mesh_of, reduced_rows
 
 RULES = ("search", "paper")
@@ -193,10 +194,11 @@ def levenberg_marquardt(
             f"min_damping={min_damping} was given: it must be at least 0 and at most the damping, "
             f"which is {damping}."
         )
-    if factor <= 1 or corrections < 0 or chunk < 1 or not memory > 0:
+    check_whole(chunk=chunk)
+    check_whole(0, corrections=corrections)
+    if not (factor > 1 and memory > 0):
         raise RecipeError(
-            f"factor={factor}, corrections={corrections}, chunk={chunk} and memory={memory} were "
-            "given: allowed are factor above 1, corrections of 0 or more, chunk of 1 or more and "
+            f"factor={factor} and memory={memory} were given: allowed are factor above 1 and "
             "memory above 0."
         )
 

@@ -14,7 +14,7 @@ from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._linearization import pull_back
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_whole
 
 
 class LSMRState(NamedTuple):
@@ -90,7 +90,8 @@ def levenberg_marquardt_lsmr(
     Raises:
         RecipeError: A number is out of range.
     """
-    check_positive(iterations=iterations, linear_tolerance=linear_tolerance)
+    check_positive(linear_tolerance=linear_tolerance)
+    check_whole(iterations=iterations)
     if not (0 < damping < max_damping and max_damping >= 1 and 0 <= tolerance < 0.25):
         raise RecipeError(
             f"damping={damping}, max_damping={max_damping} and tolerance={tolerance} were given: "

@@ -10,10 +10,9 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnzoo._typing import Scalar, Theta
-from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_whole
 
 SUFFICIENT_DECREASE = 0.1
 BACKTRACKING = 0.5
@@ -169,15 +168,9 @@ def newton_cg(
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_positive(
-        damping=damping,
-        rank=rank,
-        update_frequency=update_frequency,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
-    if seed < 0:
-        raise RecipeError(f"seed={seed} was given: it must be zero or more.")
+    check_positive(damping=damping, tolerance=tolerance)
+    check_whole(rank=rank, update_frequency=update_frequency, max_iterations=max_iterations)
+    check_whole(0, seed=seed)
     search = optax.scale_by_backtracking_linesearch(
         max_backtracking_steps=MAX_BACKTRACKS,
         slope_rtol=SUFFICIENT_DECREASE,

@@ -13,7 +13,7 @@ from pinnzoo._typing import Scalar, Theta
 from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_whole
 
 NONZEROS = 4
 """Nonzeros per column of the row sketch."""
@@ -249,7 +249,9 @@ def sketched_gauss_newton(
     Raises:
         RecipeError: A number is out of range.
     """
-    check_positive(columns=columns, radius=radius, tolerance=tolerance, chunk=chunk)
+    check_positive(radius=radius, tolerance=tolerance)
+    check_whole(rows=rows, columns=columns, chunk=chunk)
+    check_whole(0, seed=seed)
     if rows < columns or tolerance >= 1:
         raise RecipeError(
             f"rows={rows}, columns={columns} and tolerance={tolerance} were given: allowed are "

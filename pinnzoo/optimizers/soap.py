@@ -9,10 +9,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from pinnzoo._typing import Theta
-from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_rates, check_whole
 
 EPSILON = 1e-8
 
@@ -83,14 +82,9 @@ def soap(
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_positive(
-        learning_rate=learning_rate,
-        decay_rate=decay_rate,
-        decay_steps=decay_steps,
-        precondition_frequency=precondition_frequency,
-    )
-    if not (0 <= b1 < 1 and 0 <= b2 < 1):
-        raise RecipeError(f"b1={b1} and b2={b2} were given: both must be in [0, 1).")
+    check_positive(learning_rate=learning_rate, decay_rate=decay_rate, decay_steps=decay_steps)
+    check_rates(b1=b1, b2=b2)
+    check_whole(precondition_frequency=precondition_frequency)
     schedule = optax.exponential_decay(learning_rate, decay_steps, decay_rate)
 
     def init(objective: Objective, theta: Theta) -> SOAPState:

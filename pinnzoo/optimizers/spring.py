@@ -7,12 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from pinnzoo._typing import Residuals, Theta
-from pinnzoo.errors import RecipeError
 from pinnzoo.objective import Objective
 from pinnzoo.optimizers._base import Info, Optimizer, named
 from pinnzoo.optimizers._line_search import grid_line_search
 from pinnzoo.optimizers._linearization import Linearization, damped_minimizer, linearize
-from pinnzoo.registry import check_positive
+from pinnzoo.registry import check_positive, check_rates, check_whole
 
 
 class SpringState(NamedTuple):
@@ -65,11 +64,11 @@ def spring(
     Raises:
         RecipeError: A number is out of range.
     """
-    check_positive(damping=damping, chunk=chunk)
+    check_positive(damping=damping)
+    check_whole(chunk=chunk)
+    check_rates(momentum=momentum)
     if learning_rate is not None:
         check_positive(learning_rate=learning_rate)
-    if not 0 <= momentum < 1:
-        raise RecipeError(f"momentum={momentum} was given: it must lie in [0, 1).")
 
     def init(objective: Objective, theta: Theta) -> SpringState:
         del objective

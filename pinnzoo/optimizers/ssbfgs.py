@@ -16,6 +16,6 @@ def ssbfgs(initial_scaling: bool = False, max_linesearch_steps: int = 30) -> Opt
         max_linesearch_steps: Loss evaluations that a step may use.
 
     Raises:
-        RecipeError: `max_linesearch_steps` is not a positive number.
+        RecipeError: `max_linesearch_steps` is not a positive whole number.
     """
     return self_scaled(lambda _: 0.0, initial_scaling, max_linesearch_steps)

@@ -25,7 +25,7 @@ def ssbroyden(initial_scaling: bool = False, max_linesearch_steps: int = 30) -> 
         max_linesearch_steps: Loss evaluations that a step may use.
 
     Raises:
-        RecipeError: `max_linesearch_steps` is not a positive number.
+        RecipeError: `max_linesearch_steps` is not a positive whole number.
     """
     return self_scaled(_member, initial_scaling, max_linesearch_steps)
 

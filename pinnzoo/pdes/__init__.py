@@ -54,6 +54,7 @@ from pinnzoo.pdes.problem import CONDITIONS as CONDITIONS
 from pinnzoo.pdes.problem import EQUATION as EQUATION
 from pinnzoo.pdes.problem import OBSERVATIONS as OBSERVATIONS
 from pinnzoo.pdes.problem import Problem as Problem
+from pinnzoo.pdes.problem import require_problem as require_problem
 from pinnzoo.pdes.reaction import reaction
 from pinnzoo.pdes.schrodinger import schrodinger
 from pinnzoo.pdes.schrodinger_breather import schrodinger_breather

@@ -15,7 +15,7 @@ from pinnzoo._typing import PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names, stand_in
 from pinnzoo.domains import Domain, Region, sample
 from pinnzoo.domains.regions import leaves, turned
-from pinnzoo.errors import PointsError, RecipeError, UnknownNameError
+from pinnzoo.errors import PointsError, RecipeError, UnknownNameError, require
 from pinnzoo.pdes.conditions import (
     AlongNormal,
     Condition,
@@ -525,3 +525,15 @@ def _expanded(equation: Any, system: tuple[Any, ...], domain: Domain) -> tuple[A
     }
     terms = tuple(term if named(term) is None else shares[named(term)] for term in system)  # pyright: ignore
     return Share(function, 0, count), terms
+
+
+def require_problem(given: Any) -> None:
+    """Raise unless a problem was given, and not its name or what makes one.
+
+    Raises:
+        RecipeError: It is something else.
+    """
+    advice = "give a Problem, such as what a factory returns when it is called"
+    if isinstance(given, str):
+        advice = f"make it first, with pinnzoo.pdes.make_problem({given!r}, {{}})"
+    require(given, Problem, "the problem", advice)

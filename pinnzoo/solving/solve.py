@@ -9,10 +9,10 @@ from typing import Any
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
-from pinnzoo.measure import check_diagnostics
+from pinnzoo.measure import wanted_diagnostics
 from pinnzoo.objective import check_terms, warn_of_unread
 from pinnzoo.observations import Measured, Observations, check_observations
-from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import marches, runs_backward
@@ -128,18 +128,14 @@ def solve(
         ```
     """
     begun = clock.now()
-    names = [] if diagnostics is False else check_diagnostics(_names(diagnostics))
+    names = wanted_diagnostics(diagnostics)
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf
     require_x64("solve")
     if isinstance(problem, str):
         problem = make_problem(problem, {})
-    if not isinstance(problem, Problem):
-        raise RecipeError(
-            f"a {type(problem).__name__} was given as the problem: give a Problem, such as what a "
-            "factory returns when it is called, or a name."
-        )
+    require_problem(problem)
     check_terms(problem)
     observations = _checked(observations, problem)
     warn_of_unread(problem, observations)
@@ -222,12 +218,6 @@ def _unfinished(problem: Problem, last: Sequence[Round], suspect: float) -> str 
             "that its standard error says too little: give it more time"
         )
     return None
-
-
-def _names(diagnostics: bool | Sequence[str]) -> list[str] | None:
-    if isinstance(diagnostics, str):
-        return [diagnostics]
-    return None if diagnostics is True else list(diagnostics or ())
 
 
 def _checked(observations: Any, problem: Problem) -> Observations | None:

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
 from pinnzoo.domains import sample
-from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError
-from pinnzoo.pdes import Problem, make_problem
+from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require
+from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import check_dtype
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.metrics import Metrics
@@ -191,6 +191,7 @@ def pose(recipe: Recipe, problem: Problem | None = None) -> Problem:
     if problem is None:
         with _possible(recipe):
             return make_problem(recipe.problem, recipe.problem_arguments)
+    require_problem(problem)
     if knows_problem(recipe, problem):
         return problem
     stated = {key: problem.arguments.get(key) for key in recipe.problem_arguments}
@@ -201,6 +202,17 @@ def pose(recipe: Recipe, problem: Problem | None = None) -> Problem:
             "problem in the recipe as it names itself, with no arguments or with its own."
         )
     return problem
+
+
+def require_parts(problem: Any, model: Any) -> None:
+    """Raise unless a problem and a network were given, or None for either.
+
+    Raises:
+        RecipeError: One of them is something else, such as its name.
+    """
+    if problem is not None:
+        require_problem(problem)
+    require(model, nnx.Module | None, "the network", "give an nnx.Module, or leave it out")
 
 
 def knows_problem(recipe: Recipe, problem: Problem) -> bool:
@@ -243,6 +255,7 @@ def blueprint(
         PrecisionError: A float64 recipe while JAX has it switched off.
     """
     check_dtype(recipe.dtype)
+    require_parts(problem, model)
     problem = pose(recipe, problem)
     model = None if model is None else with_unknowns(model, problem.unknowns)
     if model is not None and not is_known(recipe.architecture):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from pinnzoo.errors import AbsentRecordsError, IntegrityError
+from pinnzoo.errors import AbsentRecordsError, IntegrityError, require
 from pinnzoo.pdes import Problem
 from pinnzoo.storage.metrics import Metrics, known_block
 
@@ -77,10 +77,23 @@ def check_history(history: Mapping[str, Any]) -> dict[str, np.ndarray]:
     Raises:
         IntegrityError: A column is missing, or is not one real number per record.
     """
+    require(
+        history,
+        Mapping,
+        "the history",
+        "give a dict of columns, such as {'step': [0, 10], 'loss': [1.0, 0.1]}",
+        IntegrityError,
+    )
     missing = [name for name in HISTORY if name not in history]
     if missing:
         raise IntegrityError(f"a history without the columns {', '.join(missing)} was given.")
-    columns = {name: np.asarray(values) for name, values in history.items()}
+    try:
+        columns = {name: np.asarray(values) for name, values in history.items()}
+    except ValueError:
+        raise IntegrityError(
+            "a history with lists of different lengths in a column was given: every column holds "
+            "one real number per record."
+        ) from None
     length = columns["step"].size
     for name, values in columns.items():
         if values.shape != (length,) or values.dtype.kind not in "iuf" or length == 0:

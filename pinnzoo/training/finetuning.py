@@ -1,8 +1,9 @@
 """`finetune`: go on training an entry, also towards other coefficients."""
 
 import functools
+import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -11,11 +12,11 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import RecipeError, refuse_names
+from pinnzoo.errors import EntryError, RecipeError, refuse_names, require
 from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
 from pinnzoo.observations import Measured
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
-from pinnzoo.pdes import Problem
+from pinnzoo.pdes import Problem, require_problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
 from pinnzoo.storage.blueprint import pose
 from pinnzoo.training.progress import Report
@@ -100,7 +101,7 @@ def finetune(
         The new entry. `tuned.recipe.base` says where the old one is.
 
     Raises:
-        EntryError: The name of an entry was given in its place.
+        EntryError: The name of an entry was given in its place, or something else.
         UnknownNameError: There is no such optimizer.
         RecipeError: The optimizer or the problem does not take one of the arguments, or the network
             has no such part or parameter.
@@ -112,6 +113,16 @@ def finetune(
         ```
     """
     refuse_names(entry)
+    require(entry, Entry, "the entry", "load one first", EntryError)
+    if problem is not None:
+        require_problem(problem)
+    for given, what, such in (
+        (problem_arguments, "problem_arguments", {"viscosity": 0.02}),
+        (points, "points", {"equation": 1000}),
+        (weights, "weights", {"equation": 10.0}),
+    ):
+        require(given, Mapping | None, what, f"give a dict, such as {such}")
+    require(freeze, Iterable, "freeze", "give a name such as 'hidden.0', or a list of such names")
     optimizers: dict[str, Optimizer] = {}
     if not isinstance(optimizer, str):
         optimizer = as_optimizer(optimizer)
@@ -130,7 +141,10 @@ def finetune(
             f"problem_arguments={dict(problem_arguments)} were given with a problem that is made "
             "already: make it with them, or leave the problem out."
         )
-    if not (part is None or part == ALL or (isinstance(part, int) and not isinstance(part, bool))):
+    if isinstance(part, numbers.Integral) and not isinstance(part, bool):
+        # NumPy's whole numbers, such as those of a range of parts, are no `int`.
+        part = int(part)
+    elif not (part is None or part == ALL):
         raise RecipeError(f"part={part!r} was given: give a number, or {ALL!r} for all of it.")
     recipe, last = entry.recipe, entry.recipe.phases[-1]
     physical = {**recipe.problem_arguments, **(problem_arguments or {})}

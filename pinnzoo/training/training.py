@@ -5,7 +5,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,14 +20,21 @@ from pinnzoo.casting import cast
 from pinnzoo.collocation import SNAPSHOTS, draw_points, log_spaced_steps, term_counts
 from pinnzoo.diagnostics import DIAGNOSTICS, Study, begin_blocks
 from pinnzoo.entry import Entry, Snapshots
-from pinnzoo.errors import PinnzooError, RecipeError, TrainingError
+from pinnzoo.errors import (
+    EntryError,
+    PinnzooError,
+    RecipeError,
+    TrainingError,
+    refuse_names,
+    require,
+)
 from pinnzoo.measure import (
     Tick,
     as_trained,
-    check_diagnostics,
     core_metrics,
     mean_factors,
     study_of,
+    wanted_diagnostics,
 )
 from pinnzoo.objective import (
     OBSERVATIONS,
@@ -50,7 +57,14 @@ from pinnzoo.precision import every_digit, require_x64
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
 from pinnzoo.registry import is_builtin
 from pinnzoo.sharding import all_equal
-from pinnzoo.storage.blueprint import blueprint, build, knows_problem, pose, states_the_same
+from pinnzoo.storage.blueprint import (
+    blueprint,
+    build,
+    knows_problem,
+    pose,
+    require_parts,
+    states_the_same,
+)
 from pinnzoo.storage.folder import MAX_FILE
 from pinnzoo.storage.store import check_publishable, check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
@@ -128,7 +142,10 @@ def train(
         The entry, not yet saved; `entry.save(folder)` does that.
 
     Raises:
-        RecipeError: The recipe asks for something that does not exist or does not fit.
+        RecipeError: The recipe asks for something that does not exist or does not fit, or an
+            argument is of another kind.
+        EntryError: The name of an entry was given as `base`.
+        DiagnosticError: `diagnostics` are neither True, False nor names.
         UnknownNameError: A name of the recipe is not known.
         PrecisionError: A float64 recipe, or the diagnostics, with JAX in single precision.
         TrainingError: The loss is not finite at the start or left the finite numbers, or the
@@ -142,6 +159,7 @@ def train(
         ```
     """
     begun = time.monotonic()
+    _check_given_kinds(recipe, problem, model, base, report, mesh)
     names = _diagnostics(diagnostics)
     budget, save_every = _limit("seconds", seconds), _limit("save_every", save_every)
     recipe = _with_arguments(recipe, problem)
@@ -211,13 +229,33 @@ def train(
     return entry.with_metrics({"wall_time_seconds": run.waited})
 
 
+def _check_given_kinds(
+    recipe: Any, problem: Any, model: Any, base: Any, report: Any, mesh: Any
+) -> None:
+    """Raise for what is not what it should be at all, such as a name in the place of an object.
+
+    Raises:
+        RecipeError: The recipe, the problem, the network, the report or the mesh is none.
+        EntryError: The base is no entry.
+    """
+    require(
+        recipe,
+        Recipe,
+        "the recipe",
+        "give a Recipe, such as pinnzoo.load(name).recipe for that of an entry",
+    )
+    refuse_names(base)
+    require(base, Entry | None, "the entry to start from", "load one first", EntryError)
+    require_parts(problem, model)
+    require(report, Callable | None, "the report", "give a function that takes a pinnzoo.Progress")
+    require(mesh, Mesh | None, "the mesh", "give one, such as pinnzoo.sharding.make_mesh()")
+
+
 def _diagnostics(wanted: bool | Sequence[str]) -> list[str]:
-    if wanted is False:
-        return []
-    require_x64("computing kernels and Hessians (diagnostics=False leaves them out)")
-    if isinstance(wanted, str):
-        wanted = [wanted]
-    return check_diagnostics(None if wanted is True else list(wanted))
+    names = wanted_diagnostics(wanted)
+    if names:
+        require_x64("computing kernels and Hessians (diagnostics=False leaves them out)")
+    return names
 
 
 def _by_name(optimizers: Any) -> Mapping[str, Any]:
