@@ -36,6 +36,7 @@ from pinnzoo.errors import (
 from pinnzoo.optimizers import from_optax, levenberg_marquardt
 from pinnzoo.pdes import make_problem
 from pinnzoo.registry import execute
+from pinnzoo.storage.blueprint import states_the_same
 from pinnzoo.training import training as training_module
 from pinnzoo.training.loop import Trainer, next_stop
 from pinnzoo.training.run import WORK_FILE
@@ -647,7 +648,7 @@ def test_a_network_is_not_taken_for_the_one_whose_name_it_bears(trained):
 @pytest.mark.parametrize("edited", [False, True])
 def test_a_phase_with_arguments_is_not_trained_on_another_problem(edited):
     """What makes the problem with other arguments is known by its name alone."""
-    given = dataclasses.replace(make_problem("heat", {}), title="my own")
+    given = dataclasses.replace(pinnzoo.PROBLEMS["heat"](), title="my own")
     if edited:
         given = dataclasses.replace(given, equation=lambda u, z: u(z, "u_t")[0] - 5.0)
     first = Phase("lm", 1, problem_arguments={"diffusivity": 0.2})
@@ -690,3 +691,11 @@ def test_ctrl_c_before_the_first_step_waits_for_the_compiler(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pinnzoo.train(tiny_recipe(phases=(Phase("adam", 6),)), diagnostics=False)
     assert reached == ["compiled"]
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "poisson_2d_c", "fisher_kpp", "linear_elasticity", "annulus"])
+def test_what_a_factory_makes_twice_states_the_same(name):
+    one, other = (pinnzoo.PROBLEMS[name]() for _ in range(2))
+    assert states_the_same(one, other)
+    changed = dataclasses.replace(other, equation=lambda u, z: u(z, "u")[0])
+    assert not states_the_same(one, changed)

@@ -232,10 +232,10 @@ def states_the_same(one: Problem, other: Problem) -> bool:
 
 
 def _code(function: Any) -> Any:
-    """What a function executes, whatever it closes over; itself where that cannot be told."""
+    """What a function executes, whatever it closes over; its kind where that cannot be told."""
     while isinstance(function, functools.partial):
         function = function.func
-    return getattr(getattr(function, "__func__", function), "__code__", function)
+    return getattr(getattr(function, "__func__", function), "__code__", type(function))
 
 
 def blueprint(
