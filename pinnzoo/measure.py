@@ -296,7 +296,7 @@ def _unknowns_block(
         kept = (name for name in problem.unknowns if at[name] in frozen)
         told |= dict.fromkeys(kept, "was frozen in all phases")
         if noise is None:
-            few = "is fitted to too few values to say how noisy they are, so that sigma is needed"
+            few = "is fitted to values that are all met, whose noise is not known without sigma"
             told = dict.fromkeys(found, few) | told
     if told:
         each = ", and ".join(f"{name!r} {words}" for name, words in told.items())

@@ -19,6 +19,9 @@ from jaxtyping import Array, Float
 from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.errors import RecipeError
 
+ORDINARY = 1e3
+"""Times as large as one, or as small, from which on a first guess is a unit of its own."""
+
 
 class Estimate(NamedTuple):
     """What a training has found out about an unknown.
@@ -92,11 +95,21 @@ class Unknown:
         low = -math.inf if self.lower is None else self.lower
         return low, math.inf if self.upper is None else self.upper
 
+    @property
+    def scale(self) -> float:
+        """What the raw parameter of an unknown without bounds counts in.
+
+        A diffusivity of 1e-9 m²/s is trained in units of its first guess, as everything else that
+        is trained is of order one.
+        """
+        size = abs(self.initial)
+        return size if size and not 1 / ORDINARY <= size <= ORDINARY else 1.0
+
     def value(self, raw: Scalar) -> Scalar:
         """The value of a raw parameter.
 
         One bound is kept by the exponential of the raw number, two by its logistic function; with
-        none the raw number is the value.
+        none the raw number is the value, in units of a first guess that is far from one.
         """
         if self.lower is not None and self.upper is not None:
             return self.lower + (self.upper - self.lower) * jax.nn.sigmoid(raw)
@@ -104,7 +117,7 @@ class Unknown:
             return self.lower + jnp.exp(raw)
         if self.upper is not None:
             return self.upper - jnp.exp(raw)
-        return raw
+        return self.scale * raw
 
     def raw(self, value: float) -> float:
         """The raw parameter of a value between the bounds: the inverse of `value`."""
@@ -113,7 +126,7 @@ class Unknown:
             return math.log((value - low) / (high - value))
         if self.lower is not None:
             return math.log(value - low)
-        return math.log(high - value) if self.upper is not None else float(value)
+        return math.log(high - value) if self.upper is not None else float(value) / self.scale
 
 
 def _number(value: Any) -> float:
@@ -217,7 +230,8 @@ def rebased(model: Any, before: Mapping[str, Unknown], now: Mapping[str, Unknown
         before: The unknowns by which its raw values are to be read.
         now: Those of the problem that is trained next.
     """
-    changed = [name for name in now if name in before and before[name].bounds != now[name].bounds]
+    read = lambda unknown: (unknown.bounds, unknown.scale)  # noqa: E731
+    changed = [name for name in now if name in before and read(before[name]) != read(now[name])]
     if not changed or not isinstance(model, WithUnknowns):
         return model
     raw = {name: param[...] for name, param in dict(model.unknowns).items()}

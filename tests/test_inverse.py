@@ -41,7 +41,7 @@ from pinnzoo.evaluation import residual
 from pinnzoo.objective import OBSERVATIONS, assemble, flatten_model
 from pinnzoo.pdes import make_problem
 from pinnzoo.storage.folder import EntryFolder
-from pinnzoo.unknowns import Estimate, WithUnknowns, values_of, with_unknowns
+from pinnzoo.unknowns import Estimate, WithUnknowns, rebased, values_of, with_unknowns
 from tests.oracles import small_network
 
 RATE, LEVEL = 1.5, 0.25
@@ -98,6 +98,8 @@ class TestUnknown:
             Unknown(0.3, lower=-1.0),
             Unknown(0.3, upper=2.0),
             Unknown(0.3, 0.0, 1.0),
+            Unknown(-1e-8),
+            Unknown(4e6),
         ],
     )
     def test_raw_is_the_inverse_of_value_and_value_keeps_the_bounds(self, unknown):
@@ -106,6 +108,32 @@ class TestUnknown:
             assert float(unknown.value(jnp.asarray(unknown.raw(value)))) == pytest.approx(value)
         for raw in (-9.0, 0.0, 9.0):
             assert low < float(unknown.value(jnp.asarray(raw))) < high
+
+    def test_a_first_guess_far_from_one_is_a_unit_of_its_own(self):
+        assert Unknown(-1e-8).value(jnp.asarray(2.0)) == pytest.approx(2e-8)
+        assert [Unknown(guess).scale for guess in (0.0, 1.0, -500.0, 4e6)] == [1.0, 1.0, 1.0, 4e6]
+        other = rebased(
+            with_unknowns(small_network(DECAY), {"rate": Unknown(2e-8)}),
+            {"rate": Unknown(2e-8)},
+            {"rate": Unknown(1e-9)},
+        )
+        assert float(values_of(other, {"rate": Unknown(1e-9)})["rate"]) == pytest.approx(2e-8)
+
+    def test_an_unknown_in_small_units_is_found(self):
+        slow = Box("t", (0.0,), (2e9,))
+        problem = Problem(
+            name="slow",
+            domain=slow,
+            components=("u",),
+            equation=lambda u, z: 1e9 * (u(z, "u_t")[0] + u.unknowns["rate"] * u(z, "u")[0]),
+            conditions=(pinnzoo.initial(slow, "u", 1.0),),
+            unknowns={"rate": Unknown(1e-8)},
+        )
+        times = np.linspace(0.0, 2e9, 30)
+        data = Observations(times[:, None], np.exp(-1.5e-9 * times))
+        made = dataclasses.replace(recipe(), problem="slow")
+        entry = pinnzoo.train(made, problem=problem, observations=data, diagnostics=False)
+        assert entry.unknowns["rate"].value == pytest.approx(1.5e-9, rel=1e-3)
 
     def test_what_cannot_be_is_refused(self):
         with pytest.raises(RecipeError, match="above 0 and below inf"):
@@ -625,8 +653,8 @@ def test_one_value_does_not_say_how_noisy_it_is(sigma):
     assert rate.value == pytest.approx(-np.log(0.25), rel=0.01)
     if sigma is None:
         assert math.isnan(rate.standard_error)
-        assert "sigma is needed" in entry.metrics["unknowns"]["remarks"]["rate"]
-        assert any("sigma is needed" in str(each.message) for each in told)
+        assert "not known without sigma" in entry.metrics["unknowns"]["remarks"]["rate"]
+        assert any("not known without sigma" in str(each.message) for each in told)
     else:
         assert rate.standard_error == pytest.approx(sigma / 0.25, rel=0.05)
 
