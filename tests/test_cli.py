@@ -16,7 +16,7 @@ from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.commands import Argument
 from pinnzoo.cli.output import plain
-from pinnzoo.errors import TrainingError
+from pinnzoo.errors import EntryError, TrainingError
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.index import read_index
 from tests.tiny_entries import (
@@ -466,16 +466,18 @@ def test_finetune_passes_its_options_on_and_reports_both_errors(entry, monkeypat
     monkeypatch.setattr(training, "finetune", finetune)
     arguments = ["finetune", NAME, "--optimizer", "lm", "--steps", 7, "--out", "tuned"]
     settings = ["--set", "damping=1e-3", "--set", "rule=paper"]
-    text = run(*arguments, *settings, "--part", 2).stdout
+    weighed = ["--weights", "initial=10", "--dtype", "float32"]
+    text = run(*arguments, *settings, "--part", 2, *weighed).stdout
     assert "1.235e-05 → 1.000e-07 (123 times smaller)" in text
     assert seen["given"] is entry
     assert (seen["optimizer"], seen["steps"], seen["progress"]) == ("lm", 7, True)
     assert (seen["damping"], seen["rule"], seen["part"]) == (1e-3, "paper", 2)
+    assert (seen["weights"], seen["dtype"]) == ({"initial": 10}, "float32")
     ((folder, options),) = entry.saved
     assert folder == Path("tuned").absolute()
     assert options["command"] == (
         f"pinnzoo finetune {NAME} --optimizer lm --steps 7 --set damping=1e-3 --set rule=paper"
-        " --part 2"
+        " --weights initial=10 --dtype float32 --part 2"
     )
     # Whatever the library prints, stdout holds JSON only.
     data = run_json(*arguments)
@@ -627,3 +629,21 @@ def test_what_is_set_is_an_argument_of_the_optimizer(name, tmp_path):
     told = run(*command, code=1).output
     assert "levenberg_marquardt" in told
     assert repr(name) in told
+
+
+def test_weights_and_precision_are_chosen_for_a_problem(monkeypatch, tmp_path):
+    seen = []
+
+    def train(recipe, **options):
+        seen.append(recipe)
+        raise EntryError("seen")
+
+    monkeypatch.setattr(training, "train", train)
+    run("train", "heat", "--out", tmp_path / "x", "--weights", "initial=2.5", code=1)
+    run("train", "heat", "--out", tmp_path / "x", "--dtype", "float32", code=1)
+    assert [(dict(r.weights), r.dtype) for r in seen] == [
+        ({"initial": 2.5}, "float64"),
+        ({}, "float32"),
+    ]
+    told = run("train", NAME, "--weights", "initial=2", "--out", tmp_path / "x", code=2).output
+    assert "--weights" in told

@@ -14,6 +14,7 @@ from pinnzoo.cli.options import (
     app,
     column_option,
     diagnostics_option,
+    dtype_option,
     import_option,
     json_option,
     name_argument,
@@ -27,6 +28,7 @@ from pinnzoo.cli.options import (
     settings_option,
     steps_option,
     training_options,
+    weights_option,
 )
 from pinnzoo.cli.output import emit, stdout_for_json
 from pinnzoo.errors import EntryError
@@ -44,6 +46,8 @@ OF_A_PROBLEM = (
     "network",
     "settings",
     "points",
+    "weights",
+    "dtype",
     "seed",
     "tag",
 )
@@ -71,6 +75,8 @@ _out_option = click.option("--out", type=Path, help="Folder of the entry; ./<its
 )
 @settings_option
 @points_option
+@weights_option
+@dtype_option
 @training_options
 @click.pass_context
 def train(
@@ -84,6 +90,8 @@ def train(
     network: tuple[str, ...],
     settings: tuple[str, ...],
     points: tuple[str, ...],
+    weights: tuple[str, ...],
+    dtype: str | None,
     seed: int | None,
     tag: str | None,
     seconds: float | None,
@@ -99,8 +107,8 @@ def train(
 ) -> None:
     """Train a recipe, or a problem with chosen settings, and save the entry.
 
-    Network, optimizer, steps, arguments, points, seed and tag are those of a recipe or an entry,
-    and are chosen for a problem.
+    Network, optimizer, steps, arguments, points, weights, precision, seed and tag are those of a
+    recipe or an entry, and are chosen for a problem.
     """
     from pinnzoo.precision import enable_x64
 
@@ -115,6 +123,7 @@ def train(
     chosen = _choices(architecture, optimizer, steps, physical, network, settings, points)
     if not options.is_problem(source):
         options.refuse_given(context, OF_A_PROBLEM, f"{source!r}, which states its own")
+    chosen |= {"weights": options.settings(weights), "dtype": dtype or "float64"}
     recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
     place = workdir or _beside(folder)
@@ -258,6 +267,8 @@ def _recipe(source: str, chosen: dict[str, Any]) -> "Recipe":
         problem_arguments=chosen["problem_arguments"],
         architecture_arguments=chosen["architecture_arguments"],
         points=DEFAULT_POINTS | chosen["points"],
+        weights=chosen["weights"],
+        dtype=chosen["dtype"],
         seed=chosen["seed"],
         tag=chosen["tag"],
     )
@@ -296,6 +307,8 @@ def _save(
 @settings_option
 @physical_option
 @points_option
+@weights_option
+@dtype_option
 @click.option("--freeze", multiple=True, help='Parameters that stay, such as "hidden.0".')
 @click.option(
     "--part", help='Part of a composed network, or "all"; by default the one that was trained last.'
@@ -311,6 +324,8 @@ def finetune(
     settings: tuple[str, ...],
     physical: tuple[str, ...],
     points: tuple[str, ...],
+    weights: tuple[str, ...],
+    dtype: str | None,
     freeze: tuple[str, ...],
     part: str | None,
     seed: int | None,
@@ -351,6 +366,8 @@ def finetune(
             progress=True,
             problem_arguments=options.settings(physical) or None,
             points=options.settings(points),
+            weights=options.settings(weights) or None,
+            dtype=dtype,
             freeze=freeze,
             part=int(part) if part is not None and part.isdecimal() else part,
             seed=seed,

@@ -83,6 +83,14 @@ physical_option = click.option(
 points_option = click.option(
     "--points", multiple=True, metavar="TERM=N", help="Number of collocation points of a term."
 )
+weights_option = click.option(
+    "--weights", multiple=True, metavar="TERM=WEIGHT", help="Loss weight of a term; 1 by default."
+)
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    help="Precision of the network; float64 by default, or that of the entry.",
+)
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the points, and of a new network."
 )
