@@ -174,7 +174,8 @@ class Observations:
             raise PointsError(
                 f"observations of {kinds} were to be joined: give one or more Observations."
             )
-        if (widths := {each.points.shape[1] for each in sets}) and len(widths) > 1:
+        widths = {each.points.shape[1] for each in sets}
+        if len(widths) > 1:
             raise PointsError(
                 f"observations at points of {' and '.join(map(str, sorted(widths)))} coordinates "
                 "were to be joined: give all of them those of the problem."
