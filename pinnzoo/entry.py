@@ -19,7 +19,7 @@ from jaxtyping import Float
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
 from pinnzoo.derivatives import Names
-from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError, require
+from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError, require_dict
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import OBSERVATIONS, check_counts, check_network, check_weights, joined
 from pinnzoo.observations import Measured, Observations, check_observations
@@ -186,13 +186,10 @@ class Entry:
 
         check_network(problem, model)
         observations = check_observations(observations, problem)
-        for given, what, such in (
-            (points, "points", {"equation": 1000}),
-            (weights, "weights", {"equation": 10.0}),
-            (history, "the history", {"step": [0, 10], "loss": [1.0, 0.1]}),
-            (snapshots, "snapshots", "{0: initial_model}"),
-        ):
-            require(given, Mapping | None, what, f"give a dict, such as {such}")
+        require_dict(points, "points", {"equation": 1000})
+        require_dict(weights, "weights", {"equation": 10.0})
+        require_dict(history, "the history", {"step": [0, 10], "loss": [1.0, 0.1]})
+        require_dict(snapshots, "snapshots", "{0: initial_model}")
         if points is not None:
             check_counts(problem, points)
         if weights is not None:

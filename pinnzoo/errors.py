@@ -4,7 +4,7 @@ Each message is one sentence that says what was given, what is allowed and what 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any
 
@@ -136,6 +136,20 @@ def require(
         if len(shown) > MOST_SHOWN or not isinstance(given, PLAIN):
             shown = f"a {type(given).__name__}"
         raise error(f"{shown} was given as {what}: {advice}.")
+
+
+def require_dict(given: Any, what: str, such: object) -> None:
+    """Raise unless a dict was given, or None.
+
+    Args:
+        given: What a function was given.
+        what: What it should be, for the message.
+        such: An example of it.
+
+    Example:
+        >>> require_dict(None, "points", {"equation": 1000})
+    """
+    require(given, Mapping | None, what, f"give a dict, such as {such}")
 
 
 def refuse_names(*given: Any) -> None:

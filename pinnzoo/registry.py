@@ -289,9 +289,7 @@ def check_finite(**arguments: float) -> None:
     Example:
         >>> check_finite(offset=-1.5)
     """
-    for name, value in arguments.items():
-        if not _is_finite(value):
-            raise RecipeError(f"{name}={value!r} was given: it must be a number.")
+    _check_each(arguments, _is_finite, "a number")
 
 
 def check_positive(**arguments: float) -> None:
@@ -303,9 +301,7 @@ def check_positive(**arguments: float) -> None:
     Example:
         >>> check_positive(diffusivity=0.25, length=1.0)
     """
-    for name, value in arguments.items():
-        if not (_is_finite(value) and value > 0):
-            raise RecipeError(f"{name}={value!r} was given: it must be a positive number.")
+    _check_each(arguments, lambda value: _is_finite(value) and value > 0, "a positive number")
 
 
 def check_not_negative(**arguments: float) -> None:
@@ -317,9 +313,8 @@ def check_not_negative(**arguments: float) -> None:
     Example:
         >>> check_not_negative(seconds=0.0)
     """
-    for name, value in arguments.items():
-        if not (_is_finite(value) and value >= 0):
-            raise RecipeError(f"{name}={value!r} was given: it must be a number of zero or more.")
+    allowed = lambda value: _is_finite(value) and value >= 0  # noqa: E731
+    _check_each(arguments, allowed, "a number of zero or more")
 
 
 def check_whole(least: int = 1, **arguments: int) -> None:
@@ -335,12 +330,12 @@ def check_whole(least: int = 1, **arguments: int) -> None:
     Example:
         >>> check_whole(memory_size=100)
     """
-    for name, value in arguments.items():
+
+    def allowed(value: Any) -> bool:
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not (whole and value >= least):
-            raise RecipeError(
-                f"{name}={value!r} was given: it must be a whole number of {least} or more."
-            )
+        return whole and int(value) >= least
+
+    _check_each(arguments, allowed, f"a whole number of {least} or more")
 
 
 def check_rates(**arguments: float) -> None:
@@ -352,9 +347,14 @@ def check_rates(**arguments: float) -> None:
     Example:
         >>> check_rates(momentum=0.9)
     """
+    _check_each(arguments, lambda value: _is_finite(value) and 0 <= value < 1, "in [0, 1)")
+
+
+def _check_each(arguments: Mapping[str, Any], allowed: Callable[[Any], bool], words: str) -> None:
+    """Raise for the first argument that is not allowed; the words say what is."""
     for name, value in arguments.items():
-        if not (_is_finite(value) and 0 <= value < 1):
-            raise RecipeError(f"{name}={value!r} was given: it must be in [0, 1).")
+        if not allowed(value):
+            raise RecipeError(f"{name}={value!r} was given: it must be {words}.")
 
 
 def _is_finite(value: object) -> bool:

@@ -12,7 +12,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
-from pinnzoo.errors import EntryError, RecipeError, refuse_names, require
+from pinnzoo.errors import EntryError, RecipeError, refuse_names, require, require_dict
 from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
 from pinnzoo.observations import Measured
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
@@ -116,12 +116,9 @@ def finetune(
     require(entry, Entry, "the entry", "load one first", EntryError)
     if problem is not None:
         require_problem(problem)
-    for given, what, such in (
-        (problem_arguments, "problem_arguments", {"viscosity": 0.02}),
-        (points, "points", {"equation": 1000}),
-        (weights, "weights", {"equation": 10.0}),
-    ):
-        require(given, Mapping | None, what, f"give a dict, such as {such}")
+    require_dict(problem_arguments, "problem_arguments", {"viscosity": 0.02})
+    require_dict(points, "points", {"equation": 1000})
+    require_dict(weights, "weights", {"equation": 10.0})
     require(freeze, Iterable, "freeze", "give a name such as 'hidden.0', or a list of such names")
     optimizers: dict[str, Optimizer] = {}
     if not isinstance(optimizer, str):
