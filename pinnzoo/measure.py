@@ -203,7 +203,7 @@ def core_metrics(
             each = component_errors(problem, field)
             errors["components"] = {"version": 1, "relative_l2_error": each}
     if observations is not None:
-        warn_of_outliers(problem, model, observations)
+        warn_of_misfits(problem, model, observations)
     if means := mean_factors(factors or {}):
         errors["weighting"] = {"version": 1, "factors": means}
     if problem.unknowns:
@@ -222,7 +222,7 @@ def core_metrics(
     }
 
 
-def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observations) -> None:
+def warn_of_misfits(problem: Problem, model: nnx.Module, observations: Observations) -> None:
     """Warn of measured values that are off from the solution, all of them or some much further.
 
     The sum of squares follows one such value at the cost of all the others, and takes what is left
@@ -231,17 +231,16 @@ def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observat
     Args:
         problem: What was solved.
         model: The trained network.
-        observations: What it was trained on.
+        observations: What it was trained on, checked.
     """
-    data = observations.check(problem)
     with jax.enable_x64(True):
         field = field_of(problem, in_float64(model))
-        found = np.asarray(jax.jit(jax.vmap(field))(jnp.asarray(data.points)))
-    for k, name in enumerate(data.components or ()):
-        measured = np.flatnonzero(~np.isnan(data.values[:, k]))
-        own = data.values[measured, k]
+        found = np.asarray(jax.jit(jax.vmap(field))(jnp.asarray(observations.points)))
+    for k, name in enumerate(observations.components or ()):
+        measured = np.flatnonzero(~np.isnan(observations.values[:, k]))
+        own = observations.values[measured, k]
         off = np.abs(own - found[measured, problem.components.index(name)])
-        sizes = off if data.sigma is None else off / data.sigma[measured, k]
+        sizes = off if observations.sigma is None else off / observations.sigma[measured, k]
         spread, left = float(np.std(own)), float(np.sqrt(np.mean(off**2)))
         if len(own) > 1 and left > spread:
             warnings.warn(
@@ -258,7 +257,7 @@ def warn_of_outliers(problem: Problem, model: nnx.Module, observations: Observat
             worst = int(np.argmax(np.where(far, off, 0.0)))
             place = ", ".join(
                 f"{c}={z:.4g}"
-                for c, z in zip(problem.coords, data.points[measured[worst]], strict=True)
+                for c, z in zip(problem.coords, observations.points[measured[worst]], strict=True)
             )
             warnings.warn(
                 f"{int(far.sum())} of {len(own)} observations of {name!r} are off from the "

@@ -197,7 +197,7 @@ def estimate_unknowns(
         free = _open(problem, model, objective, theta, frozen)
         error = lambda name: math.inf if name in free else math.nan  # noqa: E731
         return {name: Estimate(value, error(name)) for name, value in values.items()}, None
-    return estimates_at(problem, model, objective, theta, observations.sigma, frozen)
+    return estimates_at(problem, model, objective, theta, observations.noise, frozen)
 
 
 def _open(
@@ -223,7 +223,7 @@ def estimates_at(
     model: nnx.Module,
     objective: Objective,
     theta: Theta,
-    sigma: np.ndarray | None = None,
+    known: float | None = None,
     frozen: Sequence[int] | np.ndarray = (),
 ) -> tuple[dict[str, Estimate], float | None]:
     """The same from a residual vector with observations, at any parameters.
@@ -236,7 +236,8 @@ def estimates_at(
         model: A network with its unknowns, whatever its parameters are.
         objective: The residual vector, in float64.
         theta: The parameters.
-        sigma: Standard deviations of the observed values, where they are known.
+        known: Standard deviation of an observed value of mean weight, where that is known; see
+            `Observations.noise`.
         frozen: See `estimate_unknowns`.
 
     Returns:
@@ -251,8 +252,8 @@ def estimates_at(
     scale = float(term.scale)
     left = float(np.sum(np.asarray(_rows(term, theta)) ** 2))
     noise = scatter = _scatter(left, found.freedom) / scale
-    if sigma is not None:
-        noise = float(1 / np.sqrt(np.nanmean(sigma**-2)))
+    if known is not None:
+        noise = known
         if scatter > CONTRADICTED * noise:
             warnings.warn(
                 f"the observations are off from the solution by {scatter:.2g}, though they were "
