@@ -238,8 +238,6 @@ def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
     objective = refreshable(fit.objective)
     rows = np.asarray(residual_and_loss(objective, fit.theta)[0])
     for term, own in zip(objective.terms, objective.slices().values(), strict=True):
-        if term.name not in problem.terms:
-            continue
         data = residuals_of(problem, term.name, zero(problem.m), term.points, bare=True)
         size, spread = float(np.sqrt(np.mean(data**2))), float(np.std(data))
         if term.name in conditions and spread > ROUNDED * size:
