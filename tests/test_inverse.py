@@ -71,6 +71,19 @@ def decay() -> Problem:
 DECAY = decay()
 
 
+def relaxing(guess: float, end: float = 2.0, unit: float = 1.0) -> Problem:
+    """`u' = -rate u` from 1, of which only the rate is unknown, counted in 1 / unit."""
+    domain = Box("t", (0.0,), (end,))
+    return Problem(
+        name="relaxing",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: unit * (u(z, "u_t")[0] + u.unknowns["rate"] * u(z, "u")[0]),
+        conditions=(pinnzoo.initial(domain, "u", 1.0),),
+        unknowns={"rate": Unknown(guess)},
+    )
+
+
 def recipe(steps=25, **changes) -> Recipe:
     network = {"width": 6, "depth": 1}
     phases = (Phase("levenberg_marquardt", steps, resample_every=10),)
@@ -120,18 +133,10 @@ class TestUnknown:
         assert float(values_of(other, {"rate": Unknown(1e-9)})["rate"]) == pytest.approx(2e-8)
 
     def test_an_unknown_in_small_units_is_found(self):
-        slow = Box("t", (0.0,), (2e9,))
-        problem = Problem(
-            name="slow",
-            domain=slow,
-            components=("u",),
-            equation=lambda u, z: 1e9 * (u(z, "u_t")[0] + u.unknowns["rate"] * u(z, "u")[0]),
-            conditions=(pinnzoo.initial(slow, "u", 1.0),),
-            unknowns={"rate": Unknown(1e-8)},
-        )
+        problem = relaxing(1e-8, end=2e9, unit=1e9)
         times = np.linspace(0.0, 2e9, 30)
         data = Observations(times[:, None], np.exp(-1.5e-9 * times))
-        made = dataclasses.replace(recipe(), problem="slow")
+        made = recipe(problem="relaxing")
         entry = pinnzoo.train(made, problem=problem, observations=data, diagnostics=False)
         assert entry.unknowns["rate"].value == pytest.approx(1.5e-9, rel=1e-3)
 
@@ -635,17 +640,9 @@ def test_value_that_nothing_moves_away_from_its_bound_is_told_to_be_there():
 @pytest.mark.parametrize("sigma", [None, 0.05])
 def test_one_value_does_not_say_how_noisy_it_is(sigma):
     """One unknown meets it, whatever it is, so that nothing is left of the noise."""
-    domain = Box("t", (0.0,), (2.0,))
-    problem = Problem(
-        name="one",
-        domain=domain,
-        components=("u",),
-        equation=lambda u, z: u(z, "u_t")[0] + u.unknowns["rate"] * u(z, "u")[0],
-        conditions=(pinnzoo.initial(domain, "u", 1.0),),
-        unknowns={"rate": Unknown(1.0)},
-    )
+    problem = relaxing(1.0)
     data = Observations(np.array([[1.0]]), np.array([0.25]), sigma=sigma)
-    made = dataclasses.replace(recipe(), problem="one")
+    made = recipe(problem="relaxing")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         entry = pinnzoo.train(made, problem=problem, observations=data, diagnostics=False)
