@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,11 @@ class Observations:
     @property
     def noise(self) -> float | None:
         """Standard deviation of a value of mean weight; None where no deviations are known."""
-        return None if self.sigma is None else float(1 / np.sqrt(np.nanmean(self.sigma**-2)))
+        if self.sigma is None:
+            return None
+        # In units of the smallest, since the square of one over it may overflow.
+        least = np.nanmin(self.sigma)
+        return float(least / np.sqrt(np.nanmean((least / self.sigma) ** 2)))
 
     def check(self, problem: Problem) -> "Observations":
         """The same observations with their components named.
@@ -136,8 +140,7 @@ class Observations:
         index = [problem.components.index(name) for name in checked.components or ()]
         root = np.ones((n, k))
         if checked.sigma is not None:
-            root = 1 / checked.sigma
-            root = root / np.sqrt(np.nanmean(root**2))
+            root = checked.noise / checked.sigma
         columns = (checked.values.T, np.repeat(np.array(index, float)[:, None], n, 1), root.T)
         table = np.hstack([np.tile(checked.points, (k, 1)), *(c.reshape(-1, 1) for c in columns)])
         return table[~np.isnan(checked.values.T.ravel())]
@@ -238,14 +241,17 @@ class Observations:
             path: A text file whose first line has the names, with commas, semicolons or tabs
                 between the columns, an ".npz" file, or a ".mat" file of MATLAB up to version 7.
             problem: Its coordinates are columns of the file, and at least one of its components.
-                A column "sigma" holds the standard deviation at each point; it is called "std"
-                where a component has that name. Of several components, a cell that is empty or NaN
-                is what was not measured. A column of one number holds for all values.
-            columns: Names of columns in the file, by coordinate, component or "sigma", where they
-                are other names. A column that is named so is nothing else, whatever it is called.
+                A column "sigma" holds the standard deviation at each point, or columns such as
+                "sigma_u" and "sigma_v" those of each component; it is called "std" where a
+                component is "sigma". Of several components, a cell that is empty or NaN is what
+                was not measured. A column of one number holds for all values.
+            columns: Names of columns in the file, by coordinate, component, "sigma" or "sigma_u",
+                where they are other names. A column that is named so is nothing else, whatever it
+                is called.
 
         Raises:
-            PointsError: The file cannot be read, or lacks a column, or one is named for two.
+            PointsError: The file cannot be read, or lacks a column, or one is named for two, or
+                standard deviations are given for some of the components alone.
             UnknownNameError: `columns` names what the problem does not have.
 
         Example:
@@ -255,6 +261,9 @@ class Observations:
         """
         sigma_name = SIGMA if SIGMA not in problem.components else "std"
         known = (*problem.coords, *problem.components, sigma_name)
+        own_sigma = {name: f"{sigma_name}_{name}" for name in problem.components}
+        own_sigma = {name: own for name, own in own_sigma.items() if own not in known}
+        known = (*known, *own_sigma.values())
         said = dict(columns or {})
         for name in said:
             if name not in known:
@@ -272,16 +281,15 @@ class Observations:
                 "the columns so, or say what they are called with columns={...}, in a shell "
                 "--column NAME=COLUMN."
             )
+        deviations = _sigma_columns(path, found, names, measured, sigma_name, own_sigma)
         others = [name for name in found if name not in names.values()]
-        if names.get(sigma_name) not in found and (
-            near := [n for n in others if LIKE_SIGMA.search(n)]
-        ):
+        if not deviations and (near := [n for n in others if LIKE_SIGMA.search(n)]):
             warnings.warn(
                 f"the column {near[0]!r} of {str(path)!r} is not read: standard deviations have "
                 f"the name {sigma_name!r}, or the one that columns={{{sigma_name!r}: ...}} says.",
                 stacklevel=2,
             )
-        gaps = {names[c] for c in measured} if len(measured) > 1 else set()
+        gaps = {names[c] for c in (*measured, *deviations)} if len(measured) > 1 else set()
         own = {name: found[name](name in gaps) for name in names.values() if name in found}
         largest = max(own.values(), key=np.size)
         # The time of a single snapshot, for instance, is one number for all of it.
@@ -298,7 +306,7 @@ class Observations:
                 "of a grid."
             )
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
-        sigma: Any = own[names[sigma_name]].ravel() if names.get(sigma_name) in own else None
+        sigma: Any = stack(deviations) if deviations else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
 
 
@@ -435,6 +443,27 @@ def _in_order(values: Any, components: Any) -> tuple[Any, Any]:
             f"{', '.join(map(repr, wanted))}: name the columns as the components."
         )
     return values, components
+
+
+def _sigma_columns(
+    path: str | os.PathLike[str],
+    found: Container[object],
+    names: Mapping[str, str],
+    measured: Sequence[str],
+    common: str,
+    own: Mapping[str, str],
+) -> list[str]:
+    """The columns of a file with standard deviations: one, one for each component, or none."""
+    there = [own[name] for name in measured if names.get(own.get(name, "")) in found]
+    shared = [common] if names.get(common) in found else []
+    if there and (shared or len(there) < len(measured)):
+        given = ", ".join(repr(names[name]) for name in (*shared, *there))
+        raise PointsError(
+            f"the file {str(path)!r} has the standard deviations {given} for the components "
+            f"{', '.join(measured)}: give {common!r} for all of them, or one for each "
+            f"({', '.join(f'{common}_{name}' for name in measured)})."
+        )
+    return there or shared
 
 
 def _sigma_in_order(sigma: Any, components: tuple[str, ...] | None) -> Any:

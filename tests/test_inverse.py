@@ -364,7 +364,7 @@ class TestObservations:
         with pytest.raises(PinnzooError, match="name '' stands above more than one"):
             Observations.read(tmp_path / "a.csv", DECAY)
 
-    @pytest.mark.parametrize("name", ["Sigma", "sigma_u", "std", "u_std", "u_sigma", "err"])
+    @pytest.mark.parametrize("name", ["Sigma", "sigma_v", "std", "u_std", "u_sigma", "err"])
     def test_column_that_looks_like_standard_deviations_is_told(self, name, tmp_path):
         (tmp_path / "a.csv").write_text(f"t,u,{name}\n0.1,1,0.2\n")
         with pytest.warns(UserWarning, match=f"column '{name}' .* is not read"):
@@ -885,6 +885,34 @@ def test_a_component_called_sigma_is_no_standard_deviation(tmp_path):
     read = Observations.read(file, STRESS)
     assert read.sigma is not None
     assert read.sigma.ravel().tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
+def test_standard_deviations_of_any_size_weigh_values(unit):
+    points, values = np.array([[0.1], [0.2]]), np.array([[1.0], [2.0]])
+    measured = Observations(points, values, ("u",), unit * np.array([1.0, 2.0]))
+    # Weights 1 and 1/4 in the mean.
+    assert measured.noise == pytest.approx(unit * np.sqrt(2 / (1 + 1 / 4)), rel=1e-12)
+    np.testing.assert_allclose(measured.rows(STRESS)[:, -1] ** 2, [1.6, 0.4], rtol=1e-12)
+
+
+def test_each_component_may_have_a_column_of_standard_deviations(tmp_path):
+    file = tmp_path / "flow.csv"
+
+    def read(text, columns=None):
+        file.write_text(text)
+        return Observations.read(file, STRESS, columns).sigma
+
+    found = read("x,sigma,u,std_u,std_sigma\n0.1,1,2,0.3,0.4\n0.2,,3,0.5,\n")
+    np.testing.assert_array_equal(found, [[0.4, 0.3], [np.nan, 0.5]])
+    found = read("x,sigma,u,e,f\n0.1,1,2,0.3,0.4\n", {"std_u": "e", "std_sigma": "f"})
+    np.testing.assert_array_equal(found, [[0.4, 0.3]])
+    np.testing.assert_array_equal(read("x,u,std_u\n0.1,1,0.3\n"), [[0.3]])
+    one_of_two = "x,sigma,u,std_u\n0.1,1,2,0.3\n"
+    with pytest.raises(PinnzooError, match=r"'std_u' .* one for each \(std_sigma, std_u\)"):
+        read(one_of_two)
+    with pytest.raises(PinnzooError, match="'std', 'std_u' for the components"):
+        read("x,u,std,std_u\n0.1,1,2,0.3\n")
 
 
 def test_a_column_of_a_file_is_read_as_one_quantity(tmp_path):
