@@ -353,3 +353,32 @@ def test_an_entry_whose_folder_was_taken_away_is_not_called_damaged(what, tmp_pa
     with pytest.raises(EntryError, match="was moved, removed or written anew since") as told:
         _ = loaded.history
     assert not isinstance(told.value, IntegrityError)
+
+
+@pytest.mark.parametrize("other", ["diagnostics", "entry"])
+def test_what_another_command_wrote_during_diagnostics_is_kept(other, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    entry = train()
+    entry.save(folder)
+    whole = pinnzoo.training.diagnose
+
+    def slow(given, names, *, progress):
+        done = whole(given, names)
+        if other == "diagnostics":
+            whole(pinnzoo.load(folder), ["ntk"]).save(folder, overwrite=True)
+        else:
+            train(dataclasses.replace(RECIPE, seed=5)).save(folder, overwrite=True)
+        return done
+
+    monkeypatch.setattr(pinnzoo.training, "diagnose", slow)
+    result = CliRunner().invoke(app, ["diagnose", str(folder), "loss_hessian"])
+    found = pinnzoo.load(folder)
+    if other == "diagnostics":
+        assert result.exit_code == 0, result.output
+        assert {"ntk", "loss_hessian"} <= set(found.metrics)
+        assert len(found.ntk.steps) > 1
+    else:
+        assert result.exit_code == 1
+        assert "another entry was written" in " ".join(result.output.split())
+        assert found.recipe.seed == 5
+        assert "loss_hessian" not in found.metrics

@@ -426,8 +426,31 @@ def diagnose(
 
     with stdout_for_json(as_json):
         done = training.diagnose(entry, names or None, progress=True)
+        if out is None:
+            done = _with_what_was_added_meanwhile(done, name, names)
         done.save(place, overwrite=out is None)
     emit({"files": [place], "metrics": done.metrics}, as_json, screens.files)
+
+
+def _with_what_was_added_meanwhile(done: "Entry", name: str, names: Sequence[str]) -> "Entry":
+    """The entry with its new diagnostics, and with those that another command wrote beside them.
+
+    Raises:
+        EntryError: Another entry is there now.
+    """
+    import numpy as np
+
+    from pinnzoo.measure import check_diagnostics
+
+    now = options.load(name)
+    if now.recipe != done.recipe or not np.array_equal(now.theta, done.theta):
+        raise EntryError(
+            f"another entry was written to {str(now.folder)!r} while diagnostics of the one before "
+            "were computed: run the command again."
+        )
+    chosen = check_diagnostics(names or None)
+    blocks = {block: done.metrics[block] for block in chosen}
+    return now.with_blocks(blocks, done.ntk if "ntk" in chosen else None)
 
 
 def _screen(console: Any, data: Any) -> None:
