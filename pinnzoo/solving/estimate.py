@@ -21,15 +21,18 @@ def estimated_error(
 
     An approximation with a much larger loss than that of the last one differs from it by nearly
     its own error. Error over the square root of the loss is a property of the problem, as long as
-    residuals are of like shape, and so gives the error of the last one.
+    residuals are of like shape, and so gives the error of the last one. One with a smaller loss, as
+    a narrower network may have, is closer to the solution, and its distance to the last one is
+    about the error of that.
 
     Args:
-        states: Approximations on the same points, the best one last.
+        states: Approximations on the same points, the one that is judged last.
         losses: ½ |r|² of each, on points that were not trained.
         factor: What the plain estimate is multiplied by.
 
     Returns:
-        The largest of what the last approximations but one say; at least rounding.
+        The largest of what the approximations just before it and the better ones say; at least
+        rounding.
 
     Example:
         >>> exact = np.ones((4, 1))
@@ -38,10 +41,9 @@ def estimated_error(
     """
     final, loss = states[-1], losses[-1]
     norm = float(np.linalg.norm(final))
-    said = [
-        float(np.linalg.norm(state - final)) * math.sqrt(loss / value)
-        for state, value in zip(states[:-1], losses[:-1], strict=True)
-        if value > 0
-    ]
-    absolute = factor * max(said[-LATEST:], default=0.0)
+    apart = [float(np.linalg.norm(state - final)) for state in states[:-1]]
+    pairs = list(zip(apart, losses[:-1], strict=True))
+    said = [distance * math.sqrt(loss / value) for distance, value in pairs if value > 0]
+    better = [distance for distance, value in pairs if value < loss]
+    absolute = factor * max([*said[-LATEST:], *better], default=0.0)
     return max(absolute / norm if norm > 0 else absolute, float(np.finfo(float).eps))

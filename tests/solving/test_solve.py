@@ -352,6 +352,16 @@ def test_the_estimate_is_the_error_where_error_and_residual_fall_together():
     assert estimated_error(states, losses, factor=1.0) == pytest.approx(true, rel=0.1)
 
 
+def test_a_network_that_is_worse_than_the_one_before_is_told_by_its_distance():
+    exact = np.ones((5, 1))
+    # A narrow network with its tangent, then a wide one for which there was little time.
+    states = [exact + error for error in (1e-9, 2e-8, 6e-9, 5e-9)]
+    losses = [1e-19, 1e-15, 3.2e-18, 3e-18]
+    assert estimated_error(states, losses, factor=1.0) == pytest.approx(4e-9, rel=0.1)
+    # The other way around, the narrow network says little.
+    assert estimated_error(states[::-1], losses[::-1], factor=1.0) < 2e-9
+
+
 def decay():
     """`u' = -2 u` from u(0) = 1."""
     domain = pinnzoo.Box("t", (0.0,), (1.0,))
