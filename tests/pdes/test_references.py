@@ -13,7 +13,8 @@ from pinnzoo.domains import sample
 from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes.allen_cahn import DIFFUSION, kink
-from pinnzoo.pdes.schrodinger import rates
+from pinnzoo.pdes.schrodinger import KINK_WAVES, _turned, rates
+from pinnzoo.pdes.schrodinger import kink as dispersed_kink
 from pinnzoo.references import etdrk4, multipoles, stored
 from pinnzoo.references.stored import Series
 
@@ -226,6 +227,27 @@ class TestSchrodinger:
         assert np.abs(exact).max() == pytest.approx(4)
         difference = np.abs(values[:, 0] + 1j * values[:, 1] - exact)
         assert 1e-4 < difference.max() < 0.1
+
+    def test_waves_of_the_kink_are_those_of_the_solution_but_for_a_smoother_rest(self):
+        series = stored.read("schrodinger")
+        n = np.arange(60, KINK_WAVES)
+        x = np.linspace(-5, 5, 1025)[:-1]
+        for t, smoother in ((0.0, 1e-3), (0.8, 0.15), (1.5, 0.15)):
+            real, imaginary = jax.vmap(dispersed_kink, (None, 0))(jnp.asarray(t), jnp.asarray(x)).T
+            waves = np.fft.fft(np.asarray(real) + 1j * np.asarray(imaginary))[n] / 512
+            turned = _turned(jnp.asarray(t), series.amplitudes(jnp.asarray(t)))
+            exact = np.asarray(turned)[n] @ [1, 1j]
+            assert np.linalg.norm(exact - waves) < smoother * np.linalg.norm(waves)
+
+    def test_the_waves_of_the_kink_take_its_slope_off_the_profile(self):
+        smooth = make_problem("schrodinger", {"constraints": "kink"})
+        start = smooth.constrain(lambda _: jnp.zeros(2))
+        slopes = jax.vmap(jax.jacfwd(lambda x: start(jnp.stack([0.0, x]))))(np.array([-5.0, 5.0]))
+        np.testing.assert_allclose(slopes, 0, atol=1e-12)
+        x = np.linspace(-5, 5, 4097)[:-1]
+        values = evaluate_function(start, np.stack([np.zeros_like(x), x], axis=1))
+        off = values - np.stack([2 / np.cosh(x), np.zeros_like(x)], axis=1)
+        assert np.linalg.norm(off) / np.linalg.norm(values) < 5e-6
 
     def test_kink_decays_like_the_square_of_the_wavenumber_at_all_times(self):
         series = stored.read("schrodinger")
