@@ -23,6 +23,7 @@ from pinnzoo import (
     dirichlet,
     initial,
     neumann,
+    periodic,
     prescribe,
     robin,
 )
@@ -651,3 +652,61 @@ def test_the_ends_of_a_line_are_no_surface():
         line.boundary("x")
     with pytest.raises(PointsError, match="the boundary part of all faces of a box"):
         line.part()
+
+
+def pierced(d):
+    """A box of sides 2 with a ball taken out of the middle, and one of each corner."""
+    coords = "xyz"[:d]
+    shape = Box(coords, (-1.0,) * d, (1.0,) * d) - Ball(coords, (0.0,) * d, 0.4)
+    for corner in np.ndindex(*(2,) * d):
+        shape = shape - Ball(coords, tuple(2.0 * np.array(corner) - 1), 0.5)
+    return shape
+
+
+@pytest.mark.parametrize("coords", ["x", "y", "xy"])
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_pierced_box_has_periods_where_it_is_flat(coords, d, timed):
+    cell: Any = pierced(d)
+    domain = Interval("t", 0.0, 2.0) * cell if timed else cell
+    condition = periodic(domain, "u", coords)
+    points = sample(condition.region, 2000, "sobol", np.random.default_rng(0))
+    at_bound = points[:, [domain.axis(c) for c in coords]] == -1.0
+    assert at_bound.any(axis=1).all()
+    # Neither in the corners, which are taken out, nor in a part of the faces alone.
+    assert domain.contains(points).all()
+    middle = points[:, -1] if coords != "y" or d == 3 else points[:, -2]
+    assert np.abs(np.mean(middle[np.abs(middle) < 0.5])) < 0.1
+    z = jnp.asarray(points)
+
+    def missed(function):
+        problem = Problem(
+            name="cell",
+            domain=domain,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_xx")[0],
+            conditions=(condition,),
+        )
+        field = problem.field(lambda z: jnp.atleast_1d(function(z)))
+        return np.abs(jax.vmap(lambda z: condition.residual(field, z))(z))
+
+    places = [domain.axis(c) for c in coords]
+    assert missed(lambda z: jnp.sum(jnp.cos(jnp.pi * z) + z**2)).max() < 1e-12
+    assert missed(lambda z: jnp.sum(jnp.sin(0.5 * z[jnp.array(places)]))).min() > 0.9
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        DISC,
+        ARROW,
+        SQUARE - Ball("xy", (-1.0, 0.0), 0.3),
+        SQUARE - Ball("xy", (1.0, 0.0), 0.3),
+        CUBE - Ball("xyz", (0.0, 0.5, 0.5), 0.3),
+    ],
+)
+def test_a_shape_that_differs_on_opposite_faces_has_no_period(shape):
+    with pytest.raises(PointsError, match="flat there, and the same at both"):
+        periodic(shape, "u", "x")
+    with pytest.raises(UnknownNameError):
+        periodic(shape, "u", "q")

@@ -164,6 +164,17 @@ class Domain(Region):
         """What `boundary` says, as a factor of a product."""
         return self.boundary(coords, sides)
 
+    def lower_faces(self, coords: str) -> Region:
+        """Where one of `coords` is at its lower bound, across from which the domain goes on alike.
+
+        Raises:
+            UnknownNameError: There is no such coordinate.
+            PointsError: The domain has no such face, or another one across from it.
+        """
+        if len(coords) == 1:
+            return self.face(coords, self.bounds(coords)[0])
+        return self.boundary(coords, ("left",))
+
     @abc.abstractmethod
     def part(self, *names: str) -> "Part | Product":
         """The part of the boundary that has one of the names, as one region."""
@@ -294,6 +305,49 @@ class Shape(Domain):
             f"the face {coord} = {value} of a shape was asked for: its boundary has the parts "
             f"{', '.join(map(repr, self.names))}, so ask for `domain.part(...)`."
         )
+
+    def lower_faces(self, coords: str) -> "Region":
+        """The flat pieces of the boundary where one of `coords` is at its lower bound.
+
+        Raises:
+            UnknownNameError: There is no such coordinate.
+            PointsError: There is no such piece, or another one across from it.
+        """
+        chosen: list[Patch] = []
+        for coord in coords:
+            axis = self.axis(coord)
+            sides = [[p for p in self.patches if _flat(p, axis, b)] for b in self.bounds(coord)]
+            low, high = (self._points_on(pieces)[:, np.arange(self.d) != axis] for pieces in sides)
+            across = [
+                self._on(pieces, np.insert(points, axis, bound, axis=1))
+                for pieces, points, bound in zip(
+                    sides, (high, low), self.bounds(coord), strict=True
+                )
+            ]
+            if not sides[0] or not all(met.all() for met in across):
+                told = " and ".join(f"{coord} = {bound:g}" for bound in self.bounds(coord))
+                raise PointsError(
+                    f"the faces of a shape at {told} were asked for as those of a period: give a "
+                    "shape that is flat there, and the same at both, such as a box with holes."
+                )
+            chosen += sides[0]
+        return Part(self.coords, tuple(chosen), self if self.d > 2 else None)
+
+    def _points_on(self, pieces: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
+        """Some points of pieces of the boundary."""
+        if not pieces:
+            return np.empty((0, self.d))
+        part = Part(self.coords, tuple(pieces), self if self.d > 2 else None)
+        points, keep = part.place(np.random.default_rng(0).random((512, part.degrees)))
+        return points[keep]
+
+    def _on(self, pieces: Sequence[Patch], points: Float[np.ndarray, "n d"]) -> np.ndarray:
+        """Which points lie on one of the pieces."""
+        found = np.zeros(len(points), bool)
+        for patch in pieces:
+            there = patch.gap(points) <= tolerance(self)
+            found |= there if self.d == 2 else there & self.bounding(patch, points)
+        return found
 
     def bounding(self, patch: Patch, points: Float[np.ndarray, "n d"]) -> np.ndarray:
         """At which points of a patch the shape lies behind it, and not ahead of it."""
@@ -839,6 +893,12 @@ class Product(Domain):
         assert found is not None
         return found
 
+    def lower_faces(self, coords: str) -> "Product":
+        """Those of the factor that has these coordinates."""
+        found = self._replaced(coords[0], lambda factor: factor.lower_faces(coords))
+        assert found is not None
+        return found
+
     def part(self, *names: str) -> "Product":
         """The named part of the boundary of the factor that has it, at all times and parameters.
 
@@ -915,6 +975,12 @@ def turned(region: Region, domain: Domain) -> bool:
     shapes = {f.coords: f for f in factors(domain) if isinstance(f, Shape)}
     parts = (f for f in factors(region) if isinstance(f, Part) and f.coords in shapes)
     return any(part.turned(shapes[part.coords]) for part in parts)
+
+
+def _flat(patch: Patch, axis: int, value: float) -> bool:
+    """Whether all of a patch has one value of a coordinate, to the last digit."""
+    ways = np.array(list(itertools.product((0.0, 0.3, 1.0), repeat=patch.degrees)))
+    return bool((patch.at(ways)[:, axis] == value).all())
 
 
 def _middles(facet: Facet, others: Sequence[Patch]) -> Float[np.ndarray, "n d"]:

@@ -308,7 +308,7 @@ def periodic(domain: Domain, component: str, coords: str, name: str | None = Non
     """`component` has equal values on the two opposite faces of each of `coords`.
 
     Args:
-        domain: The domain.
+        domain: The domain; a shape is flat on these faces, such as a box with holes.
         component: What agrees; a second condition on its slope makes it smooth across the faces.
         coords: One or several coordinates.
         name: Name of the condition; by default "periodic_", the component and the coordinates,
@@ -316,13 +316,14 @@ def periodic(domain: Domain, component: str, coords: str, name: str | None = Non
 
     Raises:
         UnknownNameError: There is no such coordinate.
+        PointsError: A shape is not flat there, or another one on the opposite side.
 
     Example:
         >>> periodic(Box("tx", (0, -1), (1, 1)), "u", "x")
     """
-    faces = tuple(domain.face(coord, domain.bounds(coord)[0]) for coord in coords)
-    if not faces:
+    if not coords:
         raise UnknownNameError.of("coordinate", coords, domain.coords)
+    region = domain.lower_faces(coords)
     check_letters(component, domain.coords)
     wrapped = np.isin(list(domain.coords), list(coords))
 
@@ -331,7 +332,6 @@ def periodic(domain: Domain, component: str, coords: str, name: str | None = Non
         opposite = jnp.where(wrapped & (z == low), high, z)
         return u(z, component)[0] - u(opposite, component)[0]
 
-    region = faces[0] if len(faces) == 1 else domain.boundary(coords, SIDES[:1])
     return Condition(name or f"periodic_{component}_{coords}", residual, region, component)
 
 
