@@ -283,13 +283,13 @@ def runs_backward(problem: Problem) -> str | None:
         >>> runs_backward(make_problem("heat", {})) is None
         True
     """
-    if problem.coords[0] != "t" or problem.d < 2:
+    if "t" not in problem.coords or problem.d < 2:
         return None
     ends = [_times_of(condition, problem.domain) for condition in problem.conditions]
     first, last = (any(end == side for end in ends) for side in ("first", "last"))
     if first == last:
         return None
-    for axis in range(1, problem.d):
+    for axis in (k for k, coord in enumerate(problem.coords) if coord != "t"):
         rates = [g for g in _growth(problem, axis) or [] if np.abs(g).max() > 0]
         if not rates:
             continue
@@ -301,9 +301,9 @@ def runs_backward(problem: Problem) -> str | None:
 
 def _times_of(condition: Condition, domain: Domain) -> str | None:
     """Whether a condition holds at the first time alone, at the last one, or neither."""
-    begin, end = domain.lower[0], domain.upper[0]
-    for name, time in (("first", begin), ("last", end)):
-        if all(face.lower[0] == face.upper[0] == time for face in faces(condition.region)):
+    axis = domain.axis("t")
+    for name, time in zip(("first", "last"), domain.bounds("t"), strict=True):
+        if all(face.lower[axis] == face.upper[axis] == time for face in faces(condition.region)):
             return name
     return None
 

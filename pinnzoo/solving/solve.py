@@ -143,7 +143,7 @@ def solve(
         warnings.warn(
             f"short waves along {axis!r} grow without bound from the time at which "
             f"{problem.name} is prescribed, so that its solution may be far off however small "
-            "residual and estimated error are: look at the sign of its derivatives, and prescribe "
+            "its residual is: look at the sign of its derivatives, and prescribe "
             "it at the other end of time.",
             stacklevel=2,
         )
@@ -158,6 +158,10 @@ def solve(
             weights = chosen[0][0].base.phases[-1].weights
             suspect = defect_of(plan, entry.model, weights)
             estimate = doubted_estimate(entry.metrics["estimated_error"], suspect)
+            entry = entry.with_metrics({"estimated_error": estimate})
+        if axis is not None and observations is None:
+            # The residual bounds nothing.
+            estimate = max(entry.metrics["estimated_error"], 1.0)
             entry = entry.with_metrics({"estimated_error": estimate})
         if entry.metrics["steps"] < FEW and not (request.asked or allowance.left):
             warnings.warn(

@@ -395,13 +395,29 @@ def test_a_component_without_conditions_is_not_made_periodic():
 @pytest.mark.parametrize(
     ("sign", "time", "told"), [(1, 0.0, None), (1, 1.0, "x"), (-1, 0.0, "x"), (-1, 1.0, None)]
 )
-def test_diffusion_that_is_followed_backward_is_told(sign, time, told):
+@pytest.mark.parametrize("coords", ["tx", "xt"])
+def test_diffusion_that_is_followed_backward_is_told(coords, sign, time, told):
+    assert runs_backward(from_one_time(coords, sign, time)) == told
+
+
+def from_one_time(coords, sign, time):
+    """`u_t = sign u_xx` with what is known at one time."""
+    plane = Box(coords, (0.0, 0.0), (1.0, 1.0))
+
     def equation(u, z):
         u_t, u_xx = u(z, "u_t u_xx")
         return u_t - sign * u_xx
 
-    given = prescribe(PLANE.face("t", time), "u", lambda z: profile(z[1]), "given")
-    assert runs_backward(of(PLANE, equation, [given, *ENDS])) == told
+    place = plane.axis("x")
+    given = prescribe(plane.face("t", time), "u", lambda z: profile(z[place]), "given")
+    ends = [dirichlet(plane, "u", "x", side) for side in ("left", "right")]
+    return of(plane, equation, [given, *ends])
+
+
+def test_what_runs_backward_has_no_small_estimate():
+    with pytest.warns(UserWarning, match="short waves along 'x' grow without bound"):
+        entry = pinnzoo.solve(from_one_time("xt", 1, 1.0), seconds=1, diagnostics=False)
+    assert entry.metrics["estimated_error"] >= 1
 
 
 @pytest.mark.parametrize(
