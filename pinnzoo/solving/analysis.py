@@ -11,9 +11,10 @@ from flax import nnx
 from jaxtyping import Float
 
 from pinnzoo._compiling import QUICKEST_COMPILE
-from pinnzoo._typing import PointFunction
+from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures import make_architecture
-from pinnzoo.domains import Box, Domain, Region, Surface, sample
+from pinnzoo.domains import Box, Domain, Region, Shape, Surface, sample
+from pinnzoo.domains.regions import factors
 from pinnzoo.objective import Objective
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
@@ -42,6 +43,9 @@ ASIDE = 0.37
 
 LARGE = 10.0
 """How many times as large as one, or as their spread, values are which a network begins at."""
+
+ALL_AROUND = 2048
+"""Points of each condition, with some on every piece of the boundary where it holds."""
 
 LINES, LINE = 5, 513
 """Lines along which waves are counted, and points on each."""
@@ -297,6 +301,55 @@ def runs_backward(problem: Problem) -> str | None:
         if shortest.max() > SLOW * np.abs(rates[-1]).max():
             return problem.coords[axis]
     return None
+
+
+def without_condition(problem: Problem) -> str | None:
+    """A part of the boundary of a shape on which no condition holds, by its name.
+
+    Only where the equations ask for two derivatives along every axis of space, and so for a
+    condition all around, and no ansatz may have met one. What a network's smooth features can do
+    from an open hole on hardly shows in their residuals, so that `left_open` cannot tell.
+
+    Example:
+        >>> without_condition(make_problem("poisson_2d_c", {})) is None
+        True
+    """
+    domain, highest = problem.domain, orders(problem)
+    shapes = [f for f in factors(domain) if isinstance(f, Shape) and not isinstance(f, Box)]
+    if problem.ansatz is not None or not shapes or not problem.conditions:
+        return None
+    held = np.concatenate([_where_it_holds(problem, c) for c in problem.conditions])
+    for shape in shapes:
+        axes = [domain.axis(coord) for coord in shape.coords]
+        if min(highest[axis] for axis in axes) < 2:
+            continue
+        for patch in shape.patches:
+            if not (patch.gap(held[:, axes]) <= NEAR * shape.extent).any():
+                return patch.names[-1]
+    return None
+
+
+def _where_it_holds(problem: Problem, condition: Condition) -> Float[np.ndarray, "n d"]:
+    """Points of a condition, and those across from them that it reads too, as one of a period."""
+    domain = problem.domain
+    points = sample(condition.region, ALL_AROUND, "sobol", np.random.default_rng(0))
+    found = [points]
+    for axis, (low, high) in enumerate(zip(domain.lower, domain.upper, strict=True)):
+        there = points[points[:, axis] == low]
+        if not len(there):
+            continue
+        middle = (low + high) / 2
+
+        def far(z: Point, axis: int = axis, middle: float = middle) -> Values:
+            # Zero on this side, with all derivatives.
+            return jnp.full(problem.m, jnp.maximum(z[axis] - middle, 0.0) ** 4)
+
+        some = there[:PROBES]
+        read = residuals_of(problem, condition.name, far, some)
+        if (read != residuals_of(problem, condition.name, zero(problem.m), some)).any():
+            found.append(there.copy())
+            found[-1][:, axis] = high
+    return np.concatenate(found)
 
 
 def _times_of(condition: Condition, domain: Domain) -> str | None:

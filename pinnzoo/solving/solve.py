@@ -15,7 +15,7 @@ from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
-from pinnzoo.solving.analysis import marches, runs_backward
+from pinnzoo.solving.analysis import marches, runs_backward, without_condition
 from pinnzoo.solving.doubt import (
     HARD,
     MISSED,
@@ -139,12 +139,23 @@ def solve(
     check_terms(problem)
     observations = _checked(observations, problem)
     warn_of_unread(problem, observations)
+    unsure = False
     if (axis := runs_backward(problem)) is not None:
+        unsure = observations is None
         warnings.warn(
             f"short waves along {axis!r} grow without bound from the time at which "
             f"{problem.name} is prescribed, so that its solution may be far off however small "
             "its residual is: look at the sign of its derivatives, and prescribe "
             "it at the other end of time.",
+            stacklevel=2,
+        )
+    if observations is None and (part := without_condition(problem)) is not None:
+        unsure = True
+        component = problem.components[0]
+        warnings.warn(
+            f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
+            "its equations leave open what the solution is there: give one, such as "
+            f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
             stacklevel=2,
         )
     plan = plan_for(problem, seed, observations)
@@ -159,7 +170,7 @@ def solve(
             suspect = defect_of(plan, entry.model, weights)
             estimate = doubted_estimate(entry.metrics["estimated_error"], suspect)
             entry = entry.with_metrics({"estimated_error": estimate})
-        if axis is not None and observations is None:
+        if unsure:
             # The residual bounds nothing.
             estimate = max(entry.metrics["estimated_error"], 1.0)
             entry = entry.with_metrics({"estimated_error": estimate})

@@ -14,8 +14,10 @@ from flax import nnx
 
 import pinnzoo
 from pinnzoo import (
+    Ball,
     Box,
     Condition,
+    Interval,
     Problem,
     Unknown,
     dirichlet,
@@ -23,6 +25,7 @@ from pinnzoo import (
     neumann,
     periodic,
     prescribe,
+    robin,
 )
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
@@ -33,6 +36,7 @@ from pinnzoo.solving.analysis import (
     offset_and_scale,
     periodic_axes,
     runs_backward,
+    without_condition,
     zero,
 )
 from pinnzoo.solving.doubt import (
@@ -53,6 +57,7 @@ from tests.solving.test_solve import Ticking
 
 PLANE = Box("tx", (0.0, 0.0), (1.0, 1.0))
 SQUARE = Box("xy", (0.0, 0.0), (1.0, 1.0))
+WALLS = [dirichlet(SQUARE, "u", axis, side) for axis in "xy" for side in ("left", "right")]
 ENDS = [dirichlet(PLANE, "u", "x", side) for side in ("left", "right")]
 
 
@@ -77,6 +82,13 @@ def waves(*conditions):
         return u_tt - u_xx
 
     return of(PLANE, equation, conditions)
+
+
+def poisson_on(domain, *conditions):
+    def equation(u, z):
+        return sum(u(z, "u_xx u_yy")) + 1.0
+
+    return of(domain, equation, conditions)
 
 
 def step():
@@ -140,6 +152,9 @@ def openness(problem):
         (diffusion(initial(PLANE, "u", profile), *ENDS), None),
         (waves(initial(PLANE, "u", profile), *ENDS), "do not determine 'u'"),
         (waves(initial(PLANE, "u", profile), initial(PLANE, "u_t", 0.0), *ENDS), None),
+        (waves(initial(PLANE, "u", profile), initial(PLANE, "u_t", 0.0), ENDS[0]), "determine 'u'"),
+        (poisson_on(SQUARE, *WALLS[:3]), "do not determine 'u'"),
+        (poisson_on(SQUARE, *WALLS), None),
         (insulated(), "leave 'u' open up to a constant"),
         (stokes(), "leave 'p' open up to a constant"),
         (stokes(prescribe(SQUARE.face("x", 0.0), "p", 0.0, "level")), None),
@@ -425,3 +440,40 @@ def test_what_runs_backward_has_no_small_estimate():
 )
 def test_problems_of_the_zoo_run_forward(name):
     assert runs_backward(make_problem(name, {})) is None
+
+
+CELL = Box("xy", (-1.0, -1.0), (1.0, 1.0)) - Ball("xy", (0.0, 0.0), 0.5, name="hole")
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_part_of_a_boundary_without_a_condition_is_named(timed):
+    cell: Any = Interval("t", 0.0, 1.0) * CELL if timed else CELL
+    walls = [dirichlet(cell, "u", part) for part in ("x_left", "x_right", "y_left")]
+    hole, top = neumann(cell, "u", "hole"), robin(cell, "u", "y_right", alpha=1.0)
+    wraps = [periodic(cell, name, "xy") for name in ("u", "u_x", "u_y")]
+    assert without_condition(poisson_on(cell, *walls, hole, top)) is None
+    assert without_condition(poisson_on(cell, *walls, top)) == "hole"
+    assert without_condition(poisson_on(cell, *walls, hole)) == "y_right"
+    assert without_condition(poisson_on(cell, *wraps, hole)) is None
+    assert without_condition(poisson_on(cell, *wraps)) == "hole"
+    assert without_condition(poisson_on(cell, dirichlet(cell, "u", "box"), hole)) is None
+
+    def along_x(u, z):
+        return u(z, "u_x")[0] - 1.0
+
+    assert without_condition(of(cell, along_x, [walls[0]])) is None
+
+
+@pytest.mark.parametrize("name", ["annulus", "poisson_2d_c", "poisson_2d_cg", "laplace_l_shape"])
+def test_problems_on_shapes_have_conditions_all_around(name):
+    problem = make_problem(name, {})
+    assert without_condition(problem) is None
+    some = dataclasses.replace(problem, conditions=problem.conditions[1:])
+    assert without_condition(some) is not None or not some.conditions
+
+
+def test_what_has_no_condition_on_a_part_has_no_small_estimate():
+    problem = poisson_on(CELL, dirichlet(CELL, "u", "box"))
+    with pytest.warns(UserWarning, match="no condition holds on the part 'hole' of the boundary"):
+        entry = pinnzoo.solve(problem, seconds=1, diagnostics=False)
+    assert entry.metrics["estimated_error"] >= 1
