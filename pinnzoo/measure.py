@@ -16,10 +16,10 @@ from jaxtyping import Float
 
 from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
-from pinnzoo.diagnostics import DIAGNOSTICS, Study
+from pinnzoo.diagnostics import Study
 from pinnzoo.diagnostics import points as counts
 from pinnzoo.diagnostics.covariance import estimate_unknowns, told_of, unknown_indices
-from pinnzoo.diagnostics.registry import after_training
+from pinnzoo.diagnostics.registry import after_training, find_diagnostic
 from pinnzoo.domains import sample
 from pinnzoo.errors import DiagnosticError, require
 from pinnzoo.evaluation import component_errors, evaluate_field, field_of, reference_fault
@@ -27,7 +27,6 @@ from pinnzoo.objective import OBSERVATIONS, assemble, joined
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe, freezes
-from pinnzoo.registry import find
 
 # Streams of randomness that are derived from one seed and must not overlap.
 _DIAGNOSTIC_STREAM = 2**31
@@ -340,7 +339,7 @@ def check_diagnostics(names: Sequence[str] | str | None) -> list[str]:
     """
     names = [names] if isinstance(names, str) else names
     for name in names or ():
-        find("diagnostic", DIAGNOSTICS, name)
+        find_diagnostic(name)
     return after_training() if names is None else list(names)
 
 

@@ -129,30 +129,57 @@ def provider(thing: Any) -> str:
 
 
 @functools.cache
-def _offered(group: str) -> "dict[str, EntryPoint]":
+def _offered(group: str) -> "dict[str, list[EntryPoint]]":
     # A tenth of the time of `pinnzoo list`, which asks for no name that the package does not have.
     from importlib.metadata import entry_points
 
-    return {point.name: point for point in entry_points(group=group)}
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
+    return found
 
 
-def find(kind: str, table: MutableMapping[str, T], name: str) -> T:
+def _itself(thing: Any, _: str) -> Any:
+    if not callable(thing):
+        raise TypeError(f"it is of the type {type(thing).__name__}, no function and no class")
+    return thing
+
+
+def find(
+    kind: str,
+    table: MutableMapping[str, T],
+    name: str,
+    made: Callable[[Any, str], T] = _itself,
+) -> T:
     """What a name stands for: in the table, or offered by an installed package.
+
+    Args:
+        kind: What the table holds, for messages.
+        table: By name. What a package offers is added to it.
+        name: Which one.
+        made: What the table holds of a thing that is offered under a name; it raises where the
+            thing is of no use.
 
     Raises:
         UnknownNameError: Neither knows the name.
-        RegistrationError: The package that offers it cannot be imported.
+        RegistrationError: The package that offers it cannot be imported, or offers something else,
+            or several packages offer the name.
     """
     if name not in table:
         offered = _offered(GROUPS[kind]) if kind in GROUPS else {}
         if name not in offered:
             raise UnknownNameError.of(kind, name, {*table, *offered}, hint=_remedy(kind))
-        point = offered[name]
-        try:
-            table[name] = point.load()
-        except Exception as error:
+        places = sorted({point.value for point in offered[name]})
+        if len(places) > 1:
             raise RegistrationError(
-                f"the {kind} {name!r} is offered by {point.value!r}, which cannot be imported "
+                f"the {kind} {name!r} is offered by {' and by '.join(map(repr, places))}: remove "
+                "all of these packages but one."
+            )
+        try:
+            table[name] = made(offered[name][0].load(), name)
+        except (Exception, SystemExit) as error:
+            raise RegistrationError(
+                f"the {kind} {name!r} is offered by {places[0]!r}, which cannot be used "
                 f"({type(error).__name__}: {error}): repair or remove that package."
             ) from error
     return table[name]

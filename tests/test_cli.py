@@ -521,7 +521,7 @@ def test_what_a_recipe_states_cannot_be_chosen_beside_it(tmp_path, monkeypatch, 
 
 def test_a_problem_of_an_installed_package_is_trained_by_its_name(monkeypatch):
     point = EntryPoint("melting", "pinnzoo.pdes.heat:heat", "pinnzoo.problems")
-    monkeypatch.setattr("pinnzoo.registry._offered", lambda _: {"melting": point})
+    monkeypatch.setattr("pinnzoo.registry._offered", lambda _: {"melting": [point]})
     monkeypatch.setattr("pinnzoo.pdes.PROBLEMS", {})
     assert options.is_problem("melting")
     assert not options.is_problem("heat-mlp-lm")

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,11 +16,11 @@ from jaxtyping import Float, Int
 
 from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
-from pinnzoo.errors import DiagnosticError, PinnzooError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PinnzooError
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
-from pinnzoo.registry import is_builtin, register
+from pinnzoo.registry import find, is_builtin, register
 
 Block: TypeAlias = dict[str, Any]
 """Plain numbers, strings, lists and dictionaries, as JSON holds them."""
@@ -205,21 +205,8 @@ def register_diagnostic(
             )
         made: Diagnostic = diagnostic
     else:
-        if not callable(diagnostic):
-            raise DiagnosticError(
-                f"{diagnostic!r} was given as a diagnostic: give a function of a Study that "
-                "returns a dictionary, or a Diagnostic."
-            )
         key = getattr(diagnostic, "__name__", "") if name is None else name
-        words = str(key).replace("_", " ")
-        made = Diagnostic(
-            name=key,
-            title=words[:1].upper() + words[1:] if title is None else title,
-            version=version,
-            compute=diagnostic,
-            rows=flatten_block if rows is None else rows,
-            on_demand=on_demand,
-        )
+        made = _diagnostic_of(diagnostic, key, title, version, rows, on_demand=on_demand)
     whole = isinstance(made.version, int) and not isinstance(made.version, bool)
     if not whole or made.version < 1:
         raise DiagnosticError(
@@ -237,6 +224,50 @@ def register_diagnostic(
         source=lambda known: known.compute,
     )
     return diagnostic  # pyright: ignore[reportReturnType]
+
+
+def _diagnostic_of(
+    function: Any,
+    name: str,
+    title: str | None = None,
+    version: int = 1,
+    rows: Callable[[Block], list[Row]] | None = None,
+    *,
+    on_demand: bool,
+) -> Diagnostic:
+    if not callable(function):
+        raise DiagnosticError(
+            f"{function!r} was given as a diagnostic: give a function of a Study that returns a "
+            "dictionary, or a Diagnostic."
+        )
+    words = str(name).replace("_", " ")
+    return Diagnostic(
+        name=name,
+        title=words[:1].upper() + words[1:] if title is None else title,
+        version=version,
+        compute=function,
+        rows=flatten_block if rows is None else rows,
+        on_demand=on_demand,
+    )
+
+
+def find_diagnostic(name: str) -> Diagnostic:
+    """The diagnostic of a name, registered or offered by an installed package.
+
+    A function that a package offers is computed on demand only, as is all that a package offers: a
+    training does not import what nobody named.
+
+    Raises:
+        UnknownNameError: There is no such diagnostic.
+        RegistrationError: The package that offers it is of no use.
+    """
+
+    def made(thing: Any, name: str) -> Diagnostic:
+        if isinstance(thing, Diagnostic):
+            return replace(thing, name=name, on_demand=True)
+        return _diagnostic_of(thing, name, on_demand=True)
+
+    return find("diagnostic", DIAGNOSTICS, name, made)
 
 
 def after_training() -> list[str]:
@@ -266,8 +297,7 @@ def compute_blocks(study: Study, names: Iterable[str] | None = None) -> dict[str
     """
     chosen = after_training() if names is None else list(names)
     for name in chosen:
-        if name not in DIAGNOSTICS:
-            raise UnknownNameError.of("diagnostic", name, DIAGNOSTICS)
+        find_diagnostic(name)
     begin_blocks(study, chosen)
     return {name: _compute(DIAGNOSTICS[name], study) for name in chosen}
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from importlib.metadata import EntryPoint
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from pinnzoo.cards import words
 from pinnzoo.diagnostics import DIAGNOSTICS, Diagnostic, DiagnosticError, Study
 from pinnzoo.diagnostics.registry import RESERVED, flatten_block
 from pinnzoo.errors import PinnzooError, RegistrationError, UnknownNameError
+from pinnzoo.measure import check_diagnostics
 from pinnzoo.pdes import make_problem
 from pinnzoo.storage.metrics import BLOCKS
 from tests.diagnostics.oracles import moved, points_of, small
@@ -206,3 +208,55 @@ def test_what_is_on_demand_is_computed_by_name_only(study):
     assert diagnostics.compute_blocks(study, ["slow"])["slow"]["version"] == 1
     with pytest.raises(DiagnosticError, match="on_demand"):
         diagnostics.register_diagnostic(DIAGNOSTICS["ntk"], on_demand=True)
+
+
+def offer(monkeypatch, **places):
+    """Let installed packages offer diagnostics, each at one place or at several."""
+    points = {
+        name: [EntryPoint(name, each, "pinnzoo.diagnostics") for each in np.atleast_1d(at).tolist()]
+        for name, at in places.items()
+    }
+    monkeypatch.setattr("pinnzoo.registry._offered", lambda _: points)
+
+
+HERE = "tests.diagnostics.test_registry"
+
+
+def test_a_function_that_a_package_offers_is_a_diagnostic_on_demand(study, monkeypatch):
+    offer(monkeypatch, growth=f"{HERE}:mean_residual")
+    blocks = diagnostics.compute_blocks(study, ["growth"])
+    assert blocks["growth"]["mean"] > 0
+    assert check_diagnostics(["growth"]) == ["growth"]
+    # It is in the table now, and training goes on without it.
+    assert "growth" not in check_diagnostics(None)
+    assert DIAGNOSTICS["growth"].title == "Growth"
+
+
+READY = Diagnostic("ready", "Ready", 3, mean_residual, flatten_block)
+
+
+def test_a_whole_diagnostic_that_a_package_offers_keeps_its_version(study, monkeypatch):
+    offer(monkeypatch, ready=f"{HERE}:READY")
+    assert diagnostics.compute_blocks(study, ["ready"])["ready"]["version"] == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("no_such_module:mean", "cannot be used .ModuleNotFoundError"),
+        (f"{HERE}:HERE", "cannot be used .DiagnosticError"),
+        ("tests.diagnostics.without_licence:mean", "cannot be used .SystemExit: no licence"),
+        ([f"{HERE}:mean_residual", "other:mean"], "and by 'tests.diagnostics.test_registry:mean"),
+    ],
+)
+def test_a_package_whose_offer_is_of_no_use_is_named(place, said, monkeypatch):
+    offer(monkeypatch, growth=place)
+    with pytest.raises(RegistrationError, match=said):
+        check_diagnostics(["growth"])
+    assert "growth" not in DIAGNOSTICS
+
+
+def test_what_is_offered_as_a_problem_is_a_function(monkeypatch):
+    offer(monkeypatch, melting=f"{HERE}:HERE")
+    with pytest.raises(RegistrationError, match="it is of the type str, no function"):
+        make_problem("melting", {})
