@@ -286,8 +286,10 @@ def _unknowns_block(
         own = draw_points(problem, recipe.points, recipe.sampler, recipe.seed, 0)
     weights = _weights(problem, recipe, observations, factors)
     frozen = _never_trained(model, recipe)
+    # What an entry before has trained was fitted too, to these observations as far as is known.
+    known = frozen[:0] if recipe.base is not None else frozen
     with jax.enable_x64(True):
-        found, noise = estimate_unknowns(problem, model, observations, own, weights, frozen)
+        found, noise = estimate_unknowns(problem, model, observations, own, weights, known)
     told = told_of(problem, found)
     if observations is not None:
         at = dict(zip(sorted(problem.unknowns), unknown_indices(model), strict=True))

@@ -856,6 +856,18 @@ class TestTraining:
         found = [level.standard_error, rate.standard_error]
         np.testing.assert_allclose(found, errors * slopes, rtol=1e-6)
 
+    @pytest.mark.parametrize("freeze", ["network", "network.hidden", "unknowns.level"])
+    def test_what_was_frozen_later_was_fitted_before(self, freeze):
+        before = fitted(observe(DECAY, 30, noise=0.05, seed=1))
+        options: Any = {"freeze": freeze, "diagnostics": False}
+        if freeze == "unknowns.level":
+            with pytest.warns(UserWarning, match="'level' was frozen in all phases"):
+                after = pinnzoo.finetune(before, "lm", 2, problem=DECAY, **options)
+        else:
+            after = pinnzoo.finetune(before, "lm", 2, problem=DECAY, **options)
+        errors = [entry.unknowns["rate"].standard_error for entry in (before, after)]
+        assert errors[1] == pytest.approx(errors[0], rel=0.2)
+
     def test_without_observations_there_are_values_but_no_standard_errors(self):
         found, noise = estimate_unknowns(
             DECAY, with_unknowns(small_network(DECAY), DECAY.unknowns), None, {}
