@@ -31,6 +31,7 @@ from pinnzoo.training.loop import (
     Stopped,
     Trainer,
     _loss,  # The trainer's own, so that it is compiled once.  # pyright: ignore[reportPrivateUsage]
+    first_run,
 )
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import Request
@@ -323,7 +324,7 @@ def fit(
     trainer = Trainer(recipe, problem, assembly, request=allowance.request)
     # It counts the seconds until the first step, and the start waits for the compiler already.
     watch = _Watch(trainer, stages, allowance, tell, hopeless)
-    run = trainer.start()
+    run = first_run(trainer)
     ends: dict[int, Any] = {}
 
     def observe(run: Run) -> None:

@@ -673,3 +673,20 @@ def _error_of(problem: Problem, assembly: Assembly) -> Callable[[Theta], float]:
         return figures.get("relative_l2_error", math.nan)
 
     return error
+
+
+def first_run(trainer: Trainer) -> Run:
+    """The run before its first step, with a finite loss.
+
+    Raises:
+        TrainingError: The loss is not finite; the message names the term.
+    """
+    run = trainer.start()
+    if not math.isfinite(run.best_loss):
+        told = describe_nonfinite(trainer.assembly.objective, trainer.assembly.theta)
+        raise TrainingError(
+            f"the loss of {trainer.recipe.name} is {run.best_loss} before the first step, since "
+            f"{told or 'its square is too large'}; "
+            "change the equation, or begin with other parameters."
+        )
+    return run

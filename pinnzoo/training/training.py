@@ -44,7 +44,6 @@ from pinnzoo.objective import (
     check_network,
     check_terms,
     check_weights,
-    describe_nonfinite,
     joined,
     part_slice,
     regions,
@@ -68,7 +67,7 @@ from pinnzoo.storage.blueprint import (
 from pinnzoo.storage.folder import MAX_FILE
 from pinnzoo.storage.store import check_publishable, check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
-from pinnzoo.training.loop import Stopped, Trainer
+from pinnzoo.training.loop import Stopped, Trainer, first_run
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run
 from pinnzoo.training.scope import check_warm_start, frozen_parameters, window_of
@@ -200,7 +199,7 @@ def train(
 
     with _reporting(recipe, report, show=progress) as tell, stop_request() as request:
         trainer.request = request
-        run = run or _first(trainer)
+        run = run or first_run(trainer)
         if request.asked:
             # Nothing is done yet. While the compiler runs, an exception may end the process.
             raise KeyboardInterrupt
@@ -487,23 +486,6 @@ def _check_terms(
     others = problem.terms.keys() - trained.terms.keys()
     check_counts(trained, {k: n for k, n in phase.points.items() if k not in others})
     check_weights(trained, phase.weights, () if observations is None else (OBSERVATIONS,))
-
-
-def _first(trainer: Trainer) -> Run:
-    """The run before its first step, with a finite loss.
-
-    Raises:
-        TrainingError: The loss is not finite; the message names the term.
-    """
-    run = trainer.start()
-    if not math.isfinite(run.best_loss):
-        told = describe_nonfinite(trainer.assembly.objective, trainer.assembly.theta)
-        raise TrainingError(
-            f"the loss of {trainer.recipe.name} is {run.best_loss} before the first step, since "
-            f"{told or 'its square is too large'}; "
-            "change the equation, or begin with other parameters."
-        )
-    return run
 
 
 def _train(trainer: Trainer, run: Run) -> None:

@@ -18,7 +18,7 @@ from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, presc
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
-from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.errors import RecipeError, TrainingError, UnknownNameError
 from pinnzoo.objective import assemble
 from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.times import across_time
@@ -686,3 +686,17 @@ def test_kinks_are_seen_in_initial_values(profile, kink):
 def test_a_network_on_a_kink_that_stays_is_not_periodic():
     assert "periodic_axes" not in plan_for(make_problem("schrodinger", {})).network
     assert plan_for(make_problem("allen_cahn", {})).network["periodic_axes"] == [1]
+
+
+def test_an_equation_that_is_no_number_somewhere_is_named():
+    domain = Box("x", (0.0,), (1.0,))
+
+    def equation(u, z):
+        return u(z, "u_xx")[0] + jnp.sqrt(z[0] - 0.5)
+
+    ends = [dirichlet(domain, "u", "x", side) for side in ("left", "right")]
+    problem = Problem(
+        name="root", domain=domain, components=("u",), equation=equation, conditions=ends
+    )
+    with pytest.raises(TrainingError, match="before the first step, since 'equation' is NaN"):
+        solve(problem, seconds=2, diagnostics=False)
