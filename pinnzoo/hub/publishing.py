@@ -78,6 +78,10 @@ class Publication:
     files: Mapping[str, bytes]
 
 
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".gguf")
+"""Suffixes of other people's networks."""
+
+
 def check_repository(repository: str) -> None:
     """Raise unless the Hub allows a repository of this name.
 
@@ -207,7 +211,8 @@ def plan(
     Files there that can be no part of an entry, such as code and a licence, stay.
 
     Raises:
-        EntryError: The repository is to be private and is there for everybody, or the tag is none.
+        EntryError: The repository is to be private and is there for everybody, or holds another
+            model, or the tag is none.
         DownloadError: The Hub cannot be reached, or has the tag on something else.
     """
     repository = publication.repository
@@ -234,6 +239,16 @@ def plan(
         raise EntryError(
             f"private=True was given for the repository {repository!r}, which exists and is "
             "public: make it private in its settings on the Hub first, or give another name."
+        )
+    others = [
+        name
+        for name in sorted(there)
+        if (name in changed and name != CARD) or Path(name).suffix in WEIGHTS
+    ]
+    if MANIFEST not in there and others:
+        raise EntryError(
+            f"the repository {repository!r} holds {others[0]!r}, which is no part of a pinnzoo "
+            "entry: give a repository of the entry's own, which is made if it does not exist."
         )
     # A repository that was no entry before has files of other kinds alone.
     own = set(filter(may_belong, there)) if MANIFEST in there else set()

@@ -92,6 +92,18 @@ def test_a_repository_keeps_what_is_no_part_of_an_entry(server, own):
     assert "plots/solution.png" not in there.commits[there.head]
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors", "config.json"])
+def test_the_repository_of_another_model_is_left_alone(server, own, name):
+    api = hub.client()
+    api.create_repo(REPOSITORY)
+    for file in ("README.md", name):
+        api.upload_file(path_or_fileobj=b"mine", path_in_repo=file, repo_id=REPOSITORY)
+    sent = len(server.state.repositories[REPOSITORY].commits)
+    with pytest.raises(EntryError, match=f"holds '{name}', which is no part of a pinnzoo entry"):
+        publishing.push(EntryFolder.open(own), REPOSITORY, api=api)
+    assert len(server.state.repositories[REPOSITORY].commits) == sent
+
+
 def test_a_public_repository_is_not_taken_for_a_private_one(server, own):
     hub.client().create_repo(REPOSITORY, private=False)
     sent = len(server.state.repositories[REPOSITORY].commits)
