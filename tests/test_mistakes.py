@@ -1304,8 +1304,8 @@ class Narrow(nnx.Module):
 @pytest.mark.parametrize(
     ("dtype", "last", "says"),
     [
-        (jnp.float32, jnp.float32, "computes in float32 although its parameters are float64"),
-        (jnp.float32, jnp.float64, "computes in float32 although its parameters are float64"),
+        (jnp.float32, jnp.float32, "computes in float32 whatever its parameters are, here float64"),
+        (jnp.float32, jnp.float64, "computes in float32 whatever its parameters are, here float64"),
         (None, jnp.bfloat16, "computes in bfloat16"),
     ],
 )
