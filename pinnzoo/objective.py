@@ -820,9 +820,9 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     at = jax.ShapeDtypeStruct((problem.d,), dtype)
     if narrow := _narrower(jax.make_jaxpr(lambda z: model(z))(at).jaxpr, dtype):
         raise RecipeError(
-            f"the network {kind} computes in {narrow} whatever its parameters are, here {dtype}, so "
-            f"that digits are lost: make its layers without dtype= or with dtype=jnp.{dtype}, or do "
-            f"without what needs {dtype}, as diagnostics do."
+            f"the network {kind} computes in {narrow} whatever its parameters are, here {dtype}, "
+            "so that digits are lost: make its layers without dtype= or with "
+            f"dtype=jnp.{dtype}, or do without what needs {dtype}, as diagnostics do."
         )
     if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in _state_leaves(model)):
         raise RecipeError(

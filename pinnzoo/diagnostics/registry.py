@@ -227,7 +227,7 @@ def register_diagnostic(
 
 
 def _diagnostic_of(
-    function: Any,
+    function: Callable[[Study], Block],
     name: str,
     title: str | None = None,
     version: int = 1,
@@ -235,7 +235,7 @@ def _diagnostic_of(
     *,
     on_demand: bool,
 ) -> Diagnostic:
-    if not callable(function):
+    if not callable(function):  # pyright: ignore[reportUnnecessaryComparison]
         raise DiagnosticError(
             f"{function!r} was given as a diagnostic: give a function of a Study that returns a "
             "dictionary, or a Diagnostic."

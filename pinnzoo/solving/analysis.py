@@ -47,6 +47,13 @@ LARGE = 10.0
 ALL_AROUND = 2048
 """Points of each condition, with some on every piece of the boundary where it holds."""
 
+JUMPING = {"select_n", "sign", "floor", "ceil", "round", "cond", "lt", "gt", "le", "ge"}
+"""Primitives that jump."""
+
+SMALL, ZOOMS, STEP = 1e-3, 3, 0.05
+"""How large functions are that an equation is linearized with, how often a jump is enlarged, and
+how large it is in relation to the largest value."""
+
 LINES, LINE = 5, 513
 """Lines along which waves are counted, and points on each."""
 
@@ -350,6 +357,92 @@ def _where_it_holds(problem: Problem, condition: Condition) -> Float[np.ndarray,
             found.append(there.copy())
             found[-1][:, axis] = high
     return np.concatenate(found)
+
+
+def jumping_factor(problem: Problem) -> tuple[str, float] | None:
+    """An axis along which the factor of a second derivative jumps, and where.
+
+    A smooth network has a continuous slope there, and the derivative of the factor itself, as in
+    `(k u_x)_x`, is lost: it is zero on either side. Only equations that choose among values, as
+    `jnp.where` does, are looked at, each along a line, near u = 0.
+
+    Example:
+        >>> jumping_factor(make_problem("heat", {})) is None
+        True
+    """
+    domain = problem.domain
+    lower, upper = np.asarray(domain.lower), np.asarray(domain.upper)
+    centre = lower + ASIDE * (upper - lower)
+    for term in problem.equations:
+        if not _chooses(problem, term.residual):
+            continue
+        for axis, coord in enumerate(domain.coords):
+            if coord == "t" or coord in domain.parameters:
+                continue
+            for component in range(problem.m):
+                factor = functools.partial(_second_factor, problem, term.name, axis, component)
+                at = _jump(factor, centre, axis, lower[axis], upper[axis])
+                if at is not None:
+                    return coord, at
+    return None
+
+
+def _chooses(problem: Problem, residual: Any) -> bool:
+    """Whether a residual has primitives that jump, apart from those of the function in it."""
+    field = problem.field(zero(problem.m), problem.guesses)
+    at = jax.ShapeDtypeStruct((problem.d,), jnp.float64)
+    with jax.enable_x64(True):
+        return _jumps(jax.make_jaxpr(lambda z: residual(field, z))(at).jaxpr)
+
+
+def _jumps(program: Any) -> bool:
+    for equation in program.eqns:
+        if equation.primitive.name in JUMPING:
+            return True
+        for inner in jax.tree.leaves(list(equation.params.values())):
+            nested = getattr(inner, "jaxpr", inner)
+            if hasattr(nested, "eqns") and _jumps(nested):
+                return True
+    return False
+
+
+def _second_factor(
+    problem: Problem, name: str, axis: int, component: int, points: Float[np.ndarray, "n d"]
+) -> np.ndarray:
+    """The factor of a component's second derivative along an axis, for small values."""
+    low, high = problem.domain.lower[axis], problem.domain.upper[axis]
+    share = (points[:, axis] - low) / (high - low)
+
+    def along(power: int) -> np.ndarray:
+        unit = SMALL * np.eye(problem.m)[component] / math.factorial(power)
+
+        def function(z: Point) -> Values:
+            return jnp.asarray(unit, z.dtype) * ((z[axis] - low) / (high - low)) ** power
+
+        return residuals_of(problem, name, function, points)
+
+    base = residuals_of(problem, name, zero(problem.m), points)
+    value, slope, bend = (along(power) - base for power in range(3))
+    return bend - share * slope + share**2 / 2 * value
+
+
+def _jump(
+    factor: Any, centre: Float[np.ndarray, " d"], axis: int, low: float, high: float
+) -> float | None:
+    """Where a factor jumps along a line; a slope of any steepness fades as it is looked at."""
+    first = None
+    for _ in range(ZOOMS):
+        points = np.tile(centre, (LINE, 1))
+        points[:, axis] = np.linspace(low, high, LINE)
+        values = factor(points)
+        steps = np.abs(np.diff(values))
+        k = int(np.argmax(steps))
+        first = steps[k] if first is None else first
+        size = np.abs(values).max()
+        if not (np.isfinite(values).all() and steps[k] > max(first / 2, STEP * size)):
+            return None
+        low, high = points[k, axis], points[k + 1, axis]
+    return float((low + high) / 2)
 
 
 def _times_of(condition: Condition, domain: Domain) -> str | None:

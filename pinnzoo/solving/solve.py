@@ -15,7 +15,12 @@ from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import require_x64
 from pinnzoo.solving import clock
-from pinnzoo.solving.analysis import marches, runs_backward, without_condition
+from pinnzoo.solving.analysis import (
+    jumping_factor,
+    marches,
+    runs_backward,
+    without_condition,
+)
 from pinnzoo.solving.doubt import (
     HARD,
     MISSED,
@@ -156,6 +161,15 @@ def solve(
             f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
             "its equations leave open what the solution is there: give one, such as "
             f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
+            stacklevel=2,
+        )
+    if (jump := jumping_factor(problem)) is not None:
+        coord, place = jump
+        warnings.warn(
+            f"the factor of a second derivative along {coord!r} jumps near {coord} = {place:.6g}, "
+            "where a network's slope is continuous: where a flux is continuous instead, such as "
+            "k u_x with that k, make it a component, or give each side a component of its own "
+            '(docs/extending.md, "A coefficient that jumps").',
             stacklevel=2,
         )
     plan = plan_for(problem, seed, observations)

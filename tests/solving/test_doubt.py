@@ -32,6 +32,7 @@ from pinnzoo.pdes import make_problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving import clock, solve
 from pinnzoo.solving.analysis import (
+    jumping_factor,
     known_values,
     offset_and_scale,
     periodic_axes,
@@ -477,3 +478,37 @@ def test_what_has_no_condition_on_a_part_has_no_small_estimate():
     with pytest.warns(UserWarning, match="no condition holds on the part 'hole' of the boundary"):
         entry = pinnzoo.solve(problem, seconds=1, diagnostics=False)
     assert entry.metrics["estimated_error"] >= 1
+
+
+def layered(kind):
+    """`(k u')' = -1` with a k that jumps, is steep, or has no second derivative beside it."""
+
+    def k(x):
+        return {
+            "jump": lambda: jnp.where(x < 0.3, 1.0, 10.0),
+            "steep": lambda: jnp.where(x > -1, 5 + 4 * jnp.tanh((x - 0.3) / 1e-3), 1.0),
+            "source": lambda: jnp.ones_like(x),
+            "slope": lambda: jnp.ones_like(x),
+        }[kind]()
+
+    def equation(u, z):
+        (along,) = jax.grad(lambda y: k(y[0]) * u(y, "u_x")[0])(z)
+        more = {"source": jnp.sign(z[0] - 0.4), "slope": jnp.sign(z[0] - 0.4) * u(z, "u_x")[0]}
+        return along + 1.0 + more.get(kind, 0.0)
+
+    line = Box("x", (0.0,), (2.0,))
+    return of(line, equation, [dirichlet(line, "u", "x", side) for side in ("left", "right")])
+
+
+def test_a_flux_that_is_taken_of_a_factor_that_jumps_is_told():
+    coord, place = jumping_factor(layered("jump")) or ("", 0.0)
+    assert coord == "x"
+    assert place == pytest.approx(0.3, abs=1e-6)
+    assert all(jumping_factor(layered(kind)) is None for kind in ("steep", "source", "slope"))
+    with pytest.warns(UserWarning, match=r"jumps near x = 0\.3, where a network's slope"):
+        pinnzoo.solve(layered("jump"), seconds=1, diagnostics=False)
+
+
+@pytest.mark.parametrize("name", ["burgers", "schrodinger", "heat_2d_ms", "reaction", "poisson_2d"])
+def test_factors_of_the_zoo_do_not_jump(name):
+    assert jumping_factor(make_problem(name, {})) is None

@@ -694,7 +694,7 @@ def test_an_equation_that_is_no_number_somewhere_is_named():
     def equation(u, z):
         return u(z, "u_xx")[0] + jnp.sqrt(z[0] - 0.5)
 
-    ends = [dirichlet(domain, "u", "x", side) for side in ("left", "right")]
+    ends = tuple(dirichlet(domain, "u", "x", side) for side in ("left", "right"))
     problem = Problem(
         name="root", domain=domain, components=("u",), equation=equation, conditions=ends
     )
