@@ -27,6 +27,7 @@ from pinnzoo.plots.style import (
     colormap,
     edges,
     new_figure,
+    note,
     positive,
     save,
     scientific,
@@ -62,8 +63,8 @@ def modes(source: Labelled) -> "Figure":
     top, bottom = halves
     left, middle, right = top.subplots(1, 3)
     handles = []
-    for when, (color, dashes) in LOOKS.items():
-        each = found.modes[when]
+    for when, each in found.modes.items():
+        color, dashes = LOOKS[when]
         values = np.where(
             each.eigenvalues > SMALLEST * each.eigenvalues[0], each.eigenvalues, np.nan
         )
@@ -101,7 +102,7 @@ def modes(source: Labelled) -> "Figure":
     right.set_ylabel("mean wave number\n(half periods per side)")
     if not found.spectra:
         right.set_axis_off()
-        _note(right, "no wave numbers: they need\na box of few coordinates,\nwithout parameters")
+        note(right, "no wave numbers: they need\na box of few coordinates,\nwithout parameters")
     if bottom is not None and waves is not None:
         _functions(bottom, waves, coords)
     return figure
@@ -118,12 +119,6 @@ def _legend_above(axes: "Axes", ncols: int) -> None:
         columnspacing=1.0,
         borderaxespad=0.1,
     )
-
-
-def _note(axes: "Axes", text: str, place: tuple[float, float] = (0.5, 0.5), **style: Any) -> None:
-    """Words on axes about what they do not show."""
-    style = {"ha": "center", "va": "center", "fontsize": 8.5} | style
-    axes.text(*place, text, transform=axes.transAxes, **style)
 
 
 def _functions(figure: Any, waves: Any, coords: str) -> None:
@@ -171,21 +166,26 @@ def linearised(source: Labelled) -> "Figure":
         (found.gauss_newton, "Gauss-Newton on the first kernel", COLORS[2], ":", ""),
     )
     for values, label, color, dashes, marker in lines:
-        left.plot(
-            steps,
-            positive(values),
-            label=label,
-            color=color,
-            linestyle=dashes,
-            marker=marker,
-            markersize=2.5,
-        )
+        if values is not None:
+            left.plot(
+                steps,
+                positive(values),
+                label=label,
+                color=color,
+                linestyle=dashes,
+                marker=marker,
+                markersize=2.5,
+            )
     left.set_xscale("symlog", linthresh=1)
     left.set_yscale("log")
     left.set_xlim(0, None)
     left.set_xlabel("step")
     left.set_ylabel(r"loss $|r|^2 / 2$")
     left.legend(loc="best")
+    if len(found.steps) == 1:
+        right.set_axis_off()
+        note(right, "no departures from linearity:\none network alone is on record")
+        return figure
     values = np.where(found.laziness.departures > 0, found.laziness.departures, np.nan)
     image = right.imshow(
         np.log10(values).T, cmap=colormap("cividis", 24), vmin=-3, vmax=1, origin="lower"
@@ -326,7 +326,7 @@ def _of_residual(found: FoundHessians) -> str:
 def _means_in_words(found: FoundHessians) -> str:
     """Means of ‖H_r‖ where there are too few points for a map."""
     told = found.block["residual_hessian"]
-    ends = ", ".join(f"{when} {scientific(told[when]['mean'])}" for when in ENDS)
+    ends = ", ".join(f"{when} {scientific(told[when]['mean'])}" for when in found.norms)
     return (
         rf"Hessian of the {_of_residual(found)}, mean $\|H_r\|$ of {told['points']} points: {ends}"
         "; no map of more than two coordinates"
@@ -353,7 +353,7 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
         axes.set_ylabel(r"$\|H_r\|$")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return
-    row = figure.subplots(1, 2, sharey=True)
+    row = figure.subplots(1, len(found.norms), sharey=True, squeeze=False)[0]
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
         image = axes.imshow(
             # Where a network cannot move the residual the norm is 0, which no logarithm has.
@@ -388,7 +388,8 @@ def landscape(source: Labelled) -> "Figure":
     found: FoundLandscape
     found, _ = source
     figure = new_figure(5.2)
-    below = ["singular"] * 3 if len(found.terms) == 1 else ["singular", *ENDS]
+    cosines = [] if len(found.terms) == 1 else list(found.cosines)
+    below = ["singular"] * (3 - len(cosines)) + cosines
     places: Any = [["line", "random", "eigenvectors"], below]
     axes: Any = figure.subplot_mosaic(places)
     _line(axes["line"], found)
@@ -397,9 +398,9 @@ def landscape(source: Labelled) -> "Figure":
     _singular(axes["singular"], found)
     if len(found.terms) == 1:
         told = "one term: its gradient is at no angle to another"
-        _note(axes["singular"], told, place=(0.98, 0.97), ha="right", va="top")
+        note(axes["singular"], told, place=(0.98, 0.97), ha="right", va="top")
     else:
-        _cosines(figure, [axes[when] for when in ENDS], found)
+        _cosines(figure, [axes[when] for when in found.cosines], found)
     return figure
 
 
@@ -424,6 +425,10 @@ def _cosines(figure: "Figure", row: "Sequence[Axes]", found: FoundLandscape) -> 
 def _line(axes: "Axes", found: FoundLandscape) -> None:
     """The loss along the line, and each term of it where there are several."""
     line = found.line
+    if line is None:
+        axes.set_axis_off()
+        note(axes, "no line: the beginning\nof the training\nis not on record")
+        return
     axes.plot(line.positions, positive(line.losses), color="black", label="all")
     styles = ("-", "--", "-.", ":")
     terms = line.terms if len(line.terms) > 1 else {}

@@ -495,7 +495,7 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         cells = [
             (
                 escape(row["name"]),
-                *(_number(c["values"][k], c["without"]) for c in analysis["columns"]),
+                *(_number(c["values"][k], c["without"][k]) for c in analysis["columns"]),
             )
             for k, row in enumerate(data["entries"])
         ]

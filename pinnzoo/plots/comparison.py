@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pinnzoo.plots.kernel import DRIFT_LABEL
+from pinnzoo.plots.kernel import DRIFT_LABEL, lacks_drift
 from pinnzoo.plots.style import COLORS, Drawable, new_figure, positive, styled
 from pinnzoo.storage.metrics import known_block
 from pinnzoo.storage.records import kernels_of
@@ -35,9 +35,12 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
     counts: set[int] = set()
     for entry, style in zip(entries, itertools.cycle(looks), strict=False):
         step, values = _column(entry, "step"), _column(entry, column)
-        left.plot(step, positive(values), label=entry.name, **style)
+        # A line through one point is nowhere to be seen.
+        point = {"marker": "o", "markersize": 4} if np.isfinite(values).sum() == 1 else {}
+        left.plot(step, positive(values), label=entry.name, **point, **style)
         marked: dict[str, Any] = {"marker": "o", "markersize": 2.2, **style}
-        if (kernels := kernels_of(entry)) is not None:
+        kernels = kernels_of(entry)
+        if kernels is not None and lacks_drift(kernels.steps) is None:
             steps, drifts = np.asarray(kernels.steps), np.asarray(kernels.drift())
             middle.plot(steps[1:], positive(drifts[1:]), **marked)
         if (magnitudes := known_block(entry.metrics, "residual_hessian")) is not None:

@@ -175,6 +175,12 @@ def positive(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan)
 
 
+def note(axes: "Axes", text: str, place: tuple[float, float] = (0.5, 0.5), **style: Any) -> None:
+    """Words on axes about what they do not show."""
+    style = {"ha": "center", "va": "center", "fontsize": 8.5} | style
+    axes.text(*place, text, transform=axes.transAxes, **style)
+
+
 def save(
     figure: "Figure", path: Path, *, dpi: int | None = None, colors: int = MOST_COLORS
 ) -> Path:

@@ -22,10 +22,13 @@ from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
 from pinnzoo.cli import app, options, screens
-from pinnzoo.cli.analysis import side_by_side
+from pinnzoo.cli.analysis import analysis as told_of
+from pinnzoo.cli.analysis import comparison, side_by_side
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
+from pinnzoo.plots.comparison import comparison as draw_comparison
+from pinnzoo.plots.figures import PLOTS
 from pinnzoo.plots.style import new_figure
 from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
@@ -110,6 +113,92 @@ def test_damping_is_that_of_the_last_step_that_was_of_use():
 def test_the_damping_of_an_analysis_says_whether_it_was_assumed(entry, found):
     assert found["hessians"].block["damping_is_assumed"] is True
     assert found["landscape"].block["singular_values"]["final"]["scaled"] is False
+
+
+@pytest.fixture(scope="module")
+def lone():
+    """A network whose end alone is on record."""
+    made = make_entry("heat", width=4, depth=1, steps=())
+    return made, analysis.look_at(made)
+
+
+def test_a_trained_network_is_not_called_the_beginning_of_its_training(lone):
+    made, found = lone
+    assert list(analysis.study(made).steps) == [20]
+    blocks = {name: each.block for name, each in found.items()}
+    assert set(blocks["modes"]) == {"final"}
+    hessians, landscape = blocks["hessians"], blocks["landscape"]
+    assert "initial" not in hessians["densities"]
+    assert "initial" not in hessians["residual_hessian"]
+    assert landscape["barrier"] is None
+    assert set(landscape["singular_values"]) == set(landscape["gradient_cosines"]) == {"final"}
+    told = blocks["linearised"]
+    assert told["loss"] > 0
+    for key in ("departure", "lazy_from", "predicted_by_descent", "predicted_by_gauss_newton"):
+        assert told[key] is None
+    assert blocks["alignment"]["initial_and_final"] is None
+    assert blocks["alignment"]["with_initial_residual"] is None
+    assert "settled_from" not in blocks["alignment"]
+
+
+def test_what_is_not_known_of_a_lone_network_is_a_dash_in_tables(lone, capsys):
+    _, found = lone
+    rows = [{"name": "one", "plots": [], "analyses": {k: f.block for k, f in found.items()}}]
+    told = side_by_side(rows, list(found))
+    screens.analyses(Console(width=160), told)
+    shown = capsys.readouterr().out
+    assert "never" not in shown
+    assert "–" in shown
+
+
+def test_pictures_of_a_lone_network_say_what_is_not_there(lone):
+    made, found = lone
+    drawn = {
+        name: figures.FIGURES[name]((each, made.problem.coords)) for name, each in found.items()
+    }
+    words = {
+        name: " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+        for name, figure in drawn.items()
+    }
+    assert "one network alone" in words["linearised"]
+    assert "no line" in words["landscape"]
+    left, _ = drawn["linearised"].axes
+    assert in_legend(left) == ["the training"]
+    assert len([axes for axes in drawn["hessians"].axes if axes.images]) == 1
+
+
+def test_predictions_begin_at_the_first_snapshot_whenever_that_is():
+    """Gradient descent from step 5 on takes 15 steps to step 20, not 20."""
+    made = make_entry("heat", width=4, depth=1, steps=(5,))
+    looked_at = analysis.study(made)
+    assert list(looked_at.steps) == [5, 20]
+    found = analysis.look_at(made, ["linearised", "modes", "alignment"])
+    model = analysis.linearise(looked_at.objective, looked_at.thetas[0])
+    wanted = model.losses(model.descent([0, 15]))
+    np.testing.assert_allclose(found["linearised"].descent, wanted, rtol=1e-12)
+    block = found["linearised"].block
+    assert block["losses"][0] == pytest.approx(wanted[0])
+    assert block["predicted_by_descent"] == pytest.approx(wanted[1])
+    assert block["departure"] > 0
+    assert set(found["modes"].block) == {"final"}
+    assert found["alignment"].block["initial_and_final"] is None
+    done = pinnzoo.diagnose(made, ["ntk", "residual_hessian"])
+    ntk = done.metrics["ntk"]
+    assert ntk["initial"] is done.metrics["residual_hessian"]["initial"] is None
+    assert ntk["drift"]["all"] == {"spectral": None, "frobenius": None}
+    (row,) = comparison([done])["entries"]
+    assert row["drift_spectral"] is row["effective_rank"][0] is None
+    assert row["effective_rank"][1] == pytest.approx(ntk["final"]["effective_rank"])
+    told = told_of(done)["snapshots"]
+    assert [each["step"] for each in told] == [5, 20]
+    assert [each["drift_spectral"] for each in told] == [None, None]
+    words = {}
+    for name in ("kernel", "drift"):
+        figure = PLOTS[name](done)
+        words[name] = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert all("the beginning" in each for each in words.values())
+    _, drifts, _ = draw_comparison([done]).axes
+    assert not drifts.get_lines()
 
 
 def test_every_analysis_is_computed_and_plain(entry, found):
