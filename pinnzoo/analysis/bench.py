@@ -404,14 +404,14 @@ class Places:
         points: Those points, `(n, d)`.
         weights: Of a mean over them; they sum to 1.
         shape: Points per axis of the lattice that they are of, () where they are a sample.
-        corners: First and last point of that lattice, `(2, d)`.
+        lines: Where the points of that lattice lie along each coordinate.
         inside: Which points of the lattice they are.
     """
 
     points: np.ndarray
     weights: np.ndarray
     shape: tuple[int, ...] = ()
-    corners: np.ndarray | None = None
+    lines: tuple[np.ndarray, ...] = ()
     inside: np.ndarray | None = None
 
     @classmethod
@@ -429,7 +429,7 @@ class Places:
             domain.grid(shape),
             domain.grid_weights(shape),
             shape,
-            lattice[[0, -1]],
+            tuple(np.unique(along) for along in lattice.T),
             domain.contains(lattice),
         )
 

@@ -25,6 +25,7 @@ from pinnzoo.plots.style import (
     SEQUENTIAL,
     colorbar,
     colormap,
+    draw_map,
     edges,
     new_figure,
     note,
@@ -355,18 +356,16 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
         return
     row = figure.subplots(1, len(found.norms), sharey=True, squeeze=False)[0]
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
-        image = axes.imshow(
+        image = draw_map(
+            axes,
             # Where a network cannot move the residual the norm is 0, which no logarithm has.
-            np.maximum(places.map(norms), seen.min()).T,
-            origin="lower",
-            extent=_extent(places.corners, places.shape),
-            aspect="auto",
+            np.maximum(places.map(norms), seen.min()),
+            (places.lines[0], places.lines[1]),
             cmap=colormap("cividis", 24),
             norm=LogNorm(seen.min(), max(seen.max(), 1.01 * seen.min())),
         )
         axes.set_title(when)
         axes.set_xlabel(f"${coords[0]}$")
-        axes.grid(False)
     row[0].set_ylabel(f"${coords[1]}$")
     figure.suptitle(f"Hessian of the {_of_residual(found)}", fontsize=9.5)
     below = any((norms == 0).any() for norms in found.norms.values())
@@ -387,39 +386,70 @@ def landscape(source: Labelled) -> "Figure":
     """The loss along the way of the training and on two planes; singular values; gradients."""
     found: FoundLandscape
     found, _ = source
-    figure = new_figure(5.2)
-    cosines = [] if len(found.terms) == 1 else list(found.cosines)
-    below = ["singular"] * (3 - len(cosines)) + cosines
-    places: Any = [["line", "random", "eigenvectors"], below]
-    axes: Any = figure.subplot_mosaic(places)
-    _line(axes["line"], found)
-    _plane(figure, axes["random"], found.random, "random directions", "filter norms")
-    _plane(figure, axes["eigenvectors"], found.eigenvectors, "eigenvectors", r"$|\theta|$")
-    _singular(axes["singular"], found)
-    if len(found.terms) == 1:
-        told = "one term: its gradient is at no angle to another"
-        note(axes["singular"], told, place=(0.98, 0.97), ha="right", va="top")
+    several = len(found.terms) > 1
+    # Each row has columns of its own, so that long names below leave the maps above their room.
+    more = max(0, len(found.terms) - FEW_TERMS)
+    figure = new_figure(5.2 + 0.12 * more)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1 + 0.03 * more))
+    top, bottom = halves
+    line, random, eigenvectors = top.subplots(1, 3)
+    singular, *row = bottom.subplots(1, 1 + len(found.cosines) if several else 1, squeeze=False)[0]
+    _line(line, found)
+    if found.line is not None and len(found.line.terms) > 1:
+        handles = line.get_lines()
+        top.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
+    _plane(top, random, found.random, "random directions", "filter norms")
+    _plane(top, eigenvectors, found.eigenvectors, "eigenvectors", r"$|\theta|$")
+    _singular(singular, found)
+    if several:
+        _cosines(bottom, row, found)
     else:
-        _cosines(figure, [axes[when] for when in found.cosines], found)
+        told = "one term: its gradient is at no angle to another"
+        note(singular, told, place=(0.98, 0.97), ha="right", va="top")
     return figure
 
 
+FEW_TERMS = 4
+"""Terms up to which a matrix of them has room for their names."""
+
+LONGEST = 12
+"""Letters of a term's name that a picture shows, where that tells it from the others."""
+
+
 def _names(terms: Iterable[str]) -> list[str]:
-    """Terms in words, cut off where they are long."""
+    """Terms in words, cut off where they are long, as far as they stay different.
+
+    Names of one beginning keep their end as well: that is where sides of a domain are named.
+    """
     names = [title(name) for name in terms]
-    return [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+    for length in range(LONGEST, max(map(len, names), default=LONGEST) + 1):
+        for ending in (False, True):
+            short = [_cut(name, length, ending=ending) for name in names]
+            if len(set(short)) == len(set(names)):
+                return short
+    return names
 
 
-def _cosines(figure: "Figure", row: "Sequence[Axes]", found: FoundLandscape) -> None:
+def _cut(name: str, length: int, *, ending: bool) -> str:
+    """A name of that length at most, without its end or without its middle."""
+    if len(name) <= length:
+        return name
+    kept = (length - 1) // 2 + 1 if ending else 0
+    return f"{name[: length - 1 - kept].rstrip()}…{name[len(name) - kept :].lstrip()}"
+
+
+def _cosines(figure: Any, row: "Sequence[Axes]", found: FoundLandscape) -> None:
     """Angles between the gradients of the terms at both ends."""
     names = _names(found.terms)
+    size = 8.5 if len(names) <= FEW_TERMS else 7.0
     for axes, (when, cosines) in zip(row, found.cosines.items(), strict=True):
         image = axes.imshow(cosines, cmap=colormap(DIVERGING, 17), vmin=-1, vmax=1)
-        axes.set_yticks(range(len(names)), names if axes is row[0] else [""] * len(names))
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        shown = names if axes is row[0] else [""] * len(names)
+        axes.set_yticks(range(len(names)), shown, fontsize=size)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         axes.set_title(f"term gradients, {when}")
         axes.grid(False)
-    colorbar(figure, image, [row[-1]]).set_label("cosine")
+    colorbar(figure, image, [row[-1]], ticks=[-1, -0.5, 0, 0.5, 1]).set_label("cosine")
 
 
 def _line(axes: "Axes", found: FoundLandscape) -> None:
@@ -445,8 +475,6 @@ def _line(axes: "Axes", found: FoundLandscape) -> None:
     axes.set_xticks([0, 1], ["initial", "final"])
     axes.set_xlabel("place on the straight line")
     axes.set_ylabel(r"loss $|r|^2 / 2$")
-    if terms:
-        _legend_above(axes, ncols=2)
 
 
 def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> None:

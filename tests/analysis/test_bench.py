@@ -1,8 +1,10 @@
 import dataclasses
+import itertools
 import json
 import math
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -431,6 +433,52 @@ def test_landscape_draws_all_terms_and_no_offsets(found):
         label = axes.yaxis.label.get_window_extent()
         assert label.y0 > 0
         assert label.y1 < figure.bbox.y1
+
+
+def test_terms_are_cut_off_as_far_as_they_stay_different():
+    sides = ["equation", "dirichlet_u_x_left", "dirichlet_u_x_right", "continuity_equation"]
+    short = figures._names(sides)
+    assert short == ["equation", "diric…x left", "diric…right", "conti…uation"]
+    assert figures._names(["equation", "neumann_u_hole"]) == ["equation", "neumann u h…"]
+    # The same in both ends: longer names tell them apart.
+    alike = [f"periodic_u_{k}_derivative_left" for k in range(3)]
+    assert len(set(figures._names(alike))) == 3
+    assert figures._names(["same", "same"]) == ["same", "same"]
+
+
+def test_ten_long_terms_of_a_landscape_cover_nothing(found):
+    told = found["landscape"]
+    names = tuple(f"dirichlet_u_of_the_side_{k}" for k in range(10))
+    line = dataclasses.replace(told.line, terms=dict.fromkeys(names, told.line.losses))
+    cosines = dict.fromkeys(told.cosines, np.eye(10))
+    many = dataclasses.replace(told, line=line, terms=names, cosines=cosines)
+    figure = figures.landscape((many, "tx"))
+    figure.draw_without_rendering()
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    images = [axes for axes in figure.axes if axes.images]
+    assert len(bars) == 3
+    for axes in images:
+        words = axes.title.get_window_extent()
+        assert not any(words.overlaps(bar.get_window_extent()) for bar in bars)
+    for axes in images[2:]:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        pairs = itertools.pairwise(boxes)
+        assert not any(a.shrunk(0.8, 1).overlaps(b.shrunk(0.8, 1)) for a, b in pairs)
+
+
+def test_map_of_hessians_has_the_axis_of_a_logarithmic_parameter(found):
+    told = found["hessians"]
+    domain = pinnzoo.Interval("t", 0.0, 1.0) * pinnzoo.Parameter("n", 0.1, 10.0, "log")
+    problem = SimpleNamespace(domain=domain)
+    looked_at: Any = SimpleNamespace(problem=problem, hessian_points=None)
+    places = bench.Places.of(looked_at)
+    norms = {when: 1 + places.points[:, 1] for when in told.norms}
+    figure = figures.hessians((dataclasses.replace(told, residual=places, norms=norms), "tn"))
+    maps = [axes for axes in figure.axes if axes.get_xlabel() == "$t$"]
+    assert [axes.get_yscale() for axes in maps] == ["log", "log"]
+    for axes in maps:
+        assert axes.get_ylim() == pytest.approx((0.1, 10.0))
+        assert axes.get_xlim() == pytest.approx((0.0, 1.0))
 
 
 def test_landscape_of_one_term_has_no_angles(found):
