@@ -133,7 +133,15 @@ def _ranks_of_ends(ntk: "NTKSnapshots") -> list[float | None]:
 
 def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
     """What training did to kernel and Hessian, entry by entry; None where it is not on record."""
-    return {"entries": [_compared(entry) for entry in entries], "plots": []}
+    from pinnzoo.cards.words import distinct_names
+
+    labels = distinct_names(
+        [e.name for e in entries], [getattr(e, "folder", None) for e in entries]
+    )
+    rows = [
+        _compared(entry) | {"label": label} for entry, label in zip(entries, labels, strict=True)
+    ]
+    return {"entries": rows, "plots": []}
 
 
 def _compared(entry: "Entry") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pinnzoo.cards.words import distinct_names
 from pinnzoo.plots.kernel import DRIFT_LABEL, lacks_drift
 from pinnzoo.plots.style import COLORS, Drawable, new_figure, note, positive, styled, widen
 from pinnzoo.storage.metrics import known_block
@@ -33,12 +34,15 @@ def comparison(entries: Sequence[Drawable]) -> "Figure":
         for dashes, color in itertools.product(("-", "--", "-.", ":"), COLORS)
     ]
     counts: set[int] = set()
-    for entry, style in zip(entries, itertools.cycle(looks), strict=False):
+    names = distinct_names(
+        [entry.name for entry in entries], [getattr(entry, "folder", None) for entry in entries]
+    )
+    for entry, name, style in zip(entries, names, itertools.cycle(looks), strict=False):
         step, values = _column(entry, "step"), _column(entry, column)
         # A line through one point is nowhere to be seen.
         alone = np.isfinite(values).sum() == 1
         point = {"marker": "o", "markersize": 4, "clip_on": False} if alone else {}
-        left.plot(step, positive(values), label=entry.name, **point, **style)
+        left.plot(step, positive(values), label=name, **point, **style)
         marked: dict[str, Any] = {"marker": "o", "markersize": 2.2, **style}
         kernels = kernels_of(entry)
         if kernels is not None and lacks_drift(kernels.steps) is None:

@@ -3,6 +3,7 @@ import itertools
 import json
 import math
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
+from pinnzoo.cards.words import distinct_names
 from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import analysis as told_of
 from pinnzoo.cli.analysis import comparison, side_by_side
@@ -578,6 +580,40 @@ def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
     wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
     assert wrong.exit_code == 1
     assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_pictures_and_rows_of_entries_of_one_name_are_told_apart(entry, monkeypatch, tmp_path):
+    for name in ("one", "two"):
+        entry.save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["analyze", "./one", "./two", "--what", "alignment,alignment"]
+    shown = CliRunner().invoke(app, [*arguments, "--out", "pictures"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("Alignment of the kernels") == 1
+    folders = sorted(path.parent.name for path in tmp_path.glob("pictures/*/alignment.png"))
+    assert folders == ["one", "two"]
+    assert {"one", "two"} <= set(shown.stdout.split())
+    data = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--no-plots"]).stdout)
+    assert [row["label"] for row in data["entries"]] == ["one", "two"]
+    assert {row["name"] for row in data["entries"]} == {entry.name}
+    both = [pinnzoo.load(tmp_path / name) for name in ("one", "two")]
+    assert [row["label"] for row in comparison(both)["entries"]] == ["one", "two"]
+    (legend,) = draw_comparison(both).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+    (legend,) = draw_comparison([entry, entry]).legends
+    assert [text.get_text() for text in legend.get_texts()] == [entry.name, f"{entry.name}-2"]
+    CliRunner().invoke(app, arguments)
+    assert (tmp_path / "one-plots/alignment.png").exists()
+
+
+def test_names_of_entries_grow_until_they_differ():
+    def told(*folders):
+        return distinct_names(["heat"] * len(folders), [Path("/runs", each) for each in folders])
+
+    assert told("a", "b") == ["a", "b"]
+    assert told("a/heat", "b/heat") == ["a-heat", "b-heat"]
+    assert told("a", "a") == ["a", "a-2"]
+    assert distinct_names(["heat", "wave"], [Path("a"), Path("a")]) == ["heat", "wave"]
 
 
 def test_kernel_that_never_settles_is_said_to_settle_never(capsys):
