@@ -238,6 +238,11 @@ class Bench:
         return last_damping(self.study.history), scaled
 
 
+def _assumed_damping(largest: float) -> float:
+    """A damping where the training had none; not zero where the network moves no residual."""
+    return WITHOUT_DAMPING * (float(largest) or 1.0)
+
+
 STILL = 1e-6
 """Share of the loss by which a step that is of use lowers it."""
 
@@ -284,7 +289,7 @@ def _modes(bench: Bench) -> FoundModes:
         bench.tick("modes")
         at = bench.at(index)
         found = modes[when] = kernel_modes(at)
-        damping = WITHOUT_DAMPING * float(found.eigenvalues[0])
+        damping = _assumed_damping(found.eigenvalues[0])
         block[when] = {
             "largest_eigenvalue": float(found.eigenvalues[0]),
             "rank": found.rank,
@@ -350,7 +355,7 @@ def _predictions(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     first = Linearised(kernel_modes(bench.at(0)))
     damping, scaled = bench.damping
     if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(first.modes.eigenvalues[0])
+        damping = _assumed_damping(first.modes.eigenvalues[0])
     # Its residual is that of its own step: what came before is not to be gone through again.
     steps = bench.study.steps - bench.study.steps[0]
     return (
@@ -476,7 +481,7 @@ def _hessians(bench: Bench) -> FoundHessians:
     damping, scaled = bench.damping
     assumed = damping is None or scaled
     if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(squares[0])
+        damping = _assumed_damping(squares[0])
     scale = damped_gauss_newton(last, damping=damping)
     ones = squares / (squares + damping)
     if not is_gauss_newton(DAMPED, ones, shift / damping):

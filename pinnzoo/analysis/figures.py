@@ -58,7 +58,7 @@ def modes(source: Labelled) -> "Figure":
     found: FoundModes
     found, coords = source
     waves = found.spectra.get("final")
-    maps = waves is not None and len(waves.shape) <= 2
+    maps = waves is not None and len(waves.shape) <= 2 and waves.eigenvalues.any()
     figure = new_figure(4.4 if maps else 2.4)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1)) if maps else (figure, None)
     top, bottom = halves

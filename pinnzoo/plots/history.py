@@ -42,8 +42,11 @@ def history(entry: Drawable) -> "Figure":
     ]
     figure = new_figure(0.6 + 1.4 * len(rows))
     axes = figure.subplots(len(rows), len(spans), sharex="col", sharey="row", squeeze=False)
+    scales: list[Any] = []
     for row, (key, *_) in enumerate(rows):
         widen(axes[row, 0], record[key])
+        # Where the loss is zero throughout, its logarithm is nowhere.
+        scales.append("log" if (record[key] > 0).any() else "linear")
     for k, (name, start, stop) in enumerate(spans):
         inside = (record["step"] >= start) & (record["step"] <= stop)
         for row, (key, color, _) in enumerate(rows):
@@ -54,7 +57,8 @@ def history(entry: Drawable) -> "Figure":
             if keep.sum() == 1:
                 # It lies on the frame, which is not to cut it off.
                 style |= {"markersize": 4, "clip_on": False}
-            axes[row, k].semilogy(record["step"][keep], record[key][keep], **style)
+            axes[row, k].set_yscale(scales[row])
+            axes[row, k].plot(record["step"][keep], record[key][keep], **style)
             for step in begins:
                 axes[row, k].axvline(step, color="0.8", linewidth=0.6, zorder=0)
         axes[0, k].set_title(name)

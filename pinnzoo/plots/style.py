@@ -115,9 +115,22 @@ def styled(plot: Callable[[Source], "Figure"]) -> Callable[[Source], "Figure"]:
 
         refuse_names(source)
         with mpl.rc_context(_settings()):
-            return plot(source)
+            figure = plot(source)
+            for axes in figure.axes:
+                _unscale(axes)
+            return figure
 
     return styled
+
+
+def _unscale(axes: "Axes") -> None:
+    """Make an axis linear whose lines have no value above zero: matplotlib would draw nothing.
+
+    Such are the eigenvalues of a network that cannot move its residual.
+    """
+    lines = [np.asarray(line.get_ydata(), float) for line in axes.get_lines()]
+    if lines and axes.get_yscale() == "log" and not any((each > 0).any() for each in lines):
+        axes.set_yscale("linear")
 
 
 def _settings() -> Any:

@@ -32,7 +32,7 @@ from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots.comparison import comparison as draw_comparison
-from pinnzoo.plots.figures import PLOTS
+from pinnzoo.plots.figures import PLOTS, save_plots
 from pinnzoo.plots.style import new_figure
 from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
@@ -726,3 +726,33 @@ def test_a_network_of_one_parameter_is_analyzed():
     entry = pinnzoo.Entry.from_model(make_problem("heat", {}), One(), diagnostics=False)
     block = pinnzoo.analyze(entry, ["landscape"])["landscape"]
     assert block["curvatures"][1] == 0.0
+
+
+def test_a_network_that_moves_nothing_is_analyzed_and_drawn(tmp_path):
+    """Every Jacobian is zero, and nobody has given a damping."""
+    line = pinnzoo.Interval("t", 0.0, 1.0)
+    problem = pinnzoo.Problem(
+        name="still",
+        domain=line,
+        components=("u",),
+        equation=lambda u, z: u(z, "u")[0] * 0.0,
+        conditions=(pinnzoo.initial(line, "u", 0.0),),
+        ansatz=lambda z, network: network * 0.0 * z[0],
+    )
+    model = MLP(
+        1,
+        lower=line.lower,
+        upper=line.upper,
+        dtype=jnp.float64,
+        rngs=nnx.Rngs(params=0),
+        width=3,
+        depth=1,
+    )
+    made = pinnzoo.Entry.from_model(
+        problem, model, architecture_arguments={"width": 3, "depth": 1}, snapshots={0: model}
+    )
+    found = analysis.look_at(made)
+    assert found["modes"].block["final"]["effective_dimension"] == 0.0
+    assert found["hessians"].block["damping"] > 0
+    assert len(figures.save_figures(found, "t", tmp_path)) == len(found)
+    assert len(save_plots(made, tmp_path, PLOTS)) == len(PLOTS)
