@@ -278,7 +278,8 @@ def _palette(image: Any, colors: int) -> list[int]:
     exact = [color for _, color in counts[: colors * share // 100]]
     # Curves that are points alone have few pixels, and would all be grey without their colors.
     there = {color for _, color in counts}
-    rare = [color for color in map(_rgb, COLORS) if color in there and color not in exact]
+    known = map(_rgb, COLORS if colors < FEWEST_OF_MAPS else ())
+    rare = [color for color in known if color in there and color not in exact]
     exact = exact[: len(exact) - len(rare)] + rare if len(rare) < len(exact) else exact
     shades = [color for count, color in counts if count >= SEEN]
     each: Any = Image.new("RGB", (len(shades), 1))
