@@ -297,6 +297,7 @@ def _modes(bench: Bench) -> FoundModes:
             "effective_dimension": found.effective_dimension(damping),
             "residual_share": _shares(found.cumulative_share()),
             "steps_to_a_tenth": found.steps_for_residual(TENFOLD),
+            # After the steps of the whole training: the initial end is there only with step 0.
             "slow_modes": int(found.slow(max(1, int(looked_at.steps[-1]))).sum()),
         }
         if looked_at.problem.reference is not None and looked_at.solution is not None:
