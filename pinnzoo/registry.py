@@ -297,6 +297,14 @@ def make(
     except PinnzooError:
         raise
     except (TypeError, ValueError) as error:
+        for argument, value in arguments.items():
+            # Comparisons of words with numbers fail in Python's words, which name neither.
+            usual = signature.parameters[argument].default
+            if isinstance(value, str) and isinstance(usual, int | float):
+                raise RecipeError(
+                    f"{kind} {name!r} was given {argument}={value!r}, which is a word: give a "
+                    f"number, such as {usual!r}."
+                ) from error
         raise RecipeError(
             f"{kind} {name!r} was given {dict(arguments)}, which it cannot use: {error}."
         ) from error

@@ -647,3 +647,9 @@ def test_weights_and_precision_are_chosen_for_a_problem(monkeypatch, tmp_path):
     ]
     told = run("train", NAME, "--weights", "initial=2", "--out", tmp_path / "x", code=2).output
     assert "--weights" in told
+
+
+def test_a_word_where_a_number_belongs_is_named(tmp_path):
+    arguments = ["train", "heat", "--steps", "1", "--set", "damping=nan", "--optimizer", "lm"]
+    told = run(*arguments, "--out", str(tmp_path / "a"), code=1).stderr
+    assert "was given damping='nan', which is a word: give a number, such as" in told

@@ -15,6 +15,7 @@ from pinnzoo.evaluation import require_reference
 from pinnzoo.pdes import make_problem
 from pinnzoo.plots import figures as plots
 from pinnzoo.plots import kernel, solution
+from pinnzoo.plots.kernel import lacks_drift
 from pinnzoo.recipes import Phase
 from tests.tiny_entries import tiny_entry, tiny_metrics, tiny_recipe, without_reference
 
@@ -364,3 +365,62 @@ def test_comparison_says_of_what_the_mean_hessians_are():
     assert plots.comparison([entry]).axes[2].get_ylabel() == label
     entry.problem = SimpleNamespace(equations=("one", "two"))
     assert plots.comparison([entry]).axes[2].get_ylabel() == f"{label},\nfirst equation"
+
+
+def one_record(**changes):
+    """An entry whose end alone is on record, as of a network that was trained elsewhere."""
+    entry = tiny_entry(**changes)
+    entry.history = {name: np.asarray(values)[-1:] for name, values in entry.history.items()}
+    ntk = entry.ntk
+    last = {name: getattr(ntk, name)[-1:] for name in ("steps", "kernels", "spectra")}
+    blocks = {name: values[-1:] for name, values in ntk.block_spectra.items()}
+    drifts = {name: {norm: np.zeros(1) for norm in by_norm} for name, by_norm in ntk.drifts.items()}
+    assert ntk is not None
+    entry.ntk = replace(ntk, **last, block_spectra=blocks, drifts=drifts)
+    return entry
+
+
+def words_of(figure):
+    return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+
+
+def colors_of(path):
+    with Image.open(path) as image:
+        return {color for _, color in image.convert("RGB").getcolors(100_000) or ()}
+
+
+def test_pictures_of_one_kernel_say_that_there_is_no_drift():
+    entry = one_record()
+    for name in ("kernel", "drift"):
+        figure = plots.PLOTS[name](entry)
+        assert "no drift: the kernel of the beginning" in words_of(figure)
+        empty = [axes for axes in figure.axes if axes.axison and not axes.has_data()]
+        assert not empty
+    assert lacks_drift(np.array([0])) == "no drift: one kernel alone is on record"
+    assert lacks_drift(np.array([0, 3])) is None
+
+
+def test_points_of_few_pixels_keep_their_color(tmp_path):
+    entry = one_record()
+    paths = plots.save_plots(entry, tmp_path, ["history", "drift"])
+    blue, orange, green = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
+    assert {blue, orange} <= colors_of(paths[0])
+    assert {blue, orange, green} <= colors_of(paths[1])
+
+
+def test_one_record_is_a_point_that_the_frame_does_not_cut():
+    entry = one_record()
+    lines = [line for axes in plots.history(entry).axes for line in axes.get_lines()]
+    compared = plots.comparison([entry, entry]).axes[0].get_lines()
+    shown = [line for line in (*lines, *compared) if np.isfinite(line.get_ydata()).any()]
+    assert len(shown) == 4
+    for line in shown:
+        assert line.get_marker() == "o"
+        assert line.get_clip_on() is False
+
+
+def test_comparison_says_what_no_entry_has():
+    metrics = {k: v for k, v in tiny_metrics().items() if k not in ("ntk", "residual_hessian")}
+    figure = plots.comparison([tiny_entry(metrics=metrics, ntk=None)])
+    assert "no drifts" in words_of(figure)
+    assert "no Hessians" in words_of(figure)

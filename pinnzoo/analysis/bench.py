@@ -54,6 +54,7 @@ from pinnzoo.analysis.spectra import (
 )
 from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Tangent, residuals, study, tangent
 from pinnzoo.diagnostics import ANALYSIS_TITLES, DIAGNOSTICS, Study, compute_blocks
+from pinnzoo.diagnostics.ntk import lacks_beginning
 from pinnzoo.domains import Box
 from pinnzoo.entry import Entry
 from pinnzoo.errors import UnknownNameError, refuse_names
@@ -125,6 +126,12 @@ class Bench:
     def _tangent(self, index: int) -> Tangent:
         self.tick(f"Jacobian of step {self.study.steps[index]}")
         return tangent(self.study.objective, self.study.thetas[index])
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """Both ends of the training as snapshots; the final one alone where step 0 is not there."""
+        lacking = lacks_beginning(self.study.steps)
+        return {when: k for when, k in ENDS.items() if when == "final" or not lacking}
 
     def at(self, index: int) -> Tangent:
         """The tangent at a snapshot, -1 for the last."""
@@ -231,6 +238,11 @@ class Bench:
         return last_damping(self.study.history), scaled
 
 
+def _assumed_damping(largest: float) -> float:
+    """A damping where the training had none; not zero where the network moves no residual."""
+    return WITHOUT_DAMPING * (float(largest) or 1.0)
+
+
 STILL = 1e-6
 """Share of the loss by which a step that is of use lowers it."""
 
@@ -257,11 +269,12 @@ def last_damping(history: Mapping[str, np.ndarray]) -> float | None:
 
 
 ENDS = {"initial": 0, "final": -1}
+"""Snapshots of both ends of a training; `Bench.ends` are those that are on record."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoundModes:
-    """Modes of the residual's kernel at both ends, and the error in those of the field's."""
+    """Modes of the residual's kernel at the ends, and the error in those of the field's."""
 
     modes: dict[str, Modes]
     spectra: dict[str, ModeSpectrum]
@@ -272,11 +285,11 @@ class FoundModes:
 def _modes(bench: Bench) -> FoundModes:
     looked_at = bench.study
     modes, spectra, errors, block = {}, {}, {}, {}
-    for when, index in ENDS.items():
+    for when, index in bench.ends.items():
         bench.tick("modes")
         at = bench.at(index)
         found = modes[when] = kernel_modes(at)
-        damping = WITHOUT_DAMPING * float(found.eigenvalues[0])
+        damping = _assumed_damping(found.eigenvalues[0])
         block[when] = {
             "largest_eigenvalue": float(found.eigenvalues[0]),
             "rank": found.rank,
@@ -284,6 +297,7 @@ def _modes(bench: Bench) -> FoundModes:
             "effective_dimension": found.effective_dimension(damping),
             "residual_share": _shares(found.cumulative_share()),
             "steps_to_a_tenth": found.steps_for_residual(TENFOLD),
+            # After the steps of the whole training: the initial end is there only with step 0.
             "slow_modes": int(found.slow(max(1, int(looked_at.steps[-1]))).sum()),
         }
         if looked_at.problem.reference is not None and looked_at.solution is not None:
@@ -306,12 +320,16 @@ def _shares(cumulative: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class FoundLinearised:
-    """Predictions from the first and from the last snapshot, and how lazy the training was."""
+    """Predictions from the first snapshot, and how lazy the training was.
+
+    There are none where the only network on record is that of the end, which has no steps before
+    it that could be predicted.
+    """
 
     laziness: Laziness
     steps: np.ndarray
-    descent: np.ndarray
-    gauss_newton: np.ndarray
+    descent: np.ndarray | None
+    gauss_newton: np.ndarray | None
     block: Block
 
 
@@ -320,22 +338,31 @@ def _linearised(bench: Bench) -> FoundLinearised:
     bench.tick("linearised training")
     at = (bench.at(k) for k in range(len(looked_at.steps)))
     lazy = laziness_from(at, looked_at.objective, looked_at.thetas, looked_at.steps)
-    first = Linearised(kernel_modes(bench.at(0)))
-    damping, scaled = bench.damping
-    if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(first.modes.eigenvalues[0])
-    descent = first.losses(first.descent(looked_at.steps))
-    newton = first.losses(first.gauss_newton(looked_at.steps, damping))
+    descent, newton = _predictions(bench) if len(looked_at.steps) > 1 else (None, None)
     block = {
-        "departure": lazy.whole,
-        "lazy_from": lazy.lazy_from(),
+        "departure": None if descent is None else lazy.whole,
+        "lazy_from": None if descent is None else lazy.lazy_from(),
         "loss": float(lazy.losses[-1]),
-        "predicted_by_descent": float(descent[-1]),
-        "predicted_by_gauss_newton": float(newton[-1]),
+        "predicted_by_descent": None if descent is None else float(descent[-1]),
+        "predicted_by_gauss_newton": None if newton is None else float(newton[-1]),
         "departures": [float(each) for each in lazy.departures[0]],
         "losses": [float(each) for each in lazy.losses],
     }
     return FoundLinearised(lazy, looked_at.steps, descent, newton, block)
+
+
+def _predictions(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
+    """Losses at all snapshots by descent and by Gauss-Newton on the kernel of the first."""
+    first = Linearised(kernel_modes(bench.at(0)))
+    damping, scaled = bench.damping
+    if damping is None or scaled:
+        damping = _assumed_damping(first.modes.eigenvalues[0])
+    # Its residual is that of its own step: what came before is not to be gone through again.
+    steps = bench.study.steps - bench.study.steps[0]
+    return (
+        first.losses(first.descent(steps)),
+        first.losses(first.gauss_newton(steps, damping)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,10 +378,14 @@ def _alignment(bench: Bench) -> FoundAlignment:
     bench.tick("alignment of kernels")
     kernels = [bench.at(k).kernel for k in range(len(looked_at.steps))]
     found = alignments(looked_at.steps, kernels, residuals(looked_at.objective, looked_at.thetas))
-    block = {
-        "initial_and_final": float(found.kernels[0, -1]),
-        "settled_from": found.settled_from(),
-        "with_initial_residual": [float(each) for each in found.initial_residual],
+    begins = "initial" in bench.ends
+    block: Block = {
+        "initial_and_final": float(found.kernels[0, -1]) if begins else None,
+        # None says that it never settled, which one kernel cannot tell.
+        **({"settled_from": found.settled_from()} if len(looked_at.steps) > 1 else {}),
+        "with_initial_residual": [float(each) for each in found.initial_residual]
+        if begins
+        else None,
         "with_residual": [float(each) for each in found.residual],
         "with_final": [float(each) for each in found.kernels[:, -1]],
     }
@@ -379,14 +410,14 @@ class Places:
         points: Those points, `(n, d)`.
         weights: Of a mean over them; they sum to 1.
         shape: Points per axis of the lattice that they are of, () where they are a sample.
-        corners: First and last point of that lattice, `(2, d)`.
+        lines: Where the points of that lattice lie along each coordinate.
         inside: Which points of the lattice they are.
     """
 
     points: np.ndarray
     weights: np.ndarray
     shape: tuple[int, ...] = ()
-    corners: np.ndarray | None = None
+    lines: tuple[np.ndarray, ...] = ()
     inside: np.ndarray | None = None
 
     @classmethod
@@ -404,7 +435,7 @@ class Places:
             domain.grid(shape),
             domain.grid_weights(shape),
             shape,
-            lattice[[0, -1]],
+            tuple(np.unique(along) for along in lattice.T),
             domain.contains(lattice),
         )
 
@@ -439,7 +470,8 @@ def _hessians(bench: Bench) -> FoundHessians:
         return True
 
     last = bench.at(-1)
-    look("initial", bench.hessian(0))
+    if "initial" in bench.ends:
+        look("initial", bench.hessian(0))
     bench.tick("Hessian of the loss: remainder")
     shift = bench.remainder_norm
     squares = np.zeros(last.theta.size)
@@ -450,7 +482,7 @@ def _hessians(bench: Bench) -> FoundHessians:
     damping, scaled = bench.damping
     assumed = damping is None or scaled
     if damping is None or scaled:
-        damping = WITHOUT_DAMPING * float(squares[0])
+        damping = _assumed_damping(squares[0])
     scale = damped_gauss_newton(last, damping=damping)
     ones = squares / (squares + damping)
     if not is_gauss_newton(DAMPED, ones, shift / damping):
@@ -465,7 +497,7 @@ def _hessians(bench: Bench) -> FoundHessians:
         look("final, L-BFGS", bench.hessian(-1, preconditioner=scale))
     places = Places.of(bench.study)
     norms = {}
-    for when, index in ENDS.items():
+    for when, index in bench.ends.items():
         bench.tick(f"{when} Hessian of the residual")
         norms[when] = hessian_map(
             bench.study.objective, bench.study.thetas[index], points=places.points
@@ -515,9 +547,9 @@ def _told(density: SpectralDensity) -> Block:
 
 @dataclass(frozen=True, eq=False)
 class FoundLandscape:
-    """The loss along the way of the training and around its end."""
+    """The loss along the way of the training, where it is on record, and around its end."""
 
-    line: Line
+    line: Line | None
     random: Plane
     eigenvectors: Plane
     singular: dict[str, SingularValues]
@@ -527,10 +559,8 @@ class FoundLandscape:
 
 
 def _landscape(bench: Bench) -> FoundLandscape:
-    looked_at, last = bench.study, bench.at(-1)
-    bench.tick("loss along a line")
-    # 0 and 1 are among the points: the loss of a trained network is a narrow dip.
-    line = loss_line(looked_at.objective, looked_at.initial, looked_at.final, count=49, beyond=0.25)
+    last = bench.at(-1)
+    line = _line(bench) if "initial" in bench.ends else None
     bench.tick("loss on a plane")
     random = loss_plane(last, radius=0.2)
     bench.tick("eigenvectors of the Hessian")
@@ -538,20 +568,27 @@ def _landscape(bench: Bench) -> FoundLandscape:
     if lacking := 2 - len(values):  # of a network with one parameter
         values, vectors = np.pad(values, (0, lacking)), np.pad(vectors, ((0, lacking), (0, 0)))
     length = float(np.linalg.norm(last.theta))
-    # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10.
-    highest = 2 * float(line.losses[np.argmin(np.abs(line.positions))])
-    reach = np.sqrt(highest / (abs(values[0]) * length**2)) if values[0] else 0.1
+    # As far as the loss rises to that of the untrained network, or along a flat direction |θ| / 10;
+    # where that network is not on record, to the highest loss of the other plane.
+    highest = (
+        float(random.losses.max())
+        if line is None
+        else float(line.losses[np.argmin(np.abs(line.positions))])
+    )
+    reach = np.sqrt(2 * highest / (abs(values[0]) * length**2)) if values[0] else 0.1
     radius = float(np.clip(reach, 1e-12, 0.1))
     eigenvectors = loss_plane(last, directions=vectors * length, radius=radius)
     damping, scaled = bench.damping
     singular = {
-        "initial": singular_values(bench.at(0), scaled=scaled),
-        "final": singular_values(last, damping=damping, scaled=scaled),
+        when: singular_values(
+            bench.at(index), damping=damping if when == "final" else None, scaled=scaled
+        )
+        for when, index in bench.ends.items()
     }
-    gradients = {when: gradient_alignment(bench.at(index)) for when, index in ENDS.items()}
+    gradients = {when: gradient_alignment(bench.at(index)) for when, index in bench.ends.items()}
     terms = gradients["final"].terms
     block: Block = {
-        "barrier": line.barrier,
+        "barrier": None if line is None else line.barrier,
         "curvatures": [float(value) for value in values],
         "singular_values": {
             when: {
@@ -576,8 +613,18 @@ def _landscape(bench: Bench) -> FoundLandscape:
     return FoundLandscape(line, random, eigenvectors, singular, terms, cosines, block)
 
 
+def _line(bench: Bench) -> Line:
+    """The loss along the line from the untrained network to the end."""
+    bench.tick("loss along a line")
+    looked_at = bench.study
+    # 0 and 1 are among the points: the loss of a trained network is a narrow dip.
+    return loss_line(looked_at.objective, looked_at.initial, looked_at.final, count=49, beyond=0.25)
+
+
 WITHOUT: dict[tuple[str, ...], str] = {("alignment", "settled_from"): "never"}
-"""What None means in a table where that is not "not known", by analysis and way to the number."""
+"""What None means in a table where that is not "not known", by analysis and way to the number.
+
+What is not known there is left out of the block."""
 
 
 def mean_heading(blocks: Sequence[Block], when: str) -> str:
@@ -818,11 +865,11 @@ def analyze(
     return {name: found.block for name, found in look_at(entry, what, tick).items()}
 
 
-def number(block: Mapping[str, Any], way: Iterable[str]) -> Any:
-    """A number of a block, None where the block does not have it."""
+def number(block: Mapping[str, Any], way: Iterable[str], without: Any = None) -> Any:
+    """A number of a block, or `without` where the block does not have it."""
     found: Any = block
     for key in way:
         if not isinstance(found, Mapping) or key not in found:
-            return None
+            return without
         found = found[key]
     return found

@@ -25,8 +25,10 @@ from pinnzoo.plots.style import (
     SEQUENTIAL,
     colorbar,
     colormap,
+    draw_map,
     edges,
     new_figure,
+    note,
     positive,
     save,
     scientific,
@@ -56,14 +58,14 @@ def modes(source: Labelled) -> "Figure":
     found: FoundModes
     found, coords = source
     waves = found.spectra.get("final")
-    maps = waves is not None and len(waves.shape) <= 2
+    maps = waves is not None and len(waves.shape) <= 2 and waves.eigenvalues.any()
     figure = new_figure(4.4 if maps else 2.4)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1)) if maps else (figure, None)
     top, bottom = halves
     left, middle, right = top.subplots(1, 3)
     handles = []
-    for when, (color, dashes) in LOOKS.items():
-        each = found.modes[when]
+    for when, each in found.modes.items():
+        color, dashes = LOOKS[when]
         values = np.where(
             each.eigenvalues > SMALLEST * each.eigenvalues[0], each.eigenvalues, np.nan
         )
@@ -101,7 +103,7 @@ def modes(source: Labelled) -> "Figure":
     right.set_ylabel("mean wave number\n(half periods per side)")
     if not found.spectra:
         right.set_axis_off()
-        _note(right, "no wave numbers: they need\na box of few coordinates,\nwithout parameters")
+        note(right, "no wave numbers: they need\na box of few coordinates,\nwithout parameters")
     if bottom is not None and waves is not None:
         _functions(bottom, waves, coords)
     return figure
@@ -118,12 +120,6 @@ def _legend_above(axes: "Axes", ncols: int) -> None:
         columnspacing=1.0,
         borderaxespad=0.1,
     )
-
-
-def _note(axes: "Axes", text: str, place: tuple[float, float] = (0.5, 0.5), **style: Any) -> None:
-    """Words on axes about what they do not show."""
-    style = {"ha": "center", "va": "center", "fontsize": 8.5} | style
-    axes.text(*place, text, transform=axes.transAxes, **style)
 
 
 def _functions(figure: Any, waves: Any, coords: str) -> None:
@@ -171,21 +167,26 @@ def linearised(source: Labelled) -> "Figure":
         (found.gauss_newton, "Gauss-Newton on the first kernel", COLORS[2], ":", ""),
     )
     for values, label, color, dashes, marker in lines:
-        left.plot(
-            steps,
-            positive(values),
-            label=label,
-            color=color,
-            linestyle=dashes,
-            marker=marker,
-            markersize=2.5,
-        )
+        if values is not None:
+            left.plot(
+                steps,
+                positive(values),
+                label=label,
+                color=color,
+                linestyle=dashes,
+                marker=marker,
+                markersize=2.5,
+            )
     left.set_xscale("symlog", linthresh=1)
     left.set_yscale("log")
     left.set_xlim(0, None)
     left.set_xlabel("step")
     left.set_ylabel(r"loss $|r|^2 / 2$")
     left.legend(loc="best")
+    if len(found.steps) == 1:
+        right.set_axis_off()
+        note(right, "no departures from linearity:\none network alone is on record")
+        return figure
     values = np.where(found.laziness.departures > 0, found.laziness.departures, np.nan)
     image = right.imshow(
         np.log10(values).T, cmap=colormap("cividis", 24), vmin=-3, vmax=1, origin="lower"
@@ -326,7 +327,7 @@ def _of_residual(found: FoundHessians) -> str:
 def _means_in_words(found: FoundHessians) -> str:
     """Means of ‖H_r‖ where there are too few points for a map."""
     told = found.block["residual_hessian"]
-    ends = ", ".join(f"{when} {scientific(told[when]['mean'])}" for when in ENDS)
+    ends = ", ".join(f"{when} {scientific(told[when]['mean'])}" for when in found.norms)
     return (
         rf"Hessian of the {_of_residual(found)}, mean $\|H_r\|$ of {told['points']} points: {ends}"
         "; no map of more than two coordinates"
@@ -353,20 +354,18 @@ def _maps(figure: Any, found: FoundHessians, coords: str) -> None:
         axes.set_ylabel(r"$\|H_r\|$")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return
-    row = figure.subplots(1, 2, sharey=True)
+    row = figure.subplots(1, len(found.norms), sharey=True, squeeze=False)[0]
     for axes, (when, norms) in zip(row, found.norms.items(), strict=True):
-        image = axes.imshow(
+        image = draw_map(
+            axes,
             # Where a network cannot move the residual the norm is 0, which no logarithm has.
-            np.maximum(places.map(norms), seen.min()).T,
-            origin="lower",
-            extent=_extent(places.corners, places.shape),
-            aspect="auto",
+            np.maximum(places.map(norms), seen.min()),
+            (places.lines[0], places.lines[1]),
             cmap=colormap("cividis", 24),
             norm=LogNorm(seen.min(), max(seen.max(), 1.01 * seen.min())),
         )
         axes.set_title(when)
         axes.set_xlabel(f"${coords[0]}$")
-        axes.grid(False)
     row[0].set_ylabel(f"${coords[1]}$")
     figure.suptitle(f"Hessian of the {_of_residual(found)}", fontsize=9.5)
     below = any((norms == 0).any() for norms in found.norms.values())
@@ -387,43 +386,79 @@ def landscape(source: Labelled) -> "Figure":
     """The loss along the way of the training and on two planes; singular values; gradients."""
     found: FoundLandscape
     found, _ = source
-    figure = new_figure(5.2)
-    below = ["singular"] * 3 if len(found.terms) == 1 else ["singular", *ENDS]
-    places: Any = [["line", "random", "eigenvectors"], below]
-    axes: Any = figure.subplot_mosaic(places)
-    _line(axes["line"], found)
-    _plane(figure, axes["random"], found.random, "random directions", "filter norms")
-    _plane(figure, axes["eigenvectors"], found.eigenvectors, "eigenvectors", r"$|\theta|$")
-    _singular(axes["singular"], found)
-    if len(found.terms) == 1:
-        told = "one term: its gradient is at no angle to another"
-        _note(axes["singular"], told, place=(0.98, 0.97), ha="right", va="top")
+    several = len(found.terms) > 1
+    # Each row has columns of its own, so that long names below leave the maps above their room.
+    more = max(0, len(found.terms) - FEW_TERMS)
+    figure = new_figure(5.2 + 0.12 * more)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1 + 0.03 * more))
+    top, bottom = halves
+    line, random, eigenvectors = top.subplots(1, 3)
+    singular, *row = bottom.subplots(1, 1 + len(found.cosines) if several else 1, squeeze=False)[0]
+    _line(line, found)
+    if found.line is not None and len(found.line.terms) > 1:
+        handles = line.get_lines()
+        top.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
+    _plane(top, random, found.random, "random directions", "filter norms")
+    _plane(top, eigenvectors, found.eigenvectors, "eigenvectors", r"$|\theta|$")
+    _singular(singular, found)
+    if several:
+        _cosines(bottom, row, found)
     else:
-        _cosines(figure, [axes[when] for when in ENDS], found)
+        told = "one term: its gradient is at no angle to another"
+        note(singular, told, place=(0.98, 0.97), ha="right", va="top")
     return figure
 
 
+FEW_TERMS = 4
+"""Terms up to which a matrix of them has room for their names."""
+
+LONGEST = 12
+"""Letters of a term's name that a picture shows, where that tells it from the others."""
+
+
 def _names(terms: Iterable[str]) -> list[str]:
-    """Terms in words, cut off where they are long."""
+    """Terms in words, cut off where they are long, as far as they stay different.
+
+    Names of one beginning keep their end as well: that is where sides of a domain are named.
+    """
     names = [title(name) for name in terms]
-    return [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+    for length in range(LONGEST, max(map(len, names), default=LONGEST) + 1):
+        for ending in (False, True):
+            short = [_cut(name, length, ending=ending) for name in names]
+            if len(set(short)) == len(set(names)):
+                return short
+    return names
 
 
-def _cosines(figure: "Figure", row: "Sequence[Axes]", found: FoundLandscape) -> None:
+def _cut(name: str, length: int, *, ending: bool) -> str:
+    """A name of that length at most, without its end or without its middle."""
+    if len(name) <= length:
+        return name
+    kept = (length - 1) // 2 + 1 if ending else 0
+    return f"{name[: length - 1 - kept].rstrip()}…{name[len(name) - kept :].lstrip()}"
+
+
+def _cosines(figure: Any, row: "Sequence[Axes]", found: FoundLandscape) -> None:
     """Angles between the gradients of the terms at both ends."""
     names = _names(found.terms)
+    size = 8.5 if len(names) <= FEW_TERMS else 7.0
     for axes, (when, cosines) in zip(row, found.cosines.items(), strict=True):
         image = axes.imshow(cosines, cmap=colormap(DIVERGING, 17), vmin=-1, vmax=1)
-        axes.set_yticks(range(len(names)), names if axes is row[0] else [""] * len(names))
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        shown = names if axes is row[0] else [""] * len(names)
+        axes.set_yticks(range(len(names)), shown, fontsize=size)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         axes.set_title(f"term gradients, {when}")
         axes.grid(False)
-    colorbar(figure, image, [row[-1]]).set_label("cosine")
+    colorbar(figure, image, [row[-1]], ticks=[-1, -0.5, 0, 0.5, 1]).set_label("cosine")
 
 
 def _line(axes: "Axes", found: FoundLandscape) -> None:
     """The loss along the line, and each term of it where there are several."""
     line = found.line
+    if line is None:
+        axes.set_axis_off()
+        note(axes, "no line: the beginning\nof the training\nis not on record")
+        return
     axes.plot(line.positions, positive(line.losses), color="black", label="all")
     styles = ("-", "--", "-.", ":")
     terms = line.terms if len(line.terms) > 1 else {}
@@ -440,8 +475,6 @@ def _line(axes: "Axes", found: FoundLandscape) -> None:
     axes.set_xticks([0, 1], ["initial", "final"])
     axes.set_xlabel("place on the straight line")
     axes.set_ylabel(r"loss $|r|^2 / 2$")
-    if terms:
-        _legend_above(axes, ncols=2)
 
 
 def _plane(figure: Any, axes: "Axes", plane: Plane, told: str, unit: str) -> None:

@@ -3,7 +3,8 @@
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pinnzoo.registry import registered_title
@@ -157,3 +158,41 @@ def over_parameters(block: Mapping[str, Any]) -> tuple[str, str]:
     letters = ", ".join(block["parameters"])
     worst = block["values"][block["errors"].index(block["worst"])]
     return letters, f"{letters} = {', '.join(f'{value:.3g}' for value in worst)}"
+
+
+def distinct_names(names: Sequence[str], folders: Sequence[Path | None]) -> list[str]:
+    """Names of entries by which each can be told, as legends, tables and folders need.
+
+    Runs of one recipe have one name. Where it repeats, the folder takes its place, with those that
+    it lies in as far as they are needed, and a number where nothing else is different.
+
+    Args:
+        names: The entries' own names.
+        folders: Where each was read from, or None.
+
+    Example:
+        >>> distinct_names(["heat", "heat", "wave"], [Path("a"), Path("b"), None])
+        ['a', 'b', 'wave']
+        >>> distinct_names(["heat", "heat"], [None, None])
+        ['heat', 'heat-2']
+    """
+
+    def told(depth: int) -> list[str]:
+        return [
+            name
+            if names.count(name) == 1 or folder is None
+            else "-".join(folder.absolute().parts[1:][-depth:]) or name
+            for name, folder in zip(names, folders, strict=True)
+        ]
+
+    for depth in range(1, 4):
+        if len(set(each := told(depth))) == len(each):
+            return each
+    found: list[str] = []
+    for name in told(1):
+        each, count = name, 1
+        while each in found:
+            count += 1
+            each = f"{name}-{count}"
+        found.append(each)
+    return found

@@ -24,6 +24,9 @@ ROUNDING = 1e-13
 OWN_COLUMNS = 6
 """Numbers of a diagnostic without a table of its own that a table shows."""
 
+UNKNOWN = "–"
+"""What tables have in the place of a number that is not known."""
+
 COMPARED = ("relative_l2_error", "max_error")
 
 
@@ -112,17 +115,33 @@ def _mean(magnitude: "Mapping[str, Any] | None") -> float | None:
 
 
 def _drifts(ntk: "NTKSnapshots", norm: str) -> list[float | None]:
-    """The drift at every step; None where the only kernel on record is that of the end."""
+    """The drift at every step; None where the kernel of the beginning is not on record."""
     from pinnzoo.diagnostics.ntk import lacks_beginning
 
     if lacks_beginning(ntk.steps):
-        return [None]
+        return [None] * len(ntk.steps)
     return [float(drift) for drift in ntk.drift(norm)]
+
+
+def _ranks_of_ends(ntk: "NTKSnapshots") -> list[float | None]:
+    """The effective rank at both ends; None for a beginning that is not on record."""
+    from pinnzoo.diagnostics.ntk import lacks_beginning
+
+    first, last = (float(rank) for rank in ntk.effective_rank()[[0, -1]])
+    return [None if lacks_beginning(ntk.steps) else first, last]
 
 
 def comparison(entries: "Sequence[Entry]") -> dict[str, Any]:
     """What training did to kernel and Hessian, entry by entry; None where it is not on record."""
-    return {"entries": [_compared(entry) for entry in entries], "plots": []}
+    from pinnzoo.cards.words import distinct_names
+
+    labels = distinct_names(
+        [e.name for e in entries], [getattr(e, "folder", None) for e in entries]
+    )
+    rows = [
+        _compared(entry) | {"label": label} for entry, label in zip(entries, labels, strict=True)
+    ]
+    return {"entries": rows, "plots": []}
 
 
 def _compared(entry: "Entry") -> dict[str, Any]:
@@ -135,9 +154,7 @@ def _compared(entry: "Entry") -> dict[str, Any]:
         "relative_l2_error": entry.metrics.get("relative_l2_error"),
         "loss": float(entry.metrics["loss"]),
         "drift_spectral": None if ntk is None else _drifts(ntk, "spectral")[-1],
-        "effective_rank": None
-        if ntk is None
-        else [float(rank) for rank in ntk.effective_rank()[[0, -1]]],
+        "effective_rank": None if ntk is None else _ranks_of_ends(ntk),
         "equations": len(entry.problem.equations),
         "residual_hessian": None if hessian is None else [_mean(hessian[end]) for end in ends],
         "residual_hessian_points": None if hessian is None else int(hessian["points"]),
@@ -183,7 +200,12 @@ def side_by_side(rows: "Sequence[dict[str, Any]]", names: "Sequence[str]") -> di
             {
                 "heading": heading if isinstance(heading, str) else heading(blocks),
                 "values": [number(block, way) for block in blocks],
-                "without": WITHOUT.get((name, *way), "–"),
+                "without": [
+                    UNKNOWN
+                    if number(block, way, UNKNOWN) == UNKNOWN
+                    else WITHOUT.get((name, *way), UNKNOWN)
+                    for block in blocks
+                ],
             }
             for heading, way in analysis.columns or _own_columns(blocks)
         ]

@@ -475,7 +475,7 @@ def comparison(console: Any, data: Mapping[str, Any]) -> None:
         hessian = row.get("residual_hessian") or (None, None)
         cells.append(
             (
-                escape(row["name"]),
+                escape(_label(row)),
                 reach(row.get("relative_l2_error")),
                 figure(row.get("drift_spectral")),
                 " → ".join("–" if value is None else f"{value:.1f}" for value in rank),
@@ -486,6 +486,11 @@ def comparison(console: Any, data: Mapping[str, Any]) -> None:
     _written(console, data["plots"])
 
 
+def _label(row: Mapping[str, Any]) -> str:
+    """What tells an entry from the others of a table: its name, unless several have that."""
+    return row.get("label", row["name"])
+
+
 def analyses(console: Any, data: Mapping[str, Any]) -> None:
     """A table per analysis with one line per entry, and the pictures that were written."""
     for analysis in data["analyses"]:
@@ -494,8 +499,8 @@ def analyses(console: Any, data: Mapping[str, Any]) -> None:
         columns = [Shown("Entry", right=False), *(Shown(h, k + 1) for k, h in enumerate(headings))]
         cells = [
             (
-                escape(row["name"]),
-                *(_number(c["values"][k], c["without"]) for c in analysis["columns"]),
+                escape(_label(row)),
+                *(_number(c["values"][k], c["without"][k]) for c in analysis["columns"]),
             )
             for k, row in enumerate(data["entries"])
         ]

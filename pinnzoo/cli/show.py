@@ -1,5 +1,6 @@
 """Verbs that show what is there: list, info, evaluate, analyze, plot."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -217,17 +218,21 @@ def _analyze_in_depth(
     from pinnzoo.cli.analysis import in_depth, side_by_side
 
     chosen = check_names(None if what == "all" else [w.strip() for w in what.split(",")])
+    # A table is printed once, however often it is asked for.
+    chosen = list(dict.fromkeys(chosen))
+    labels = _labels(names)
     rows, failed = [], False
     with stdout_for_json(as_json):
         for name in names:
             try:
                 entry = options.load(name)
-                folder = None
+                folder, label = None, labels.get(name, entry.name)
                 if plots:
                     alone = len(names) == 1
-                    folder = out or _plots_folder(entry.name)
-                    folder = folder if alone or out is None else out / entry.name
-                rows.append(in_depth(entry, chosen, folder, keep=len(names) == 1))
+                    folder = out or _plots_folder(label)
+                    folder = folder if alone or out is None else out / label
+                row = in_depth(entry, chosen, folder, keep=len(names) == 1)
+                rows.append(row | {"label": label})
             except PinnzooError as error:
                 complain(f"{name}: {error}")
                 failed = True
@@ -235,6 +240,20 @@ def _analyze_in_depth(
         emit(side_by_side(rows, chosen), as_json, screens.analyses)
     if failed:
         raise click.exceptions.Exit(FAILED)
+
+
+def _labels(names: list[str]) -> dict[str, str]:
+    """Names by which entries can be told; what cannot be read is refused where it is loaded."""
+    from pinnzoo import zoo
+    from pinnzoo.cards.words import distinct_names
+
+    found = {}
+    for name in names:
+        with contextlib.suppress(PinnzooError):
+            folder = zoo.open_entry(name)
+            found[name] = folder.recipe().name, folder.path
+    told = distinct_names([name for name, _ in found.values()], [p for _, p in found.values()])
+    return dict(zip(found, told, strict=True))
 
 
 def _plots_folder(name: str) -> Path:

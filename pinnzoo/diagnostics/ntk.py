@@ -149,8 +149,8 @@ def ntk_drift(kernel: np.ndarray, initial: np.ndarray, *, norm: str = "spectral"
 
 
 def lacks_beginning(steps: Sequence[int] | Int[np.ndarray, " s"]) -> bool:
-    """Whether the only parameters on record are those of a network that was trained."""
-    return len(steps) == 1 and int(steps[0]) > 0
+    """Whether the first parameters on record are those of a network that was trained before."""
+    return int(steps[0]) > 0
 
 
 @dataclass(frozen=True, eq=False)

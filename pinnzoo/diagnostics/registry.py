@@ -97,7 +97,7 @@ class Study:
 
     @property
     def initial(self) -> Float[np.ndarray, " p"]:
-        """Parameters at initialisation."""
+        """The first parameters on record: those at initialisation, where step 0 is."""
         return self.thetas[0]
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pinnzoo.cards.words import title
-from pinnzoo.plots.style import COLORS, Drawable, new_figure, styled
+from pinnzoo.plots.style import COLORS, Drawable, new_figure, styled, widen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +42,11 @@ def history(entry: Drawable) -> "Figure":
     ]
     figure = new_figure(0.6 + 1.4 * len(rows))
     axes = figure.subplots(len(rows), len(spans), sharex="col", sharey="row", squeeze=False)
+    scales: list[Any] = []
+    for row, (key, *_) in enumerate(rows):
+        widen(axes[row, 0], record[key])
+        # Where the loss is zero throughout, its logarithm is nowhere.
+        scales.append("log" if (record[key] > 0).any() else "linear")
     for k, (name, start, stop) in enumerate(spans):
         inside = (record["step"] >= start) & (record["step"] <= stop)
         for row, (key, color, _) in enumerate(rows):
@@ -49,7 +54,11 @@ def history(entry: Drawable) -> "Figure":
             style: dict[str, Any] = {"color": color}
             if keep.sum() <= 12:
                 style |= {"marker": "o", "markersize": 2.5}
-            axes[row, k].semilogy(record["step"][keep], record[key][keep], **style)
+            if keep.sum() == 1:
+                # It lies on the frame, which is not to cut it off.
+                style |= {"markersize": 4, "clip_on": False}
+            axes[row, k].set_yscale(scales[row])
+            axes[row, k].plot(record["step"][keep], record[key][keep], **style)
             for step in begins:
                 axes[row, k].axvline(step, color="0.8", linewidth=0.6, zorder=0)
         axes[0, k].set_title(name)

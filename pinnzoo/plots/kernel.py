@@ -16,6 +16,7 @@ from pinnzoo.plots.style import (
     colorbar,
     colormap,
     new_figure,
+    note,
     positive,
     styled,
 )
@@ -180,9 +181,22 @@ def kernel(entry: Drawable) -> "Figure":
     left.set_xlabel("index $i$")
     left.set_ylabel(r"eigenvalue $\lambda_i(K)$")
     left.legend(loc="lower left", handlelength=1.2)
-    _draw_drifts(right, snapshots, [None, *snapshots.blocks][:MOST_DRIFTS])
-    right.legend(loc="best", handlelength=1.6, fontsize=7.5, labelspacing=0.2)
+    if (reason := lacks_drift(steps)) is None:
+        _draw_drifts(right, snapshots, [None, *snapshots.blocks][:MOST_DRIFTS])
+        right.legend(loc="best", handlelength=1.6, fontsize=7.5, labelspacing=0.2)
+    else:
+        right.set_axis_off()
+        note(right, reason)
     return figure
+
+
+def lacks_drift(steps: np.ndarray) -> str | None:
+    """Why kernels of these steps have no drift from K(0), or None where they have one."""
+    from pinnzoo.diagnostics.ntk import lacks_beginning
+
+    if lacks_beginning(steps):
+        return "no drift: the kernel of the beginning\nis not on record"
+    return "no drift: one kernel alone is on record" if len(steps) == 1 else None
 
 
 def _draw_drifts(axes: "Axes", snapshots: Any, names: Sequence[str | None]) -> None:
@@ -193,7 +207,7 @@ def _draw_drifts(axes: "Axes", snapshots: Any, names: Sequence[str | None]) -> N
         values = np.asarray(snapshots.drift(block=name))
         moved |= bool((values > 0).any())
         axes.plot(steps[1:], positive(values[1:]), label=block_label(name or "all"), **style)
-    axes.set_xscale("log" if len(steps) > 1 else "linear")
+    axes.set_xscale("log")
     axes.set_yscale("log" if moved else "linear")
     axes.set_xlabel("step $t$")
     # The whole formula is longer than the axis.
@@ -225,22 +239,13 @@ def drift(entry: Drawable) -> "Figure":
     figure = new_figure(2.5 + 0.2 * math.ceil(len(names) / LEGEND_COLUMNS))
     left, right = figure.subplots(1, 2)
     for name, style in zip(names, _looks(), strict=False):
-        values = np.asarray(snapshots.drift(block=name))
-        left.plot(steps[1:], positive(values[1:]), **style)
         rank = np.asarray(snapshots.effective_rank(block=name))
         right.plot(steps, rank, label=block_label(name or "all"), **style)
-    frobenius = np.asarray(snapshots.drift("frobenius"))
-    left.plot(
-        steps[1:],
-        positive(frobenius[1:]),
-        ":",
-        color="black",
-        label="whole kernel, Frobenius norm",
-    )
-    left.set_xscale("log" if len(steps) > 1 else "linear")
-    left.set_yscale("log" if (frobenius > 0).any() else "linear")
-    left.set_ylabel(DRIFT_LABEL)
-    left.legend(loc="best")
+    if (reason := lacks_drift(steps)) is None:
+        _draw_both_norms(left, snapshots)
+    else:
+        left.set_axis_off()
+        note(left, reason)
     right.set_xscale("symlog", linthresh=1)
     right.set_xlim(0, None)
     right.set_ylabel("effective rank of $K(t)$")
@@ -249,3 +254,23 @@ def drift(entry: Drawable) -> "Figure":
     for axes in (left, right):
         axes.set_xlabel("step $t$")
     return figure
+
+
+def _draw_both_norms(axes: "Axes", snapshots: Any) -> None:
+    """Drift of every block in the spectral norm, and of the whole kernel in that of Frobenius."""
+    steps = np.asarray(snapshots.steps)
+    for name, style in zip([None, *snapshots.blocks], _looks(), strict=False):
+        values = np.asarray(snapshots.drift(block=name))
+        axes.plot(steps[1:], positive(values[1:]), **style)
+    frobenius = np.asarray(snapshots.drift("frobenius"))
+    axes.plot(
+        steps[1:],
+        positive(frobenius[1:]),
+        ":",
+        color="black",
+        label="whole kernel, Frobenius norm",
+    )
+    axes.set_xscale("log")
+    axes.set_yscale("log" if (frobenius > 0).any() else "linear")
+    axes.set_ylabel(DRIFT_LABEL)
+    axes.legend(loc="best")

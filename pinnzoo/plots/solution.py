@@ -14,9 +14,10 @@ from pinnzoo.plots.style import (
     SEQUENTIAL,
     WIDTH,
     Drawable,
+    Lines,
     colorbar,
     colormap,
-    edges,
+    draw_map,
     new_figure,
     scientific,
     styled,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 MAP_POINTS = 101
 """Points of a map along each coordinate: about one for every two pixels of a card's picture."""
 
-
-Lines = tuple[np.ndarray, np.ndarray]
-"""Where the points of a map lie along each coordinate."""
 
 DECADES_OF_ERROR = 5
 """An error map shows this many decades below its maximum."""
@@ -196,21 +194,7 @@ def _map(axes: "Axes", values: np.ndarray, inside: np.ndarray, lines: Lines, **s
     """A map of values at the points that are inside; the others are left white."""
     picture = np.full(inside.shape, np.nan)
     picture[inside] = values
-    logarithmic = [not np.allclose(np.diff(line), line[1] - line[0]) for line in lines]
-    if any(logarithmic):
-        # A parameter that is spread evenly in its logarithm; an image knows even spaces alone.
-        image = axes.pcolormesh(*lines, picture.T, shading="nearest", **style)
-        for set_scale, log in zip((axes.set_xscale, axes.set_yscale), logarithmic, strict=True):
-            set_scale("log" if log else "linear")
-    else:
-        extent: Any = tuple(end for line in lines for end in edges(line[0], line[-1], len(line)))
-        image = axes.imshow(picture.T, origin="lower", extent=extent, aspect="auto", **style)
-    axes.set_xlim(lines[0][0], lines[0][-1])
-    axes.set_ylim(lines[1][0], lines[1][-1])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-    return image
+    return draw_map(axes, picture, lines, **style)
 
 
 def _error_text(entry: Drawable) -> str:

@@ -115,9 +115,22 @@ def styled(plot: Callable[[Source], "Figure"]) -> Callable[[Source], "Figure"]:
 
         refuse_names(source)
         with mpl.rc_context(_settings()):
-            return plot(source)
+            figure = plot(source)
+            for axes in figure.axes:
+                _unscale(axes)
+            return figure
 
     return styled
+
+
+def _unscale(axes: "Axes") -> None:
+    """Make an axis linear whose lines have no value above zero: matplotlib would draw nothing.
+
+    Such are the eigenvalues of a network that cannot move its residual.
+    """
+    lines = [np.asarray(line.get_ydata(), float) for line in axes.get_lines()]
+    if lines and axes.get_yscale() == "log" and not any((each > 0).any() for each in lines):
+        axes.set_yscale("linear")
 
 
 def _settings() -> Any:
@@ -162,6 +175,29 @@ def edges(low: float, high: float, count: int) -> tuple[float, float]:
     return low - half, high + half
 
 
+Lines = tuple[np.ndarray, np.ndarray]
+"""Where the points of a map lie along each coordinate."""
+
+
+def draw_map(axes: "Axes", picture: np.ndarray, lines: Lines, **style: Any) -> Any:
+    """A map of values on a grid, first coordinate first; what is NaN is left white."""
+    logarithmic = [not np.allclose(np.diff(line), line[1] - line[0]) for line in lines]
+    if any(logarithmic):
+        # A parameter that is spread evenly in its logarithm; an image knows even spaces alone.
+        image = axes.pcolormesh(*lines, picture.T, shading="nearest", **style)
+        for set_scale, log in zip((axes.set_xscale, axes.set_yscale), logarithmic, strict=True):
+            set_scale("log" if log else "linear")
+    else:
+        extent: Any = tuple(end for line in lines for end in edges(line[0], line[-1], len(line)))
+        image = axes.imshow(picture.T, origin="lower", extent=extent, aspect="auto", **style)
+    axes.set_xlim(lines[0][0], lines[0][-1])
+    axes.set_ylim(lines[1][0], lines[1][-1])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    return image
+
+
 def scientific(value: float, digits: int = 1) -> str:
     """`1.2e-5` as mathematics."""
     if not 0 < abs(value) < np.inf or 0.01 <= abs(value) < 100:
@@ -173,6 +209,22 @@ def scientific(value: float, digits: int = 1) -> str:
 def positive(values: np.ndarray) -> np.ndarray:
     """`values` with gaps where a logarithmic axis has no place for them."""
     return np.where(values > 0, values, np.nan)
+
+
+def note(axes: "Axes", text: str, place: tuple[float, float] = (0.5, 0.5), **style: Any) -> None:
+    """Words on axes about what they do not show."""
+    style = {"ha": "center", "va": "center", "fontsize": 8.5} | style
+    axes.text(*place, text, transform=axes.transAxes, **style)
+
+
+def widen(axes: "Axes", values: np.ndarray) -> None:
+    """Limits around the one value that a logarithmic axis shows, if it is no more than that.
+
+    matplotlib finds none of its own, and warns, where that is a power of ten.
+    """
+    seen = np.unique(values[values > 0])
+    if len(seen) == 1:
+        axes.set_ylim(seen[0] / 5, seen[0] * 5)
 
 
 def save(
@@ -206,6 +258,12 @@ def save(
     return path
 
 
+def _rgb(color: str) -> tuple[int, int, int]:
+    """`#0072B2` as red, green and blue."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
 def _palette(image: Any, colors: int) -> list[int]:
     """Red, green and blue of the colors to which a picture is reduced.
 
@@ -218,6 +276,11 @@ def _palette(image: Any, colors: int) -> list[int]:
     counts = sorted(image.getcolors(maxcolors=image.width * image.height), reverse=True)
     share = EXACT_OF_CURVES if colors < FEWEST_OF_MAPS else EXACT_OF_MAPS
     exact = [color for _, color in counts[: colors * share // 100]]
+    # Curves that are points alone have few pixels, and would all be grey without their colors.
+    there = {color for _, color in counts}
+    known = map(_rgb, COLORS if colors < FEWEST_OF_MAPS else ())
+    rare = [color for color in known if color in there and color not in exact]
+    exact = exact[: len(exact) - len(rare)] + rare if len(rare) < len(exact) else exact
     shades = [color for count, color in counts if count >= SEEN]
     each: Any = Image.new("RGB", (len(shades), 1))
     each.putdata(shades)

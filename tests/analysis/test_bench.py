@@ -1,8 +1,11 @@
 import dataclasses
+import itertools
 import json
 import math
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +24,15 @@ from pinnzoo.analysis.bench import number
 from pinnzoo.analysis.table import flat
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.cards import entry_card, summarize
+from pinnzoo.cards.words import distinct_names
 from pinnzoo.cli import app, options, screens
-from pinnzoo.cli.analysis import side_by_side
+from pinnzoo.cli.analysis import analysis as told_of
+from pinnzoo.cli.analysis import comparison, side_by_side
 from pinnzoo.errors import PinnzooError, PointsError, UnknownNameError
 from pinnzoo.objective import flatten_model
 from pinnzoo.pdes import make_problem
+from pinnzoo.plots.comparison import comparison as draw_comparison
+from pinnzoo.plots.figures import PLOTS, save_plots
 from pinnzoo.plots.style import new_figure
 from pinnzoo.storage.folder import EntryFolder
 from tests.conftest import patch_diagnostics
@@ -110,6 +117,92 @@ def test_damping_is_that_of_the_last_step_that_was_of_use():
 def test_the_damping_of_an_analysis_says_whether_it_was_assumed(entry, found):
     assert found["hessians"].block["damping_is_assumed"] is True
     assert found["landscape"].block["singular_values"]["final"]["scaled"] is False
+
+
+@pytest.fixture(scope="module")
+def lone():
+    """A network whose end alone is on record."""
+    made = make_entry("heat", width=4, depth=1, steps=())
+    return made, analysis.look_at(made)
+
+
+def test_a_trained_network_is_not_called_the_beginning_of_its_training(lone):
+    made, found = lone
+    assert list(analysis.study(made).steps) == [20]
+    blocks = {name: each.block for name, each in found.items()}
+    assert set(blocks["modes"]) == {"final"}
+    hessians, landscape = blocks["hessians"], blocks["landscape"]
+    assert "initial" not in hessians["densities"]
+    assert "initial" not in hessians["residual_hessian"]
+    assert landscape["barrier"] is None
+    assert set(landscape["singular_values"]) == set(landscape["gradient_cosines"]) == {"final"}
+    told = blocks["linearised"]
+    assert told["loss"] > 0
+    for key in ("departure", "lazy_from", "predicted_by_descent", "predicted_by_gauss_newton"):
+        assert told[key] is None
+    assert blocks["alignment"]["initial_and_final"] is None
+    assert blocks["alignment"]["with_initial_residual"] is None
+    assert "settled_from" not in blocks["alignment"]
+
+
+def test_what_is_not_known_of_a_lone_network_is_a_dash_in_tables(lone, capsys):
+    _, found = lone
+    rows = [{"name": "one", "plots": [], "analyses": {k: f.block for k, f in found.items()}}]
+    told = side_by_side(rows, list(found))
+    screens.analyses(Console(width=160), told)
+    shown = capsys.readouterr().out
+    assert "never" not in shown
+    assert "–" in shown
+
+
+def test_pictures_of_a_lone_network_say_what_is_not_there(lone):
+    made, found = lone
+    drawn = {
+        name: figures.FIGURES[name]((each, made.problem.coords)) for name, each in found.items()
+    }
+    words = {
+        name: " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+        for name, figure in drawn.items()
+    }
+    assert "one network alone" in words["linearised"]
+    assert "no line" in words["landscape"]
+    left, _ = drawn["linearised"].axes
+    assert in_legend(left) == ["the training"]
+    assert len([axes for axes in drawn["hessians"].axes if axes.images]) == 1
+
+
+def test_predictions_begin_at_the_first_snapshot_whenever_that_is():
+    """Gradient descent from step 5 on takes 15 steps to step 20, not 20."""
+    made = make_entry("heat", width=4, depth=1, steps=(5,))
+    looked_at = analysis.study(made)
+    assert list(looked_at.steps) == [5, 20]
+    found = analysis.look_at(made, ["linearised", "modes", "alignment"])
+    model = analysis.linearise(looked_at.objective, looked_at.thetas[0])
+    wanted = model.losses(model.descent([0, 15]))
+    np.testing.assert_allclose(found["linearised"].descent, wanted, rtol=1e-12)
+    block = found["linearised"].block
+    assert block["losses"][0] == pytest.approx(wanted[0])
+    assert block["predicted_by_descent"] == pytest.approx(wanted[1])
+    assert block["departure"] > 0
+    assert set(found["modes"].block) == {"final"}
+    assert found["alignment"].block["initial_and_final"] is None
+    done = pinnzoo.diagnose(made, ["ntk", "residual_hessian"])
+    ntk = done.metrics["ntk"]
+    assert ntk["initial"] is done.metrics["residual_hessian"]["initial"] is None
+    assert ntk["drift"]["all"] == {"spectral": None, "frobenius": None}
+    (row,) = comparison([done])["entries"]
+    assert row["drift_spectral"] is row["effective_rank"][0] is None
+    assert row["effective_rank"][1] == pytest.approx(ntk["final"]["effective_rank"])
+    told = told_of(done)["snapshots"]
+    assert [each["step"] for each in told] == [5, 20]
+    assert [each["drift_spectral"] for each in told] == [None, None]
+    words = {}
+    for name in ("kernel", "drift"):
+        figure = PLOTS[name](done)
+        words[name] = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert all("the beginning" in each for each in words.values())
+    _, drifts, _ = draw_comparison([done]).axes
+    assert not drifts.get_lines()
 
 
 def test_every_analysis_is_computed_and_plain(entry, found):
@@ -344,6 +437,52 @@ def test_landscape_draws_all_terms_and_no_offsets(found):
         assert label.y1 < figure.bbox.y1
 
 
+def test_terms_are_cut_off_as_far_as_they_stay_different():
+    sides = ["equation", "dirichlet_u_x_left", "dirichlet_u_x_right", "continuity_equation"]
+    short = figures._names(sides)
+    assert short == ["equation", "diric…x left", "diric…right", "conti…uation"]
+    assert figures._names(["equation", "neumann_u_hole"]) == ["equation", "neumann u h…"]
+    # The same in both ends: longer names tell them apart.
+    alike = [f"periodic_u_{k}_derivative_left" for k in range(3)]
+    assert len(set(figures._names(alike))) == 3
+    assert figures._names(["same", "same"]) == ["same", "same"]
+
+
+def test_ten_long_terms_of_a_landscape_cover_nothing(found):
+    told = found["landscape"]
+    names = tuple(f"dirichlet_u_of_the_side_{k}" for k in range(10))
+    line = dataclasses.replace(told.line, terms=dict.fromkeys(names, told.line.losses))
+    cosines = dict.fromkeys(told.cosines, np.eye(10))
+    many = dataclasses.replace(told, line=line, terms=names, cosines=cosines)
+    figure = figures.landscape((many, "tx"))
+    figure.draw_without_rendering()
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    images = [axes for axes in figure.axes if axes.images]
+    assert len(bars) == 3
+    for axes in images:
+        words = axes.title.get_window_extent()
+        assert not any(words.overlaps(bar.get_window_extent()) for bar in bars)
+    for axes in images[2:]:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        pairs = itertools.pairwise(boxes)
+        assert not any(a.shrunk(0.8, 1).overlaps(b.shrunk(0.8, 1)) for a, b in pairs)
+
+
+def test_map_of_hessians_has_the_axis_of_a_logarithmic_parameter(found):
+    told = found["hessians"]
+    domain = pinnzoo.Interval("t", 0.0, 1.0) * pinnzoo.Parameter("n", 0.1, 10.0, "log")
+    problem = SimpleNamespace(domain=domain)
+    looked_at: Any = SimpleNamespace(problem=problem, hessian_points=None)
+    places = bench.Places.of(looked_at)
+    norms = {when: 1 + places.points[:, 1] for when in told.norms}
+    figure = figures.hessians((dataclasses.replace(told, residual=places, norms=norms), "tn"))
+    maps = [axes for axes in figure.axes if axes.get_xlabel() == "$t$"]
+    assert [axes.get_yscale() for axes in maps] == ["log", "log"]
+    for axes in maps:
+        assert axes.get_ylim() == pytest.approx((0.1, 10.0))
+        assert axes.get_xlim() == pytest.approx((0.0, 1.0))
+
+
 def test_landscape_of_one_term_has_no_angles(found):
     told = found["landscape"]
     line = dataclasses.replace(told.line, terms={"equation": told.line.losses})
@@ -441,6 +580,40 @@ def test_command_prints_tables_and_json(entry, monkeypatch, tmp_path):
     wrong = CliRunner().invoke(app, ["analyze", "./some", "--what", "everything"])
     assert wrong.exit_code == 1
     assert "unknown analysis 'everything'" in wrong.stderr
+
+
+def test_pictures_and_rows_of_entries_of_one_name_are_told_apart(entry, monkeypatch, tmp_path):
+    for name in ("one", "two"):
+        entry.save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["analyze", "./one", "./two", "--what", "alignment,alignment"]
+    shown = CliRunner().invoke(app, [*arguments, "--out", "pictures"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("Alignment of the kernels") == 1
+    folders = sorted(path.parent.name for path in tmp_path.glob("pictures/*/alignment.png"))
+    assert folders == ["one", "two"]
+    assert {"one", "two"} <= set(shown.stdout.split())
+    data = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--no-plots"]).stdout)
+    assert [row["label"] for row in data["entries"]] == ["one", "two"]
+    assert {row["name"] for row in data["entries"]} == {entry.name}
+    both = [pinnzoo.load(tmp_path / name) for name in ("one", "two")]
+    assert [row["label"] for row in comparison(both)["entries"]] == ["one", "two"]
+    (legend,) = draw_comparison(both).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+    (legend,) = draw_comparison([entry, entry]).legends
+    assert [text.get_text() for text in legend.get_texts()] == [entry.name, f"{entry.name}-2"]
+    CliRunner().invoke(app, arguments)
+    assert (tmp_path / "one-plots/alignment.png").exists()
+
+
+def test_names_of_entries_grow_until_they_differ():
+    def told(*folders):
+        return distinct_names(["heat"] * len(folders), [Path("/runs", each) for each in folders])
+
+    assert told("a", "b") == ["a", "b"]
+    assert told("a/heat", "b/heat") == ["a-heat", "b-heat"]
+    assert told("a", "a") == ["a", "a-2"]
+    assert distinct_names(["heat", "wave"], [Path("a"), Path("a")]) == ["heat", "wave"]
 
 
 def test_kernel_that_never_settles_is_said_to_settle_never(capsys):
@@ -553,3 +726,33 @@ def test_a_network_of_one_parameter_is_analyzed():
     entry = pinnzoo.Entry.from_model(make_problem("heat", {}), One(), diagnostics=False)
     block = pinnzoo.analyze(entry, ["landscape"])["landscape"]
     assert block["curvatures"][1] == 0.0
+
+
+def test_a_network_that_moves_nothing_is_analyzed_and_drawn(tmp_path):
+    """Every Jacobian is zero, and nobody has given a damping."""
+    line = pinnzoo.Interval("t", 0.0, 1.0)
+    problem = pinnzoo.Problem(
+        name="still",
+        domain=line,
+        components=("u",),
+        equation=lambda u, z: u(z, "u")[0] * 0.0,
+        conditions=(pinnzoo.initial(line, "u", 0.0),),
+        ansatz=lambda z, network: network * 0.0 * z[0],
+    )
+    model = MLP(
+        1,
+        lower=line.lower,
+        upper=line.upper,
+        dtype=jnp.float64,
+        rngs=nnx.Rngs(params=0),
+        width=3,
+        depth=1,
+    )
+    made = pinnzoo.Entry.from_model(
+        problem, model, architecture_arguments={"width": 3, "depth": 1}, snapshots={0: model}
+    )
+    found = analysis.look_at(made)
+    assert found["modes"].block["final"]["effective_dimension"] == 0.0
+    assert found["hessians"].block["damping"] > 0
+    assert len(figures.save_figures(found, "t", tmp_path)) == len(found)
+    assert len(save_plots(made, tmp_path, PLOTS)) == len(PLOTS)
