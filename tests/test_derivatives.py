@@ -107,3 +107,39 @@ def test_unknown_names_are_refused_with_what_exists(name):
 def test_derivatives_keep_single_precision():
     results = FIELD(jnp.asarray(Z, jnp.float32), "u u_xx v_xy")
     assert {x.dtype for x in results} == {jnp.dtype("float32")}
+
+
+def growing(z):
+    return jnp.atleast_1d(jnp.exp(z[0]) * jnp.sin(2 * z[0] + z[1]))
+
+
+def without_rule(z):
+    """The same by a loop, for which JAX has no rule of Taylor expansions."""
+    return jax.lax.fori_loop(0, 1, lambda _, value: value + growing(z), jnp.zeros(1))
+
+
+@pytest.mark.parametrize("through", [growing, without_rule])
+def test_high_derivatives_equal_the_closed_form(through):
+    z = np.array([0.3, 0.5])
+    names = " ".join("u_" + "x" * order for order in range(4, 8))
+    found = Field(through, ("u",), "xy")(jnp.asarray(z), names)
+    for order, value in zip(range(4, 8), found, strict=True):
+        exact = ((1 + 2j) ** order * np.exp(z[0] + 1j * (2 * z[0] + z[1]))).imag
+        assert float(value) == pytest.approx(exact, rel=1e-12)
+
+
+def test_programs_of_high_derivatives_do_not_double_with_each_order():
+    def length(order):
+        field = Field(growing, ("u",), "xy")
+        program = jax.make_jaxpr(lambda z: field(z, "u_" + "x" * order))(jnp.ones(2))
+        return len(program.jaxpr.eqns)
+
+    assert length(10) < 4 * length(6)
+
+
+def test_what_a_network_says_is_said_of_high_derivatives_too():
+    def broken(z):
+        raise ZeroDivisionError("of one's own")
+
+    with pytest.raises(ZeroDivisionError, match="of one's own"):
+        Field(broken, ("u",), "xy")(jnp.ones(2), "u_xxxxxx")
