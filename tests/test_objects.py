@@ -686,7 +686,7 @@ def test_ctrl_c_before_the_first_step_waits_for_the_compiler(monkeypatch):
         reached.append("compiled")
         return trainer.start()
 
-    monkeypatch.setattr(training_module, "_first", first)
+    monkeypatch.setattr(training_module, "first_run", first)
     monkeypatch.setattr(Trainer, "run", lambda *_: pytest.fail("trained"))
     # Whatever tests before have left: only Python's own handler is replaced in a training.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
