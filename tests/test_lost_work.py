@@ -382,3 +382,17 @@ def test_what_another_command_wrote_during_diagnostics_is_kept(other, tmp_path, 
         assert "another entry was written" in " ".join(result.output.split())
         assert found.recipe.seed == 5
         assert "loss_hessian" not in found.metrics
+
+
+def test_a_folder_that_two_trainings_write_to_is_told_once(tmp_path):
+    def other(progress):
+        if progress.step in (2, 4):
+            state = tmp_path / "state.npz"
+            copy = tmp_path / "copy"
+            copy.write_bytes(state.read_bytes())
+            copy.replace(state)
+
+    with pytest.warns(UserWarning, match="another training writes to the folder") as told:
+        entry = train(workdir=tmp_path, save_every=0.0, report=other)
+    assert len([each for each in told if "another training" in str(each.message)]) == 1
+    assert entry.recipe.steps == 6

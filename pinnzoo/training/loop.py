@@ -34,7 +34,7 @@ from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.sharding import agree, local, shard
 from pinnzoo.storage.records import COLUMNS
-from pinnzoo.training.run import Run, read_run, save_run
+from pinnzoo.training.run import Run, read_run, save_run, written
 from pinnzoo.training.scope import Scope, phase_scope, resample, warm_started
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
@@ -197,7 +197,8 @@ class Trainer:
         self.keep = log_spaced_steps(self.recipe.steps, self.snapshots)
         self.error = _error_of(self.problem, self.assembly)
         self.last_save = time.monotonic()
-        self.warned = self.looked_at_slopes = False
+        self.warned = self.shared = self.looked_at_slopes = False
+        self.written: tuple[int, int] | None = None
         self.structures: set[Any] = set()
 
     def start(self) -> Run:
@@ -637,8 +638,17 @@ class Trainer:
         if not force and time.monotonic() - self.last_save <= self.save_every:
             return
         self.last_save = time.monotonic()
+        there = written(self.workdir)
+        if self.written and there and there != self.written and not self.shared:
+            self.shared = True
+            warnings.warn(
+                f"another training writes to the folder {str(self.workdir)!r} as well, so that a "
+                "kill would lose one of both: give each a workdir of its own.",
+                stacklevel=2,
+            )
         try:
             save_run(run, self.recipe, self.workdir)
+            self.written = written(self.workdir)
         except (TrainingError, TypeError, ValueError) as error:
             # The folder could be written at the beginning. A disk that is full since then must not
             # cost what is in memory: the training goes on, and the next save may find a place.

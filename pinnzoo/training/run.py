@@ -91,6 +91,15 @@ NUMBERS = (
 """Attributes of a run that the file keeps as JSON; the others are arrays."""
 
 
+def written(workdir: Path) -> tuple[int, int] | None:
+    """What tells one file of a run from another that took its place; None where there is none."""
+    try:
+        found = (workdir / WORK_FILE).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     """Write a run so that it can go on after a kill; the file is replaced in one move.
 
