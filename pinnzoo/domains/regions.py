@@ -317,7 +317,7 @@ class Shape(Domain):
         for coord in coords:
             axis = self.axis(coord)
             sides = [[p for p in self.patches if _flat(p, axis, b)] for b in self.bounds(coord)]
-            low, high = (self._points_on(pieces)[:, np.arange(self.d) != axis] for pieces in sides)
+            low, high = (self.points_on(pieces)[:, np.arange(self.d) != axis] for pieces in sides)
             across = [
                 self._on(pieces, np.insert(points, axis, bound, axis=1))
                 for pieces, points, bound in zip(
@@ -333,8 +333,14 @@ class Shape(Domain):
             chosen += sides[0]
         return Part(self.coords, tuple(chosen), self if self.d > 2 else None)
 
-    def _points_on(self, pieces: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
-        """Some points of pieces of the boundary."""
+    def points_on(self, pieces: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
+        """Some points of pieces of the boundary, without those that the shape does not have.
+
+        Example:
+            >>> disc = Ball("xy", (0, 0), 1.0)
+            >>> disc.points_on(disc.patches).shape
+            (512, 2)
+        """
         if not pieces:
             return np.empty((0, self.d))
         part = Part(self.coords, tuple(pieces), self if self.d > 2 else None)

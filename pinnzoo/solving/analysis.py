@@ -14,7 +14,7 @@ from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures import make_architecture
 from pinnzoo.domains import Box, Domain, Region, Shape, Surface, sample
-from pinnzoo.domains.regions import factors
+from pinnzoo.domains.regions import Part, factors
 from pinnzoo.objective import Objective
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
@@ -45,7 +45,7 @@ LARGE = 10.0
 """How many times as large as one, or as their spread, values are which a network begins at."""
 
 ALL_AROUND = 2048
-"""Points of each condition, with some on every piece of the boundary where it holds."""
+"""Points of a condition, among which there are some on each face."""
 
 JUMPING = {"select_n", "sign", "floor", "ceil", "round", "cond", "lt", "gt", "le", "ge"}
 """Primitives that jump."""
@@ -325,38 +325,58 @@ def without_condition(problem: Problem) -> str | None:
     shapes = [f for f in factors(domain) if isinstance(f, Shape) and not isinstance(f, Box)]
     if problem.ansatz is not None or not shapes or not problem.conditions:
         return None
-    held = np.concatenate([_where_it_holds(problem, c) for c in problem.conditions])
     for shape in shapes:
-        axes = [domain.axis(coord) for coord in shape.coords]
-        if min(highest[axis] for axis in axes) < 2:
+        if min(highest[domain.axis(coord)] for coord in shape.coords) < 2:
             continue
         for patch in shape.patches:
-            if not (patch.gap(held[:, axes]) <= NEAR * shape.extent).any():
+            # However small a piece is, some points lie on it.
+            points = shape.points_on([patch])
+            if len(points) and not any(
+                _held(problem, c, shape, points) for c in problem.conditions
+            ):
                 return patch.names[-1]
     return None
 
 
-def _where_it_holds(problem: Problem, condition: Condition) -> Float[np.ndarray, "n d"]:
-    """Points of a condition, and those across from them that it reads too, as one of a period."""
-    domain = problem.domain
+def _held(
+    problem: Problem, condition: Condition, shape: Shape, points: Float[np.ndarray, "n k"]
+) -> bool:
+    """Whether a condition holds at some of the points of a shape's boundary.
+
+    One of a period is stated on one side, and reads the other.
+    """
+    for axis, (low, high) in enumerate(zip(shape.lower, shape.upper, strict=True)):
+        across = points[points[:, axis] == high]
+        if len(across) and _reads_across(problem, condition, shape.coords[axis]):
+            across[:, axis] = low
+            points = np.concatenate([points, across])
+    close = NEAR * shape.extent
+    for region in (f for part in factors(condition.region) for f in faces(part)):
+        if isinstance(region, Part) and region.coords == shape.coords:
+            if any((patch.gap(points) <= close).any() for patch in region.patches):
+                return True
+        elif isinstance(region, Box) and region.coords == shape.coords:
+            flat = any(low == high for low, high in zip(region.lower, region.upper, strict=True))
+            if flat and region.contains(points, NEAR).any():
+                return True
+    return False
+
+
+def _reads_across(problem: Problem, condition: Condition, coord: str) -> bool:
+    """Whether a condition at the lower bound of a coordinate reads the upper one too."""
+    axis = problem.domain.axis(coord)
+    low, high = problem.domain.bounds(coord)
     points = sample(condition.region, ALL_AROUND, "sobol", np.random.default_rng(0))
-    found = [points]
-    for axis, (low, high) in enumerate(zip(domain.lower, domain.upper, strict=True)):
-        there = points[points[:, axis] == low]
-        if not len(there):
-            continue
-        middle = (low + high) / 2
+    some = points[points[:, axis] == low][:PROBES]
 
-        def far(z: Point, axis: int = axis, middle: float = middle) -> Values:
-            # Zero on this side, with all derivatives.
-            return jnp.full(problem.m, jnp.maximum(z[axis] - middle, 0.0) ** 4)
+    def far(z: Point) -> Values:
+        # Zero on this side, with all derivatives.
+        return jnp.full(problem.m, jnp.maximum(z[axis] - (low + high) / 2, 0.0) ** 4)
 
-        some = there[:PROBES]
-        read = residuals_of(problem, condition.name, far, some)
-        if (read != residuals_of(problem, condition.name, zero(problem.m), some)).any():
-            found.append(there.copy())
-            found[-1][:, axis] = high
-    return np.concatenate(found)
+    if not len(some):
+        return False
+    read = residuals_of(problem, condition.name, far, some)
+    return bool((read != residuals_of(problem, condition.name, zero(problem.m), some)).any())
 
 
 def jumping_factor(problem: Problem) -> tuple[str, float] | None:

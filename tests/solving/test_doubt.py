@@ -465,6 +465,21 @@ def test_a_part_of_a_boundary_without_a_condition_is_named(timed):
     assert without_condition(of(cell, along_x, [walls[0]])) is None
 
 
+def test_pieces_of_a_boundary_may_be_as_small_as_they_like():
+    cube = Box("xyz", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    speck = Ball("xyz", (0.5, 0.5, 0.5), 1e-3, name="speck")
+
+    def equation(u, z):
+        return sum(u(z, "u_xx u_yy u_zz"))
+
+    for shape in (cube - speck, cube | Ball("xyz", (1.0, 0.5, 0.5), 2e-3, name="speck")):
+        assert without_condition(of(shape, equation, [dirichlet(shape, "u", "box")])) == "speck"
+        both = [dirichlet(shape, "u", part) for part in ("box", "speck")]
+        assert without_condition(of(shape, equation, both)) is None
+        whole = prescribe(shape.part(), "u", 0.0, "whole")
+        assert without_condition(of(shape, equation, [whole])) is None
+
+
 @pytest.mark.parametrize("name", ["annulus", "poisson_2d_c", "poisson_2d_cg", "laplace_l_shape"])
 def test_problems_on_shapes_have_conditions_all_around(name):
     problem = make_problem(name, {})
