@@ -4,7 +4,7 @@ JAX moves an index past the end of an array to its last element without a word, 
 two coordinates is `z[1]`. In a program such an index is still there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -86,6 +86,14 @@ def _follow(
             comes[out] = NONE.union(*own)
             known[out] = values[k] if k < len(values) else None
     return [source(v) for v in program.outvars], [number(v) for v in program.outvars]
+
+
+def steps_of(program: Any) -> Iterator[Any]:
+    """All steps of a program, each followed by those of the programs in it."""
+    for equation in getattr(program, "jaxpr", program).eqns:
+        yield equation
+        for within in _programs(equation):
+            yield from steps_of(within)
 
 
 def _programs(equation: Any) -> list[Any]:

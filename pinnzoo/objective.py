@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE
-from pinnzoo._flow import Flow, flow_of
+from pinnzoo._flow import Flow, flow_of, steps_of
 from pinnzoo._programs import Program, Signature
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.derivatives import Field
@@ -841,17 +841,12 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
 
 def _narrower(jaxpr: Any, dtype: Any) -> Any:
     """The type of fewer digits than `dtype` to which a program casts, or None."""
-    for equation in jaxpr.eqns:
+    for equation in steps_of(jaxpr):
         new = equation.params.get("new_dtype")
         if equation.primitive.name == "convert_element_type" and _is_narrower(new, dtype):
             source = equation.invars[0].aval.dtype
             if jnp.issubdtype(source, jnp.floating) and _is_narrower(new, source):
                 return new
-        for inner in jax.tree.leaves(list(equation.params.values())):
-            # A closed program has the program in it.
-            program = getattr(inner, "jaxpr", inner)
-            if hasattr(program, "eqns") and (found := _narrower(program, dtype)):
-                return found
     return None
 
 

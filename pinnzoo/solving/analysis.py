@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Float
 
 from pinnzoo._compiling import QUICKEST_COMPILE
+from pinnzoo._flow import steps_of
 from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures import make_architecture
 from pinnzoo.domains import Box, Domain, Region, Shape, Surface, sample
@@ -412,18 +413,8 @@ def _chooses(problem: Problem, residual: Any) -> bool:
     field = problem.field(zero(problem.m), problem.guesses)
     at = jax.ShapeDtypeStruct((problem.d,), jnp.float64)
     with jax.enable_x64(True):
-        return _jumps(jax.make_jaxpr(lambda z: residual(field, z))(at).jaxpr)
-
-
-def _jumps(program: Any) -> bool:
-    for equation in program.eqns:
-        if equation.primitive.name in JUMPING:
-            return True
-        for inner in jax.tree.leaves(list(equation.params.values())):
-            nested = getattr(inner, "jaxpr", inner)
-            if hasattr(nested, "eqns") and _jumps(nested):
-                return True
-    return False
+        program = jax.make_jaxpr(lambda z: residual(field, z))(at)
+    return any(step.primitive.name in JUMPING for step in steps_of(program))
 
 
 def _second_factor(
