@@ -22,6 +22,11 @@ MANY = 6
 """Axes from which on their derivatives of one order are taken side by side. A program with a copy
 of the network for each of ten axes takes long to compile, and its Hessian fills the memory."""
 
+TAYLOR = 5
+"""Order from which on derivatives are coefficients of a Taylor expansion (Griewank and Walther,
+"Evaluating derivatives", 2008, chapter 13). Jacobians of eighth derivatives of a small network
+compiled in 8 s in place of 77; up to the fourth order both are alike."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -99,12 +104,6 @@ class Field:
         for letter in path:
             function = functools.partial(_directional, function, self._direction(z, letter))
         return function(z)
-
-
-TAYLOR = 5
-"""Order from which on derivatives are coefficients of a Taylor expansion (Griewank and Walther,
-"Evaluating derivatives", 2008, chapter 13). Jacobians of eighth derivatives of a small network
-compiled in 8 s in place of 77; up to the fourth order both are alike."""
 
 
 @dataclass(frozen=True)

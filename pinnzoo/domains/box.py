@@ -169,14 +169,14 @@ class Box(Shape):
         lower[i] = upper[i] = float(value)
         return Box(self.coords, tuple(lower), tuple(upper))
 
-    def lower_faces(self, coords: str) -> "Box | Surface":
+    def lower_faces(self, coords: str) -> Region:
         """The faces on which one of `coords` is at its lower bound.
 
         Raises:
             UnknownNameError: There is no such coordinate.
         """
-        faces = self._sides(coords, SIDES[:1])
-        return faces[0] if len(faces) == 1 else Surface(faces)
+        # Of shapes, a box alone has faces, as domains do.
+        return Domain.lower_faces(self, coords)
 
     def within(self, coord: str, low: float, high: float) -> "Box | None":
         """The part of the box where `low ≤ coord ≤ high`, or None where there is no such part.

@@ -306,7 +306,7 @@ class Shape(Domain):
             f"{', '.join(map(repr, self.names))}, so ask for `domain.part(...)`."
         )
 
-    def lower_faces(self, coords: str) -> "Region":
+    def lower_faces(self, coords: str) -> Region:
         """The flat pieces of the boundary where one of `coords` is at its lower bound.
 
         Raises:
@@ -315,23 +315,25 @@ class Shape(Domain):
         """
         chosen: list[Patch] = []
         for coord in coords:
-            axis = self.axis(coord)
-            sides = [[p for p in self.patches if _flat(p, axis, b)] for b in self.bounds(coord)]
+            axis, bounds = self.axis(coord), self.bounds(coord)
+            sides = [[p for p in self.patches if _flat(p, axis, b)] for b in bounds]
             low, high = (self.points_on(pieces)[:, np.arange(self.d) != axis] for pieces in sides)
             across = [
-                self._on(pieces, np.insert(points, axis, bound, axis=1))
-                for pieces, points, bound in zip(
-                    sides, (high, low), self.bounds(coord), strict=True
-                )
+                self._on(pieces, np.insert(points, axis, bound, axis=1)).all()
+                for pieces, points, bound in zip(sides, (high, low), bounds, strict=True)
             ]
-            if not sides[0] or not all(met.all() for met in across):
-                told = " and ".join(f"{coord} = {bound:g}" for bound in self.bounds(coord))
+            if not sides[0] or not all(across):
+                told = " and ".join(f"{coord} = {bound:g}" for bound in bounds)
                 raise PointsError(
                     f"the faces of a shape at {told} were asked for as those of a period: give a "
                     "shape that is flat there, and the same at both, such as a box with holes."
                 )
             chosen += sides[0]
-        return Part(self.coords, tuple(chosen), self if self.d > 2 else None)
+        return self._part_of(chosen)
+
+    def _part_of(self, pieces: Sequence[Patch]) -> "Part":
+        """Pieces of the boundary as one region."""
+        return Part(self.coords, tuple(pieces), self if self.d > 2 else None)
 
     def points_on(self, pieces: Sequence[Patch]) -> Float[np.ndarray, "n d"]:
         """Some points of pieces of the boundary, without those that the shape does not have.
@@ -343,7 +345,7 @@ class Shape(Domain):
         """
         if not pieces:
             return np.empty((0, self.d))
-        part = Part(self.coords, tuple(pieces), self if self.d > 2 else None)
+        part = self._part_of(pieces)
         points, keep = part.place(np.random.default_rng(0).random((512, part.degrees)))
         return points[keep]
 
@@ -378,7 +380,7 @@ class Shape(Domain):
             if name not in self.names:
                 raise UnknownNameError.of("boundary part", name, self.names)
         chosen = [p for p in self.patches if not names or set(names) & set(p.names)]
-        return Part(self.coords, tuple(chosen), self if self.d > 2 else None)
+        return self._part_of(chosen)
 
 
 @dataclass(frozen=True)
