@@ -144,34 +144,7 @@ def solve(
     check_terms(problem)
     observations = _checked(observations, problem)
     warn_of_unread(problem, observations)
-    unsure = False
-    if (axis := runs_backward(problem)) is not None:
-        unsure = observations is None
-        warnings.warn(
-            f"short waves along {axis!r} grow without bound from the time at which "
-            f"{problem.name} is prescribed, so that its solution may be far off however small "
-            "its residual is: look at the sign of its derivatives, and prescribe "
-            "it at the other end of time.",
-            stacklevel=2,
-        )
-    if observations is None and (part := without_condition(problem)) is not None:
-        unsure = True
-        component = problem.components[0]
-        warnings.warn(
-            f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
-            "its equations leave open what the solution is there: give one, such as "
-            f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
-            stacklevel=2,
-        )
-    if (jump := jumping_factor(problem)) is not None:
-        coord, place = jump
-        warnings.warn(
-            f"the factor of a second derivative along {coord!r} jumps near {coord} = {place:.6g}, "
-            "where a network's slope is continuous: where a flux is continuous instead, such as "
-            "k u_x with that k, make it a component, or give each side a component of its own "
-            '(docs/extending.md, "A coefficient that jumps").',
-            stacklevel=2,
-        )
+    unsure = _doubted_beforehand(problem, observations)
     plan = plan_for(problem, seed, observations)
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
@@ -208,6 +181,39 @@ def solve(
             )
         entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
+
+
+def _doubted_beforehand(problem: Problem, observations: Observations | None) -> bool:
+    """Tell what a problem says against its own solution; whether no residual bounds the error."""
+    unsure = False
+    if (axis := runs_backward(problem)) is not None:
+        unsure = observations is None
+        warnings.warn(
+            f"short waves along {axis!r} grow without bound from the time at which "
+            f"{problem.name} is prescribed, so that its solution may be far off however small "
+            "its residual is: look at the sign of its derivatives, and prescribe "
+            "it at the other end of time.",
+            stacklevel=3,
+        )
+    if observations is None and (part := without_condition(problem)) is not None:
+        unsure = True
+        component = problem.components[0]
+        warnings.warn(
+            f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
+            "its equations leave open what the solution is there: give one, such as "
+            f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
+            stacklevel=3,
+        )
+    if (jump := jumping_factor(problem)) is not None:
+        coord, place = jump
+        warnings.warn(
+            f"the factor of a second derivative along {coord!r} jumps near {coord} = {place:.6g}, "
+            "where a network's slope is continuous: where a flux is continuous instead, such as "
+            "k u_x with that k, make it a component, or give each side a component of its own "
+            '(docs/extending.md, "A coefficient that jumps").',
+            stacklevel=3,
+        )
+    return unsure
 
 
 def _looked_through(
