@@ -240,18 +240,17 @@ def plan(
             f"private=True was given for the repository {repository!r}, which exists and is "
             "public: make it private in its settings on the Hub first, or give another name."
         )
-    others = [
-        name
-        for name in sorted(there)
-        if (name in changed and name != CARD) or Path(name).suffix in WEIGHTS
-    ]
-    if MANIFEST not in there and others:
-        raise EntryError(
-            f"the repository {repository!r} holds {others[0]!r}, which is no part of a pinnzoo "
-            "entry: give a repository of the entry's own, which is made if it does not exist."
-        )
-    # A repository that was no entry before has files of other kinds alone.
-    own = set(filter(may_belong, there)) if MANIFEST in there else set()
+    if MANIFEST in there:
+        own = set(filter(may_belong, there))
+    else:
+        own = set()  # Files of other kinds, or somebody's card.
+        replaced = set(changed) - {CARD}
+        others = sorted(n for n in there if n in replaced or Path(n).suffix in WEIGHTS)
+        if others:
+            raise EntryError(
+                f"the repository {repository!r} holds {others[0]!r}, which is no part of a pinnzoo "
+                "entry: give a repository of the entry's own, which is made if it does not exist."
+            )
     gone = sorted(own - set(publication.files))
     if tag in tags and (changed or gone or tags[tag] != info.sha):
         raise _taken(repository, tag, tags[tag])
