@@ -20,7 +20,7 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 import pinnzoo
-from pinnzoo import Phase, Recipe, collocation
+from pinnzoo import Box, Phase, Problem, Recipe, collocation, initial
 from pinnzoo.collocation import draw_points, log_spaced_steps
 from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, PointsError, RecipeError, TrainingError
@@ -670,6 +670,81 @@ def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwi
     assert np.flatnonzero(every.theta != entry.theta).min() < where.start
     with pytest.raises(RecipeError, match="parts"):
         finetune(entry, steps=2, part=99)
+
+
+def test_a_network_that_is_trained_again_has_a_tangent_that_begins_anew():
+    phases = (
+        Phase("levenberg_marquardt", 20, part=0),
+        Phase("levenberg_marquardt", 3, {"scaling": "columns", "damping": 1e-16}, part=1),
+    )
+    recipe = dataclasses.replace(
+        WINDOWED,
+        phases=phases,
+        architecture_arguments={"width": 6, "depth": 1},
+        points={"equation": 200, "conditions": 40},
+    )
+    entry = train(recipe)
+    with pytest.warns(UserWarning, match=r"its tangent, part 1, begins anew at zero; train part 1"):
+        tuned = finetune(entry, steps=2, part=0)
+    tangent = part_slice(entry.model, 1)
+    assert np.abs(entry.theta[tangent]).max() > 0
+    np.testing.assert_array_equal(tuned.theta[tangent], 0)
+    # What it states is the loss of the network that it has.
+    places = sample(tuned.problem.domain, 500, "sobol", np.random.default_rng(0))
+    assert np.mean(tuned.residual(places) ** 2) < 4 * tuned.metrics["loss"]
+    again = dataclasses.replace(recipe, phases=(*phases, *phases))
+    assert train(again).metrics["loss"] < 2 * entry.metrics["loss"]
+
+
+def test_windows_after_one_that_is_trained_again_are_named():
+    entry = in_two_windows()
+    with pytest.warns(
+        UserWarning, match=r"part 2 meets what the window before it was; train part 2"
+    ):
+        finetune(entry, steps=1, part=0)
+
+
+def wave(length=1.0):
+    """Moves along a ring, whose period the network has from its architecture."""
+    domain = Box("tx", (0.0, 0.0), (0.5, length))
+
+    def equation(u, z):
+        u_t, u_x = u(z, "u_t u_x")
+        return u_t + u_x
+
+    start = initial(domain, "u", lambda x: jnp.sin(2 * jnp.pi * x / length))
+    return Problem(
+        name="ring",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(start,),
+        arguments={"length": length},
+    )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [("mlp", {}), ("tangent_mlp", {"windows": 2, "tangent": False})],
+)
+def test_a_network_is_stretched_to_the_domain_on_which_it_goes_on(architecture, arguments):
+    options = {"width": 6, "depth": 1, "periodic_axes": [1], **arguments}
+    recipe = Recipe(
+        "ring",
+        architecture,
+        (Phase("levenberg_marquardt", 2),),
+        architecture_arguments=options,
+        points={"equation": 60, "conditions": 20},
+    )
+    entry = train(recipe, problem=wave())
+    longer = finetune(entry, steps=1, problem=wave(1.5), weights={"equation": 1.0})
+    ends = longer.predict([[0.4, 0.0], [0.4, 1.5]])
+    assert ends[0] == pytest.approx(ends[1], abs=1e-12)
+    still = finetune(entry, steps=0, problem=wave(1.5))
+    np.testing.assert_array_equal(still.theta, entry.theta)
+    assert still.predict([[0.4, 0.3]]) == pytest.approx(entry.predict([[0.4, 0.2]]), abs=1e-12)
+    # Its windows of time are all trained, not the last one alone.
+    assert longer.recipe.phases[0].part is None
 
 
 def test_weights_of_a_window_are_its_own_and_unknown_ones_are_refused_at_once(monkeypatch):

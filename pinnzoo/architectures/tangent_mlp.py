@@ -139,6 +139,10 @@ class TangentMLP(nnx.Module):
             return self.parts[part]
         return Tangent(self.parts[part - 1], self.parts[part])
 
+    def tangent_of(self, part: int) -> int | None:
+        """The part that is the tangent of a network; None where that has none or is one."""
+        return part + 1 if self.stride == 2 and part % 2 == 0 else None
+
     def before(self, part: int) -> PointFunction | None:
         """What a part has to meet where its window begins; None in the first window."""
         window = part // self.stride

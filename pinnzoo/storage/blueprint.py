@@ -65,7 +65,7 @@ class Blueprint:
         Raises:
             RecipeError: It has not.
         """
-        expected, given = _describe(self.state), _describe(nnx.state(model))
+        expected, given = described(self.state), described(nnx.state(model))
         for name in sorted(plain_arrays(model) - {*expected}):
             # Flax takes it for a constant of the structure where it only computes shapes.
             raise RecipeError(
@@ -140,7 +140,8 @@ def _function(problem: Problem, graph: nnx.GraphDef, state: nnx.State) -> Callab
     return problem.constrain(nnx.merge(graph, state))  # pyright: ignore[reportArgumentType]
 
 
-def _describe(state: nnx.State) -> dict[str, str]:
+def described(state: nnx.State) -> dict[str, str]:
+    """Type and shape of each leaf, by dotted path."""
     return {
         name: f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else type(a).__name__
         for name, a in flat_names(state).items()

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from pinnzoo.entry import Entry
 from pinnzoo.errors import EntryError, RecipeError, refuse_names, require, require_dict
-from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice
+from pinnzoo.objective import CONDITIONS, EQUATION, OBSERVATIONS, part_slice, windows_of
 from pinnzoo.observations import Measured
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem, require_problem
@@ -70,7 +70,8 @@ def finetune(
         optimizer: Name or alias of the optimizer, an `Optimizer`, or one of optax.
         steps: Number of steps.
         problem: Another problem with the same coordinates and components, or the same one with
-            other coefficients; by default the entry's own.
+            other coefficients; by default the entry's own. On a domain with other bounds the
+            network is stretched: it reads them as it read those of its own, as -1 and 1.
         problem_arguments: Physical arguments that change, such as `{"viscosity": 0.02}`.
         freeze: Parameters that keep their values: names such as "hidden.0", or patterns such as
             "*.bias".
@@ -83,8 +84,9 @@ def finetune(
             and 0 for the others, since new points spoil the curvature pairs of quasi-Newton.
         adaptive: Draw the equation's new points by residual.
         part: Part of a composed network to train, as in `Phase`; by default what the last phase of
-            the entry trained. "all" trains all parameters together; the loss then has conditions
-            where windows of time meet, too.
+            the entry trained, or all of it where the problem changes and there are several windows.
+            "all" trains all parameters together; the loss then has conditions where windows of time
+            meet, too.
         seed: Seed of the points; by default the entry's.
         dtype: "float64" or "float32"; by default the entry's.
         report: See `train`.
@@ -151,8 +153,11 @@ def finetune(
         problem = entry.problem
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
-    trained = last.part if part is None else None if part == ALL else part
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
+    # Where the problem changes, the last of several windows is not the only one to follow.
+    whole = posed is not entry.problem and len(windows_of(entry.model)) > 1
+    default = None if whole else last.part
+    trained = default if part is None else None if part == ALL else part
     alike = posed.coords == entry.problem.coords
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
     counted = kept({**recipe.points, **last.points})

@@ -35,7 +35,7 @@ from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.sharding import agree, local, shard
 from pinnzoo.storage.records import COLUMNS
 from pinnzoo.training.run import Run, read_run, save_run, written
-from pinnzoo.training.scope import Scope, phase_scope, resample, warm_started
+from pinnzoo.training.scope import Scope, phase_scope, resample, warm_started, without_tangent
 from pinnzoo.training.signals import Request
 from pinnzoo.weighting import make_weighting
 
@@ -352,8 +352,10 @@ class Trainer:
 
     def _enter(self, run: Run, phase: Phase, optimizer: Optimizer) -> bool:
         """Set the scope of a phase; returns whether it is another one than before."""
-        if phase.warm_start and run.state is None and run.step == 0:
-            run.theta = warm_started(self.assembly, run.theta, phase)
+        if phase.steps and run.state is None and run.step == 0:
+            if phase.warm_start:
+                run.theta = warm_started(self.assembly, run.theta, phase)
+            run.theta = without_tangent(self.assembly, run.theta, phase)
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
         fields = ("points", "part", "problem_arguments", "freeze")
         moved = any(getattr(phase, name) != getattr(before, name) for name in fields)

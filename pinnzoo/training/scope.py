@@ -129,6 +129,54 @@ def warm_started(assembly: Assembly, theta: Theta, phase: Phase) -> Theta:
     return theta.at[part_slice(model, phase.part)].set(begins)  # pyright: ignore
 
 
+def without_tangent(assembly: Assembly, theta: Theta, phase: Phase) -> Theta:
+    """All parameters, with the tangent of a network at zero that is trained without it.
+
+    The tangent was fitted to the parameters that the network had, and means nothing beside others.
+    """
+    tangent = _tangent_of(assembly.to_model(theta), phase.part)
+    if tangent is None:
+        return theta
+    return theta.at[part_slice(assembly.to_model(theta), tangent)].set(0.0)
+
+
+def _tangent_of(model: Any, part: int | None) -> int | None:
+    of = getattr(model, "tangent_of", None)
+    return None if of is None or part is None else of(part)
+
+
+def left_behind(model: Any, phases: Sequence[Phase], *, fitted: bool) -> list[int]:
+    """Parts that were fitted to what is changed after them: a tangent, and all later windows.
+
+    Args:
+        model: The network.
+        phases: What is trained, in this order.
+        fitted: Whether the network was trained before.
+    """
+    windows, count = windows_of(model), len(getattr(model, "parts", ()))
+    if not windows or not count:
+        return []
+    stride = count // len(windows)
+    # A tangent that was never trained is zero.
+    known = {k for k, part in enumerate(model.parts) if fitted and not _is_zero(part)}
+    behind: set[int] = set()
+    for phase in phases:
+        if phase.steps == 0:
+            continue
+        if phase.part is None:
+            known, behind = set(range(count)), set()
+            continue
+        window = phase.part // stride
+        follow = {_tangent_of(model, phase.part), *range((window + 1) * stride, count)}
+        behind = (behind | (follow & known)) - {phase.part}
+        known.add(phase.part)
+    return sorted(behind)
+
+
+def _is_zero(part: nnx.Module) -> bool:
+    return not any(jnp.any(leaf) for leaf in jax.tree.leaves(nnx.state(part, nnx.Param)))
+
+
 def check_warm_start(model: Any, part: int | None) -> None:
     """Raise unless a part of a network can begin as the window before it goes on.
 

@@ -59,6 +59,7 @@ from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import (
     blueprint,
     build,
+    described,
     knows_problem,
     pose,
     require_parts,
@@ -70,9 +71,9 @@ from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer, first_run
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
 from pinnzoo.training.run import Run
-from pinnzoo.training.scope import check_warm_start, frozen_parameters, window_of
+from pinnzoo.training.scope import check_warm_start, frozen_parameters, left_behind, window_of
 from pinnzoo.training.signals import Request, stop_request
-from pinnzoo.unknowns import rebased, with_unknowns
+from pinnzoo.unknowns import WithUnknowns, rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
 
 MOST_SNAPSHOTS = 100
@@ -174,6 +175,7 @@ def train(
     }
     check_publishable(recipe)
     _check_phases(recipe, problem, network, own, observations)
+    _warn_of_parts_left_behind(recipe, network, fitted=bool(base or recipe.base))
     stated = as_trained(recipe, problem, network)
     assembly = _assembly(recipe, stated, network, observations)
     trainer = Trainer(
@@ -306,7 +308,7 @@ def _prepare(
     problem = pose(recipe, problem)
     check_terms(problem)
     if model is None and base is not None:
-        own = rebased(base.model, base.problem.unknowns, problem.unknowns)
+        own = rebased(_stretched(base, problem), base.problem.unknowns, problem.unknowns)
         model = own if base.recipe.dtype == recipe.dtype else cast(own, recipe.dtype)
     if model is None:
         model = build(recipe, problem)[1]
@@ -315,6 +317,35 @@ def _prepare(
     check_network(problem, model)
     _check_dtype(recipe, model)
     return problem, with_unknowns(model, problem.unknowns)
+
+
+def _stretched(base: Entry, problem: Problem) -> nnx.Module:
+    """The network of an entry, which reads another domain as it read its own: as -1 to 1.
+
+    Otherwise its inputs would leave these bounds, its periods would stay those of the old domain,
+    and so would its windows of time. A network of one's own is as it is.
+    """
+    recipe, old = base.recipe, base.problem.domain
+    same = np.array_equal([old.lower, old.upper], [problem.domain.lower, problem.domain.upper])
+    if same or not is_known(recipe.architecture):
+        return base.model
+    renamed = replace(
+        recipe,
+        problem=problem.name,
+        problem_arguments=dict(problem.arguments),
+        base=None,
+    )
+    model: Any = base.model
+    network, fresh = (with_unknowns(m, {}) for m in (model, build(renamed, problem)[1]))
+    own = nnx.state(network, nnx.Param)
+    graph, params, rest = nnx.split(fresh, nnx.Param, ...)
+    if described(own) != described(params):
+        # Another number of coordinates, say, which is told where the network is checked.
+        return model
+    network = nnx.merge(graph, own, rest)
+    if not isinstance(model, WithUnknowns):
+        return network
+    return WithUnknowns(network, {name: raw[...] for name, raw in model.unknowns.items()})
 
 
 def _check_dtype(recipe: Recipe, model: nnx.Module) -> None:
@@ -409,6 +440,28 @@ def _check_phases(
                     f"{phase.part}, of which nothing is left: freeze less of it."
                 )
         _check_terms(phase, _posed_for(recipe, phase, problem), model, observations)
+
+
+def _warn_of_parts_left_behind(recipe: Recipe, model: Any, *, fitted: bool) -> None:
+    """Warn where a part is trained, and not what was fitted to it before."""
+    behind = left_behind(model, recipe.phases, fitted=fitted)
+    if not behind:
+        return
+    first, stride = behind[0], getattr(model, "stride", 1)
+    what = (
+        f"its tangent, part {first}, begins anew at zero"
+        if stride == 2 and first % 2
+        else f"part {first} meets what the window before it was"
+    )
+    warnings.warn(
+        f"a part of the network of {recipe.name} is trained, and not all that was fitted to it "
+        f"before: {what}; train {_counted(behind)} after it, or all parts together.",
+        stacklevel=3,
+    )
+
+
+def _counted(parts: Sequence[int]) -> str:
+    return f"part{'s' if len(parts) > 1 else ''} {', '.join(map(str, parts))}"
 
 
 def _check_followed(phase: Phase) -> None:
