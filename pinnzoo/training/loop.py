@@ -352,9 +352,10 @@ class Trainer:
 
     def _enter(self, run: Run, phase: Phase, optimizer: Optimizer) -> bool:
         """Set the scope of a phase; returns whether it is another one than before."""
-        if phase.steps and run.state is None and run.step == 0:
-            if phase.warm_start:
-                run.theta = warm_started(self.assembly, run.theta, phase)
+        begins = run.state is None and run.step == 0
+        if begins and phase.warm_start:
+            run.theta = warm_started(self.assembly, run.theta, phase)
+        if begins and phase.steps:
             run.theta = without_tangent(self.assembly, run.theta, phase)
         before = self.recipe.phases[run.phase - 1] if run.phase else Phase(phase.optimizer, 0)
         fields = ("points", "part", "problem_arguments", "freeze")
