@@ -16,7 +16,7 @@ from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.commands import Argument
 from pinnzoo.cli.output import plain
-from pinnzoo.errors import EntryError, TrainingError
+from pinnzoo.errors import EntryError, TrainingError, UnknownNameError
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.index import read_index
 from tests.tiny_entries import (
@@ -369,6 +369,22 @@ def test_evaluate_says_whether_stored_errors_hold(entry, monkeypatch):
     (row,) = run_json("evaluate", NAME, code=1)
     assert row["matches"] is False
     assert row["computed"]["max_error"] == wrong["max_error"]
+
+
+def test_an_entry_that_cannot_be_read_hides_no_other(entry, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluate", lambda e: dict(e.metrics))
+    known = options.load
+
+    def load(name):
+        if name == "nonsense":
+            raise UnknownNameError.of("entry", name, [NAME])
+        return known(name)
+
+    monkeypatch.setattr(options, "load", load)
+    result = run("evaluate", "nonsense", NAME, "--json", code=1)
+    assert [row["name"] for row in json.loads(result.stdout)] == [NAME]
+    assert "unknown entry 'nonsense'" in result.stderr
+    assert len(run_json("evaluate", "heat*levenberg*", "heat*adam")) == 2
 
 
 def test_evaluate_really_recomputes(entry):

@@ -856,6 +856,14 @@ class TestTraining:
         found = [level.standard_error, rate.standard_error]
         np.testing.assert_allclose(found, errors * slopes, rtol=1e-6)
 
+    def test_it_goes_on_without_what_was_measured(self):
+        before = fitted(observe(DECAY, 30, noise=0.05, seed=1))
+        with pytest.warns(UserWarning, match="observation"):
+            after = pinnzoo.finetune(
+                before, steps=1, problem=DECAY, observations=[], diagnostics=False
+            )
+        assert after.observations is None
+
     @pytest.mark.parametrize("freeze", ["network", "network.hidden", "unknowns.level"])
     def test_what_was_frozen_later_was_fitted_before(self, freeze):
         before = fitted(observe(DECAY, 30, noise=0.05, seed=1))

@@ -331,6 +331,21 @@ def test_a_kernel_that_is_zero_at_first_costs_no_diagnostics(tmp_path, small_dia
     assert shown.exit_code == 0, shown.output
 
 
+def test_diagnosing_in_place_prints_the_card_and_draws_the_plots_again(tmp_path):
+    folder = train().save(tmp_path / "mine")
+    (folder / "README.md").write_text("of before")
+    (folder / "plots").mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    result = CliRunner().invoke(app, ["diagnose", str(tmp_path / "link"), "loss_hessian"])
+    assert result.exit_code == 0, result.output
+    assert "loss_hessian" in pinnzoo.load(folder).metrics
+    assert "Hessian" in (folder / "README.md").read_text()
+    assert {path.name for path in (folder / "plots").iterdir()} >= {"history.png", "solution.png"}
+    (folder / "README.md").unlink()
+    assert CliRunner().invoke(app, ["diagnose", str(folder), "loss_hessian"]).exit_code == 0
+    assert not (folder / "README.md").exists()
+
+
 def test_an_entry_is_read_from_where_it_was_whatever_the_working_folder_is(tmp_path, monkeypatch):
     entry = train()
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -364,11 +365,28 @@ def test_every_equation_and_every_part_get_enough_points(trained):
     entry = pinnzoo.train(recipe, diagnostics=False)
     # The network and its tangent have as many parameters, and one of them is trained, or both.
     for part, trained_share in ((None, 2), (0, 2), ("all", 1)):
-        tuned = pinnzoo.finetune(entry, steps=1, part=part, diagnostics=False)
+        told = (
+            pytest.warns(UserWarning, match="its tangent, part 1") if part == 0 else nullcontext()
+        )
+        with told:
+            tuned = pinnzoo.finetune(entry, steps=1, part=part, diagnostics=False)
         (phase,) = tuned.recipe.phases
         equations = {phase.points[name] for name in ("equation", "momentum_y", "continuity")}
         assert equations == {3 * entry.theta.size // trained_share}
         assert phase.points["boundary_u"] == 5
+
+
+def test_parameters_that_are_frozen_need_no_points(trained):
+    tuned = pinnzoo.finetune(trained, steps=1, freeze="hidden", diagnostics=False)
+    output = nnx.state(trained.model.output, nnx.Param)
+    own = sum(leaf.size for leaf in jax.tree.leaves(output))
+    before = {**trained.recipe.points, **trained.recipe.phases[-1].points}
+    assert tuned.recipe.phases[0].points["equation"] == max(3 * own, before["equation"])
+
+
+def test_finetuning_to_another_number_of_coordinates_is_refused(trained):
+    with pytest.raises(RecipeError, match=r"'heat_nd' with .* has 4 coordinates and 1 components"):
+        pinnzoo.finetune(trained, problem=make_problem("heat_nd", {"dimension": 3}))
 
 
 def test_finetuning_to_other_conditions_forgets_what_was_said_of_those_that_are_gone():

@@ -32,6 +32,7 @@ from pinnzoo.cli.options import (
 )
 from pinnzoo.cli.output import emit, stdout_for_json
 from pinnzoo.errors import EntryError
+from pinnzoo.storage.folder import CARD, PLOTS
 
 if TYPE_CHECKING:
     from pinnzoo.entry import Entry
@@ -420,7 +421,8 @@ def diagnose(
             "for a copy of the entry with the diagnostics."
         )
     if out is None:
-        place = check_writable(folder, overwrite=True)
+        # A link to the folder of an entry leads to it.
+        place = check_writable(folder.resolve(), overwrite=True)
     else:
         place = options.check_free(out, overwrite=False)
 
@@ -428,8 +430,23 @@ def diagnose(
         done = training.diagnose(entry, names or None, progress=True)
         if out is None:
             done = _with_what_was_added_meanwhile(done, name, names)
+        shown = [name for name in (CARD, PLOTS) if out is None and (place / name).exists()]
         done.save(place, overwrite=out is None)
-    emit({"files": [place], "metrics": done.metrics}, as_json, screens.files)
+        files = [place, *_show_again(place, shown)]
+    emit({"files": files, "metrics": done.metrics}, as_json, screens.files)
+
+
+def _show_again(folder: Path, shown: Sequence[str]) -> list[Path]:
+    """Print the card and draw the plots of an entry that had them, from what it has become."""
+    if not shown:
+        return []
+    from pinnzoo.cli.printing import print_card
+    from pinnzoo.plots import save_plots
+
+    entry = options.load(str(folder))
+    # The card shows the pictures that are there.
+    drawn = save_plots(entry, folder / PLOTS) if PLOTS in shown else []
+    return [*drawn, *([print_card(entry, folder)] if CARD in shown else [])]
 
 
 def _with_what_was_added_meanwhile(done: "Entry", name: str, names: Sequence[str]) -> "Entry":

@@ -84,7 +84,10 @@ points_option = click.option(
     "--points", multiple=True, metavar="TERM=N", help="Number of collocation points of a term."
 )
 weights_option = click.option(
-    "--weights", multiple=True, metavar="TERM=WEIGHT", help="Loss weight of a term; 1 by default."
+    "--weights",
+    multiple=True,
+    metavar="TERM=WEIGHT",
+    help="Loss weight of a term; 1 by default, or that of the entry.",
 )
 dtype_option = click.option(
     "--dtype",

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnzoo.cards.card import entry_card
 from pinnzoo.cards.overview import Listed, claim, model_cards, optimizers_table, records_table
@@ -15,6 +15,9 @@ from pinnzoo.recipes import resolve_entry_name
 from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import CARD, MANIFEST, EntryFolder
 from pinnzoo.storage.index import INDEX, index_json
+
+if TYPE_CHECKING:
+    from pinnzoo.entry import Entry
 
 CHECKPOINTS, MODEL_CARDS, README = "checkpoints", "MODEL_CARDS.md", "README.md"
 
@@ -84,6 +87,17 @@ def expected_cards(root: Path, names: Sequence[str] = ()) -> dict[Path, str]:
         }
         cards[readme] = with_tables(text, tables)
     return cards
+
+
+def print_card(entry: "Entry", folder: Path) -> Path:
+    """Write the card of one entry into its folder, wherever that is; returns the file."""
+    from pinnzoo.diagnostics import DIAGNOSTICS
+    from pinnzoo.pdes import PROBLEMS
+
+    about = summarize(EntryFolder.open(folder))
+    text = entry_card(about, entry.problem, diagnostics=DIAGNOSTICS, factories=PROBLEMS)
+    write_file(folder / CARD, text.encode())
+    return folder / CARD
 
 
 def print_cards(root: Path, names: Sequence[str] = ()) -> list[Path]:

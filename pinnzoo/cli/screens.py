@@ -394,6 +394,8 @@ def _ratio(before: float, after: float) -> str:
     if not after > 0:
         return "exact"
     times = before / after
+    if f"{times:.3g}" == "1":
+        return "unchanged"
     return f"{times:.3g} times smaller" if times >= 1 else f"{1 / times:.3g} times larger"
 
 

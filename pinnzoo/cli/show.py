@@ -121,7 +121,7 @@ def info(name: str, problem: str | None, imports: tuple[Path, ...], as_json: boo
 
 
 @app.command()
-@argument("names", "Entries to evaluate.", nargs=-1, metavar="NAME...")
+@argument("names", 'Entries to evaluate, or "burgers*" for many.', nargs=-1, metavar="NAME...")
 @click.option("--all", "all_entries", is_flag=True, help="Evaluate every entry.")
 @own_options
 def evaluate(
@@ -142,12 +142,18 @@ def evaluate(
         raise click.BadParameter("give names of entries, or --all.")
     rows, failed = [], False
     with stdout_for_json(as_json):
-        for name in names or zoo.list_entries("*"):
-            entry = options.load(name)
+        for name in options.matching(names) or zoo.list_entries("*"):
+            # One that cannot be read must not hide the others.
+            try:
+                entry = options.load(name)
+            except PinnzooError as error:
+                complain(f"{name}: {error}" if name not in str(error) else str(error))
+                failed = True
+                continue
             try:
                 require_reference(entry.problem)
             except PinnzooError as error:
-                # One without a reference must not hide the others; of all, it is not asked for.
+                # Nor must one without a reference; of all, it is not asked for.
                 complain(f"{entry.name}: {error}")
                 failed |= not all_entries
                 continue

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -332,8 +331,14 @@ def fit(
         ends[run.phase] = run.best_theta
 
     trainer.observe = observe
-    with suppress(Stopped):
+    try:
         trainer.run(run)
+    except Stopped:
+        pass
+    except KeyboardInterrupt:
+        # Asked for twice. The best parameters so far are whole, in the middle of a step too.
+        if not any(run.done):
+            raise
     phases = [
         replace(phase, steps=steps)
         for phase, steps in zip(recipe.phases, run.done, strict=True)

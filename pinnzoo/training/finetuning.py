@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -20,6 +21,7 @@ from pinnzoo.pdes import Problem, require_problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
 from pinnzoo.storage.blueprint import pose
 from pinnzoo.training.progress import Report
+from pinnzoo.training.scope import frozen_parameters
 from pinnzoo.training.training import train
 from pinnzoo.zoo import reference_of
 
@@ -96,7 +98,8 @@ def finetune(
         tag: Tag of the new entry; by default "from_" and the old optimizer.
         mesh: Devices over which the points are spread, as in `train`.
         diagnostics: See `train`.
-        observations: What was measured, as in `train`; by default what the entry was trained on.
+        observations: What was measured, as in `train`; by default what the entry was trained on,
+            and nothing for an empty list.
         **arguments: Arguments of the optimizer.
 
     Returns:
@@ -154,15 +157,24 @@ def finetune(
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
+    sizes = [(p.d, p.m) for p in (posed, entry.problem)]
+    if sizes[0] != sizes[1]:
+        (d, m), (own_d, own_m) = sizes
+        raise RecipeError(
+            f"the problem {posed.name!r} with {dict(posed.arguments)} has {d} coordinates and {m} "
+            f"components: the network of {entry.name} takes {own_d} to {own_m}, so fine-tune it to "
+            "a problem of as many, or train a new one."
+        )
     # Where the problem changes, the last of several windows is not the only one to follow.
     whole = posed is not entry.problem and len(windows_of(entry.model)) > 1
     default = None if whole else last.part
     trained = default if part is None else None if part == ALL else part
     alike = posed.coords == entry.problem.coords
     kept = functools.partial(_kept, entry.problem, posed, same=trained == last.part)
+    frozen = (freeze,) if isinstance(freeze, str) else tuple(freeze)
     counted = kept({**recipe.points, **last.points})
     if name == LEVENBERG_MARQUARDT and EQUATION not in (points or {}):
-        counted = _enough(entry.model, trained, posed, counted)
+        counted = _enough(entry.model, trained, frozen, posed, counted)
     phase = Phase(
         name,
         steps,
@@ -176,7 +188,7 @@ def finetune(
         weighting=last.weighting if alike else None,
         weighting_arguments=last.weighting_arguments if alike else {},
         reweigh_every=last.reweigh_every,
-        freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
+        freeze=frozen,
     )
     derived = replace(
         recipe,
@@ -202,7 +214,7 @@ def finetune(
         mesh=mesh,
         seconds=seconds,
         diagnostics=diagnostics,
-        observations=entry.observations if observations is None else observations,
+        observations=entry.observations if observations is None else observations or None,
     )
 
 
@@ -222,14 +234,18 @@ def _kept(old: Problem, new: Problem, values: Mapping[str, T], *, same: bool) ->
 
 
 def _enough(
-    model: nnx.Module, part: int | None, problem: Problem, counts: Mapping[str, int]
+    model: nnx.Module,
+    part: int | None,
+    frozen: Sequence[str],
+    problem: Problem,
+    counts: Mapping[str, int],
 ) -> dict[str, int]:
     """Numbers of points of which the equations have enough for all parameters that are trained."""
-    if part is None:
-        trained = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    else:
-        own = part_slice(model, part)
-        trained = own.stop - own.start
+    size = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    moving = np.zeros(size, bool)
+    moving[slice(None) if part is None else part_slice(model, part)] = True
+    moving[frozen_parameters(model, frozen)] = False
+    trained = int(moving.sum())
     least = {
         term.name: max(counts.get(term.name, 0), ROWS_PER_PARAMETER * trained)
         for term in problem.equations

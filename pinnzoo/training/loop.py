@@ -263,7 +263,7 @@ class Trainer:
         if (kept is None) != (own is None) or not np.array_equal(kept, own):  # pyright: ignore
             raise RecipeError(
                 f"the folder {str(self.workdir)!r} holds a run with other observations: give "
-                "those, another folder, or resume=False to begin anew."
+                "those, another folder, or resume=False (--no-resume) to begin anew."
             )
         self._check_beginning(run)
         phase = self.recipe.phases[run.phase]
@@ -298,7 +298,8 @@ class Trainer:
             raise RecipeError(
                 f"the folder {str(self.workdir)!r} holds a run of {self.recipe.name} that began "
                 f"with another {what}, so the network, the entry that it starts from or the "
-                "problem has changed since: give another folder, or resume=False to begin anew."
+                "problem has changed since: give another folder, or resume=False (--no-resume) to "
+                "begin anew."
             )
 
     def optimizer(self, phase: Phase) -> Optimizer:

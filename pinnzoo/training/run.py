@@ -222,7 +222,7 @@ def read_run(recipe: Recipe, workdir: Path) -> SavedRun | None:
     if not begins(before, recipe, about["phase"]):
         raise RecipeError(
             f"the folder {str(workdir)!r} holds a run of another recipe than {recipe.name}, or one "
-            "with more steps: give another folder, or resume=False to begin anew."
+            "with more steps: give another folder, or resume=False (--no-resume) to begin anew."
         )
 
     def group(prefix: str) -> dict[str, np.ndarray]:

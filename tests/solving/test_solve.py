@@ -14,7 +14,18 @@ from click.testing import CliRunner
 from flax import nnx
 
 import pinnzoo
-from pinnzoo import Box, Condition, Problem, dirichlet, initial, periodic, prescribe, robin
+from pinnzoo import (
+    Box,
+    Condition,
+    Phase,
+    Problem,
+    Recipe,
+    dirichlet,
+    initial,
+    periodic,
+    prescribe,
+    robin,
+)
 from pinnzoo.architectures import make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
@@ -32,7 +43,7 @@ from pinnzoo.solving.analysis import (
     waves,
 )
 from pinnzoo.solving.estimate import estimated_error
-from pinnzoo.solving.fitting import Allowance, _Watch, counts_for, moving
+from pinnzoo.solving.fitting import Allowance, Stage, _Watch, counts_for, fit, moving
 from pinnzoo.solving.growth import widen
 from pinnzoo.solving.rounds import plan_for, refine
 from pinnzoo.training.loop import Trainer
@@ -700,3 +711,35 @@ def test_an_equation_that_is_no_number_somewhere_is_named():
     )
     with pytest.raises(TrainingError, match="before the first step, since 'equation' is NaN"):
         solve(problem, seconds=2, diagnostics=False)
+
+
+@pytest.mark.parametrize("done", [0, 2])
+def test_what_was_found_before_a_second_signal_is_kept(problem, monkeypatch, done):
+    real, steps = Trainer._advance, []
+
+    def advance(self, *arguments):
+        if len(steps) == done:
+            raise KeyboardInterrupt
+        steps.append(real(self, *arguments))
+        return steps[-1]
+
+    monkeypatch.setattr(Trainer, "_advance", advance)
+    counts = {"equation": 40, "conditions": 8}
+    recipe = Recipe(problem.name, "mlp", (Phase("levenberg_marquardt", 9),), points=counts)
+    model = make_architecture(
+        "mlp",
+        {"width": 4, "depth": 1},
+        m=1,
+        lower=problem.domain.lower,
+        upper=problem.domain.upper,
+        dtype="float64",
+        seed=0,
+    )
+    stages, allowance = [Stage(Phase("levenberg_marquardt", 9, points=counts))], Allowance(0.0)
+    if not done:
+        with pytest.raises(KeyboardInterrupt):
+            fit(problem, model, recipe, stages, allowance)
+        return
+    found = fit(problem, model, recipe, stages, allowance)
+    assert sum(phase.steps for phase in found.phases) > 0
+    assert found.fresh[-1] < found.fresh[0]
