@@ -55,6 +55,12 @@ SMALL, ZOOMS, STEP = 1e-3, 3, 0.05
 """How large functions are that an equation is linearized with, how often a jump is enlarged, and
 how large it is in relation to the largest value."""
 
+CANCELLED = 1e-9
+"""What is smaller than this share of what cancels in it is rounding."""
+
+MANY_LINES, MANY_POINTS = 64, 2**14
+"""Lines along which jumps are looked for, where there is more than one, and points on all."""
+
 LINES, LINE = 5, 513
 """Lines along which waves are counted, and points on each."""
 
@@ -380,32 +386,44 @@ def _reads_across(problem: Problem, condition: Condition, coord: str) -> bool:
     return bool((read != residuals_of(problem, condition.name, zero(problem.m), some)).any())
 
 
-def jumping_factor(problem: Problem) -> tuple[str, float] | None:
-    """An axis along which the factor of a second derivative jumps, and where.
+def jumping_factor(problem: Problem) -> tuple[str, float, int] | None:
+    """An axis along which the factor of a derivative jumps, where, and the derivative's order.
 
     A smooth network has a continuous slope there, and the derivative of the factor itself, as in
-    `(k u_x)_x`, is lost: it is zero on either side. Only equations that choose among values, as
-    `jnp.where` does, are looked at, each along a line, near u = 0.
+    `(k u_x)_x`, is lost: it is zero on either side. Of the second derivatives, and of the fourth
+    ones of an equation that has them, along many lines through the domain, near u = 0. Only
+    equations that choose among values, as `jnp.where` does, are looked at. One that says nothing of
+    a component on one side, where another component takes its place, has no such factor there.
 
     Example:
         >>> jumping_factor(make_problem("heat", {})) is None
         True
     """
     domain = problem.domain
-    lower, upper = np.asarray(domain.lower), np.asarray(domain.upper)
-    centre = lower + ASIDE * (upper - lower)
+    lines = _lines(problem)
     for term in problem.equations:
         if not _chooses(problem, term.residual):
             continue
         for axis, coord in enumerate(domain.coords):
             if coord == "t" or coord in domain.parameters:
                 continue
+            highest = orders(problem)[axis]
             for component in range(problem.m):
-                factor = functools.partial(_second_factor, problem, term.name, axis, component)
-                at = _jump(factor, centre, axis, lower[axis], upper[axis])
-                if at is not None:
-                    return coord, at
+                for order in (2, 4)[: 1 + (highest > 2)]:
+                    factor = functools.partial(_factor, problem, term.name, axis, component, order)
+                    at = _jump(factor, lines, axis, domain)
+                    if at is not None:
+                        return coord, at, order
     return None
+
+
+def _lines(problem: Problem) -> Float[np.ndarray, "l d"]:
+    """A point on each of the lines along which jumps are looked for."""
+    lower, upper = map(np.asarray, (problem.domain.lower, problem.domain.upper))
+    if problem.d == 1:
+        return (lower + ASIDE * (upper - lower))[None]
+    rng = np.random.default_rng(0)
+    return sample(Box(problem.coords, tuple(lower), tuple(upper)), MANY_LINES, "sobol", rng)
 
 
 def _chooses(problem: Problem, residual: Any) -> bool:
@@ -417,10 +435,19 @@ def _chooses(problem: Problem, residual: Any) -> bool:
     return any(step.primitive.name in JUMPING for step in steps_of(program))
 
 
-def _second_factor(
-    problem: Problem, name: str, axis: int, component: int, points: Float[np.ndarray, "n d"]
+def _factor(
+    problem: Problem,
+    name: str,
+    axis: int,
+    component: int,
+    order: int,
+    points: Float[np.ndarray, "n d"],
 ) -> np.ndarray:
-    """The factor of a component's second derivative along an axis, for small values."""
+    """The factor of a component's derivative along an axis, for small values; NaN where it is zero.
+
+    What an equation makes of the powers of a coordinate, each with its factorial, is combined such
+    that the factors of all lower derivatives cancel.
+    """
     low, high = problem.domain.lower[axis], problem.domain.upper[axis]
     share = (points[:, axis] - low) / (high - low)
 
@@ -433,26 +460,41 @@ def _second_factor(
         return residuals_of(problem, name, function, points)
 
     base = residuals_of(problem, name, zero(problem.m), points)
-    value, slope, bend = (along(power) - base for power in range(3))
-    return bend - share * slope + share**2 / 2 * value
+    parts = np.array(
+        [
+            (-share) ** (order - power) / math.factorial(order - power) * (along(power) - base)
+            for power in range(order + 1)
+        ]
+    )
+    total = parts.sum(axis=0)
+    return np.where(np.abs(total) > CANCELLED * np.abs(parts).max(axis=0), total, np.nan)
 
 
-def _jump(
-    factor: Any, centre: Float[np.ndarray, " d"], axis: int, low: float, high: float
-) -> float | None:
-    """Where a factor jumps along a line; a slope of any steepness fades as it is looked at."""
-    first = None
+def _jump(factor: Any, lines: Float[np.ndarray, "l d"], axis: int, domain: Domain) -> float | None:
+    """Where a factor jumps along lines; a slope of any steepness fades as it is looked at."""
+    low, high = domain.bounds(domain.coords[axis])
+    each = MANY_POINTS // len(lines)
+    # No two lines have their points at the same places, so that together they miss no thin layer.
+    shifts = np.arange(len(lines))[:, None] / len(lines)
+    points = np.repeat(lines[:, None], each, axis=1)
+    points[:, :, axis] = low + (high - low) * (np.arange(each) + shifts) / each
+    flat = points.reshape(-1, domain.d)
+    inside = domain.contains(flat)
+    values = np.where(inside, factor(flat), np.nan).reshape(len(lines), each)
+    steps = np.nan_to_num(np.abs(np.diff(values, axis=1)))
+    row, k = np.unravel_index(np.argmax(steps), steps.shape)
+    first, size = steps[row, k], np.nanmax(np.abs(values[row]), initial=0.0)
+    if not first > STEP * size:
+        return None
+    low, high = points[row, k, axis], points[row, k + 1, axis]
     for _ in range(ZOOMS):
-        points = np.tile(centre, (LINE, 1))
-        points[:, axis] = np.linspace(low, high, LINE)
-        values = factor(points)
-        steps = np.abs(np.diff(values))
+        line = np.tile(lines[row], (LINE, 1))
+        line[:, axis] = np.linspace(low, high, LINE)
+        steps = np.nan_to_num(np.abs(np.diff(factor(line))))
         k = int(np.argmax(steps))
-        first = steps[k] if first is None else first
-        size = np.abs(values).max()
-        if not (np.isfinite(values).all() and steps[k] > max(first / 2, STEP * size)):
+        if not steps[k] > max(first / 2, STEP * size):
             return None
-        low, high = points[k, axis], points[k + 1, axis]
+        low, high = line[k, axis], line[k + 1, axis]
     return float((low + high) / 2)
 
 

@@ -205,12 +205,14 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             stacklevel=3,
         )
     if (jump := jumping_factor(problem)) is not None:
-        coord, place = jump
+        coord, place, order = jump
+        nth, flux = ("second", "a flux") if order == 2 else ("fourth", "a moment")
+        slope = coord * (order // 2)
         warnings.warn(
-            f"the factor of a second derivative along {coord!r} jumps near {coord} = {place:.6g}, "
-            "where a network's slope is continuous: where a flux is continuous instead, such as "
-            "k u_x with that k, make it a component, or give each side a component of its own "
-            '(docs/extending.md, "A coefficient that jumps").',
+            f"the factor of a {nth} derivative along {coord!r} jumps near {coord} = {place:.6g}, "
+            f"where a network's derivatives are continuous: where {flux} is continuous instead, "
+            f"such as k u_{slope} with that k, make it a component, or give each side a component "
+            'of its own (docs/extending.md, "A coefficient that jumps").',
             stacklevel=3,
         )
     return unsure

@@ -516,12 +516,61 @@ def layered(kind):
 
 
 def test_a_flux_that_is_taken_of_a_factor_that_jumps_is_told():
-    coord, place = jumping_factor(layered("jump")) or ("", 0.0)
-    assert coord == "x"
+    coord, place, order = jumping_factor(layered("jump")) or ("", 0.0, 0)
+    assert (coord, order) == ("x", 2)
     assert place == pytest.approx(0.3, abs=1e-6)
     assert all(jumping_factor(layered(kind)) is None for kind in ("steep", "source", "slope"))
-    with pytest.warns(UserWarning, match=r"jumps near x = 0\.3, where a network's slope"):
+    with pytest.warns(UserWarning, match=r"jumps near x = 0\.3, where a network's"):
         pinnzoo.solve(layered("jump"), seconds=1, diagnostics=False)
+
+
+def of_factor(domain, factor, order=2):
+    """A factor in front of the highest derivatives along x."""
+
+    def equation(u, z):
+        return factor(z) * u(z, "u_" + "x" * order)[0]
+
+    side = prescribe(domain.face("x", 0.0), "u", 1.0, "left")
+    return of(domain, equation, [side])
+
+
+def test_a_factor_that_jumps_anywhere_is_found():
+    line, square = Box("x", (0.0,), (1.0,)), Box("xy", (0.0, 0.0), (1.0, 1.0))
+
+    def disc(z):
+        return jnp.where(jnp.hypot(z[0] - 0.7, z[1] - 0.75) < 0.1, 10.0, 1.0)
+
+    def layer(z):
+        return jnp.where((z[0] > 0.3013) & (z[0] < 0.3016), 0.002, 1.0)
+
+    def beam(z):
+        return jnp.where(z[0] < 0.5, 1.0, 10.0)
+
+    assert jumping_factor(of_factor(square, disc)) is not None
+    assert jumping_factor(of_factor(square, layer)) is not None
+    _, place, _ = jumping_factor(of_factor(line, layer)) or ("", 0.0, 0)
+    assert place == pytest.approx(0.3013, abs=1e-5) or place == pytest.approx(0.3016, abs=1e-5)
+    _, place, order = jumping_factor(of_factor(line, beam, 4)) or ("", 0.0, 0)
+    assert (place, order) == (pytest.approx(0.5, abs=1e-5), 4)
+
+
+def test_the_ways_out_of_a_factor_that_jumps_are_not_called_one():
+    line = Box("x", (0.0,), (1.0,))
+    left = prescribe(line.face("x", 0.0), "u", 1.0, "left")
+
+    def flux(u, z):
+        (u_x,) = u(z, "u_x")
+        return u(z, "q")[0] - jnp.where(z[0] < 0.5, 1.0, 10.0) * u_x
+
+    def sides(u, z):
+        u_xx, q_xx = u(z, "u_xx q_xx")
+        return jnp.where(z[0] < 0.5, u_xx, 10.0 * q_xx) + 1.0
+
+    for equation in (flux, sides):
+        problem = Problem(
+            name="ways", domain=line, components=("u", "q"), equation=equation, conditions=(left,)
+        )
+        assert jumping_factor(problem) is None
 
 
 @pytest.mark.parametrize("name", ["burgers", "schrodinger", "heat_2d_ms", "reaction", "poisson_2d"])
