@@ -24,6 +24,10 @@ LIKE_SIGMA = re.compile(r"(^|_)(sigma|std|stdev|stddev|uncertainty|error|err)(_|
 """Names of columns that look as if they held standard deviations."""
 
 
+CONSTANT = 1e-9
+"""Values that spread by less than this share of their size are constant up to rounding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Observations:
     """Measured values, which a training fits beside the equations.
@@ -31,6 +35,7 @@ class Observations:
     They become the term "observations" of the residual vector, with one row for each number: the
     network's value minus the measured one. The points are never drawn anew. Where standard
     deviations are given, the square of a row is weighted by 1/σ², relative to the mean of all 1/σ².
+    Where none are, each component is taken to be as noisy as its values spread.
 
     Where not every component was measured everywhere, the others are NaN, or there are several
     sets of observations, which every function takes as a list.
@@ -109,6 +114,26 @@ class Observations:
         least = np.nanmin(self.sigma)
         return float(least / np.sqrt(np.nanmean((least / self.sigma) ** 2)))
 
+    @property
+    def roots(self) -> Float[np.ndarray, "n k"]:
+        """Root of the weight of each value, of mean square one.
+
+        Inversely proportional to its standard deviation. Where none is known, each column is taken
+        to be as noisy as it spreads: values of a pressure in pascals would leave nothing to those
+        of a velocity.
+        """
+        sigma = self.sigma
+        if sigma is None:
+            spread = np.nanstd(self.values, axis=0)
+            size = np.sqrt(np.nanmean(self.values**2, axis=0))
+            own = np.where(spread > CONSTANT * size, spread, size)
+            known = own > 0
+            sigma = np.where(known, own, own[known].min() if known.any() else 1.0)
+            sigma = np.where(np.isnan(self.values), np.nan, sigma)
+        # In units of the smallest, since the square of one over it may overflow.
+        least = np.nanmin(sigma) / sigma
+        return least / np.sqrt(np.nanmean(least**2))
+
     def check(self, problem: Problem) -> "Observations":
         """The same observations with their components named.
 
@@ -138,9 +163,7 @@ class Observations:
         checked = self.check(problem)
         n, k = checked.values.shape
         index = [problem.components.index(name) for name in checked.components or ()]
-        root = np.ones((n, k))
-        if checked.sigma is not None:
-            root = checked.noise / checked.sigma
+        root = checked.roots
         columns = (checked.values.T, np.repeat(np.array(index, float)[:, None], n, 1), root.T)
         table = np.hstack([np.tile(checked.points, (k, 1)), *(c.reshape(-1, 1) for c in columns)])
         return table[~np.isnan(checked.values.T.ravel())]

@@ -379,6 +379,28 @@ class TestObservations:
         spread = (noisy.values - clean.values).std()
         assert spread == pytest.approx(0.1 * clean.values.std(), rel=0.05)
 
+    def test_components_of_other_units_count_alike(self):
+        """A pressure in pascals left nothing to a velocity beside it."""
+        rng = np.random.default_rng(0)
+        small, size = rng.standard_normal((2, 50)), 1e5
+        points = np.linspace(0, 1, 50)[:, None]
+        table = np.stack([small[0], size * small[1]], axis=1)
+        table[3, 0] = np.nan
+        both = Observations(points, table, ("u", "p"))
+        expected = np.nanstd(table[:, 1]) / np.nanstd(table[:, 0])
+        np.testing.assert_allclose(both.roots[4:, 0] / both.roots[4:, 1], expected, rtol=1e-12)
+        assert np.nanmean(both.roots**2) == pytest.approx(1, rel=1e-12)
+        assert np.isnan(both.roots[3, 0])
+        own = Observations(
+            points, table, ("u", "p"), sigma=np.tile(np.nanstd(table, axis=0), (50, 1))
+        )
+        np.testing.assert_allclose(own.roots, both.roots, rtol=1e-12)
+        np.testing.assert_array_equal(Observations(points, small[0], "u").roots, 1.0)
+        still = Observations(points, np.stack([small[0], np.full(50, 3.0)], axis=1), ("u", "p"))
+        assert np.isfinite(still.roots).all()
+        nothing = Observations(points, np.zeros((50, 2)), ("u", "p"))
+        np.testing.assert_array_equal(nothing.roots, 1.0)
+
     def test_noise_relative_to_what_is_constant_is_refused(self):
         with pytest.raises(PointsError, match=r"'u' was asked for, .*relative=False"):
             observe(DECAY, 1, noise=0.5)

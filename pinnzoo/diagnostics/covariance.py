@@ -55,6 +55,9 @@ MIXED = 0.1
 """Square of an unknown's share in directions that nothing determines, above which it is not
 determined either; of two of which only the product counts it is a half."""
 
+AT_ITS = "is at its"
+"""How the remark about an unknown at a bound begins."""
+
 AT_BOUND = 0.01
 """Standard errors to a bound, below which a value is kept from a better one by it."""
 
@@ -333,7 +336,7 @@ def field_deviation(
         noise = _scatter(left, float(freedom)) / float(term.scale)
     if not math.isfinite(noise):
         # Nothing says how noisy the values are, so that they may be off by all of themselves.
-        noise = float(np.sqrt(np.nanmean(observations.values**2)))
+        noise = float(np.sqrt(np.nanmean((observations.roots * observations.values) ** 2)))
     at_points = field_slopes(field, theta, points)
     rows = at_points.reshape(-1, theta.size) @ inverse
     variance = np.sum(rows @ met * rows, axis=1).reshape(at_points.shape[:2])
@@ -359,9 +362,9 @@ def told_of(problem: Problem, found: Mapping[str, Estimate]) -> dict[str, str]:
         # that is not determined it says nothing how close that is.
         near = 0.0 if error == math.inf else AT_BOUND * error
         if abs(value - low) <= min(near, AT_BOUND * abs(unknown.initial - low)):
-            told[name] = f"is at its lower bound {low:g}"
+            told[name] = f"{AT_ITS} lower bound {low:g}"
         elif abs(value - high) <= min(near, AT_BOUND * abs(unknown.initial - high)):
-            told[name] = f"is at its upper bound {high:g}"
+            told[name] = f"{AT_ITS} upper bound {high:g}"
         elif error == math.inf:
             told[name] = VAGUE
         elif unknown.initial and error > max(abs(value), abs(unknown.initial)):

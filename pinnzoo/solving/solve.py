@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from pinnzoo.diagnostics.covariance import AT_ITS
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
 from pinnzoo.measure import wanted_diagnostics
@@ -157,6 +160,9 @@ def solve(
             suspect = defect_of(plan, entry.model, weights)
             estimate = doubted_estimate(entry.metrics["estimated_error"], suspect)
             entry = entry.with_metrics({"estimated_error": estimate})
+        if observations is not None and (misfit := _misfit_at_a_bound(entry)):
+            estimate = max(entry.metrics["estimated_error"], misfit)
+            entry = entry.with_metrics({"estimated_error": estimate})
         if unsure:
             # The residual bounds nothing.
             estimate = max(entry.metrics["estimated_error"], 1.0)
@@ -216,6 +222,23 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             stacklevel=3,
         )
     return unsure
+
+
+def _misfit_at_a_bound(entry: Entry) -> float:
+    """By which share the observations are missed, where a bound keeps an unknown from meeting them.
+
+    The equations hold with the value at the bound, so that no residual tells. The column counts
+    that is missed most.
+    """
+    remarks = entry.metrics.get("unknowns", {}).get("remarks", {})
+    if not any(remark.startswith(AT_ITS) for remark in remarks.values()):
+        return 0.0
+    data = entry.observations
+    assert data is not None
+    columns = [entry.problem.components.index(name) for name in data.components or ()]
+    missed = np.nanmean((entry.predict(data.points)[:, columns] - data.values) ** 2, axis=0)
+    size = np.nanmean(data.values**2, axis=0)
+    return float(np.sqrt(np.max(missed / np.maximum(size, np.finfo(float).tiny))))
 
 
 def _looked_through(

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import pinnzoo
-from pinnzoo import Observations
+from pinnzoo import Box, Observations, Problem, Unknown, initial
 from pinnzoo.cli import app
 from pinnzoo.errors import PointsError, RecipeError
 from pinnzoo.solving import clock, entry_name, solve
@@ -141,3 +141,32 @@ def test_the_verb_takes_a_file_of_clean_values(tmp_path, monkeypatch):
     x = np.linspace(0, 1, 101)[:, None]
     error = max(relative(entry.predict(x), exact(x)), 1e-14)
     assert error / 10 < max(told["estimate"], 1e-14)
+
+
+def test_a_bound_that_keeps_the_data_from_being_met_is_in_the_estimate():
+    domain = Box("t", (0.0,), (1.0,))
+
+    def equation(u, z):
+        value, slope = u(z, "u u_t")
+        return slope + u.unknowns["rate"] * value
+
+    decay = Problem(
+        name="decay",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(initial(domain, "u", 1.0),),
+        unknowns={"rate": Unknown(3.0, lower=2.0, upper=5.0)},
+    )
+    times = np.linspace(0.1, 1, 20)
+    with pytest.warns(UserWarning, match="is at its lower bound 2"):
+        entry = solve(
+            decay,
+            observations=Observations(times[:, None], np.exp(-times)),
+            seconds=SECONDS,
+            diagnostics=False,
+        )
+    true = np.exp(-times)
+    error = np.linalg.norm(entry.predict(times[:, None])[:, 0] - true) / np.linalg.norm(true)
+    assert error > 0.1
+    assert 0.5 * error < entry.metrics["estimated_error"] < 10 * error
