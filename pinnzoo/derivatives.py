@@ -169,6 +169,13 @@ class _Coefficients(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         raise UnknownNameError.of("coefficient", name, self)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self:
+            raise AttributeError(name)
+        raise UnknownNameError(
+            f"the coefficient {name!r} is read by its name in brackets, as u.unknowns[{name!r}]."
+        )
+
 
 def names_in(names: Names) -> list[str]:
     """Single names of values and derivatives, which may come separated by spaces or commas.

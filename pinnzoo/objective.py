@@ -39,6 +39,9 @@ from pinnzoo.unknowns import WithUnknowns, values_of, with_unknowns
 OF_A_TUPLE = re.compile(r"operand.*'tuple'|concatenate tuple|multiply sequence|got <class 'tuple'>")
 """In what Python and JAX say of a tuple that is calculated with."""
 
+OF_A_POINT = re.compile(r"does not support string indexing|Tracer has no attribute .$")
+"""And of a coordinate that is read by its letter."""
+
 SLOPES_AT_ONCE = 100
 """Points whose derivatives are looked at together where something is not finite."""
 
@@ -948,6 +951,10 @@ def _in_short(error: Exception) -> str:
             "the field gives a tuple with a value for each name, so unpack it, as in "
             "u_t, u_xx = u(z, 'u_t u_xx')"
         )
+    if isinstance(error, TypeError) and "Tracer' object is not callable" in text:
+        return "the field comes first and then the point, so write equation(u, z)"
+    if isinstance(error, TypeError | AttributeError) and OF_A_POINT.search(text):
+        return "a point is an array in the order of the coordinates, so write z[0], z[1]"
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return "`if` asks for a value that is not known yet, so use jnp.where(condition, a, b)"
     # math.sin, numpy.sin and float() ask JAX for a number, each in other words.

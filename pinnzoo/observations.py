@@ -83,6 +83,11 @@ class Observations:
                 "one row for each of one or more points."
             )
         names = (components,) if isinstance(components, str) else components
+        if names is not None and not np.iterable(names):
+            raise PointsError(
+                f"observations of the components {names!r} were given: give their names, such as "
+                "('u', 'v')."
+            )
         if names is not None and (len(names) != values.shape[1] or len(set(names)) < len(names)):
             raise PointsError(
                 f"observations of {tuple(names)} with {values.shape[1]} columns of values were "

@@ -5,6 +5,7 @@ import errno
 import functools
 import json
 import math
+import re
 import shlex
 import sys
 import warnings
@@ -1341,3 +1342,40 @@ WRONG: Any = of_both
 def test_functions_of_the_wrong_arguments_are_told_which_they_get(condition, says):
     with pytest.raises(RecipeError, match=says):
         train(problem(conditions=(condition(),)))
+
+
+PLANE: Any = pinnzoo.Box("tx", (0.0, 0.0), (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pinnzoo.dirichlet(PLANE, "u", 1, "left"), "1 was given as the coordinate"),
+        (lambda: pinnzoo.neumann(PLANE, "u", ["x"], "left"), "was given as the coordinate"),
+        (lambda: pinnzoo.periodic(PLANE, "u", 1), "1 was given as the coordinate"),
+        (lambda: pinnzoo.dirichlet("x", "u", "x", "left"), "'x' was given as the domain"),
+        (lambda: pinnzoo.initial(None, "u", 0.0), "None was given as the domain"),
+        (lambda: pinnzoo.initial(PLANE, 0, 0.0), "0 was given as the component"),
+        (lambda: problem(domain="tx"), "'tx' was given as the domain"),
+        (lambda: problem(equation="u_t - u_xx"), "'u_t - u_xx' was given as the equation"),
+        (lambda: pinnzoo.Observations([[0.0, 0.0]], [1.0], 3), "components 3 were given"),
+    ],
+)
+def test_what_is_of_another_kind_is_named(make, message):
+    with pytest.raises(pinnzoo.PinnzooError, match=re.escape(message)):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("equation", "advice"),
+    [
+        (lambda z, u: u(z, "u_t")[0], "write equation(u, z)"),
+        (lambda u, z: u(z, "u_t")[0] - z["x"], "so write z[0], z[1]"),
+        (lambda u, z: u(z, "u_t")[0] - z.x, "so write z[0], z[1]"),
+        (lambda u, z: u(z, "u")[0] - u.unknowns.rate, "u.unknowns['rate']"),
+    ],
+)
+def test_how_an_equation_reads_its_arguments_is_said(equation, advice):
+    own = problem(equation=equation, unknowns={"rate": pinnzoo.Unknown(1.0)})
+    with pytest.raises(pinnzoo.PinnzooError, match=re.escape(advice)):
+        check_terms(own)

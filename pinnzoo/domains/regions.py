@@ -85,8 +85,8 @@ class Domain(Region):
 
     def axis(self, coord: str) -> int:
         """Index of the coordinate named `coord`."""
-        if len(coord) != 1 or coord not in self.coords:
-            raise UnknownNameError.of("coordinate", coord, self.coords)
+        if not isinstance(coord, str) or len(coord) != 1 or coord not in self.coords:
+            raise UnknownNameError.of("coordinate", str(coord), self.coords)
         return self.coords.index(coord)
 
     def bounds(self, coord: str) -> tuple[float, float]:

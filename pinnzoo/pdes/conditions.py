@@ -20,7 +20,7 @@ from pinnzoo._typing import Point, Scalar
 from pinnzoo.derivatives import Field, check_letters
 from pinnzoo.domains import SIDES as SIDES
 from pinnzoo.domains import Domain, Part, Product, Region
-from pinnzoo.errors import RecipeError, UnknownNameError
+from pinnzoo.errors import RecipeError, UnknownNameError, require
 
 Residual: TypeAlias = Callable[[Field, Point], Scalar]
 """Left minus right side at one point. Conditions are of this type, and equations but for those that
@@ -165,6 +165,7 @@ def initial(
     Example:
         >>> initial(Box("tx", (0, 0), (1, 1)), "u", lambda x: jnp.sin(jnp.pi * x))
     """
+    _check_place(domain, component)
     start = domain.face("t", domain.bounds("t")[0])
     first = domain.axis("t")
     check_letters(component, domain.coords)
@@ -321,6 +322,7 @@ def periodic(domain: Domain, component: str, coords: str, name: str | None = Non
     Example:
         >>> periodic(Box("tx", (0, -1), (1, 1)), "u", "x")
     """
+    _check_place(domain, component, coords)
     if not coords:
         raise UnknownNameError.of("coordinate", coords, domain.coords)
     region = domain.lower_faces(coords)
@@ -417,12 +419,30 @@ def _number_of(function: Callable[..., Array], arguments: Sequence[Any], wanted:
     return found
 
 
+def require_domain(given: Any) -> None:
+    """Raise unless a domain was given.
+
+    Raises:
+        RecipeError: Something else was, such as its coordinates.
+    """
+    require(given, Domain, "the domain", 'give one, such as Box("tx", (0, -1), (1, 1))')
+
+
+def _check_place(domain: Any, component: Any, coord: Any = "") -> None:
+    """Raise unless a condition is given a domain, and strings as its component and its place."""
+    require_domain(domain)
+    require(component, str, "the component", "give its name, such as 'u'", UnknownNameError)
+    advice = f"give a letter of {domain.coords!r}, or the name of a part of the boundary"
+    require(coord, str, "the coordinate", advice, UnknownNameError)
+
+
 Outward: TypeAlias = tuple[str, float] | Part | Product
 """The coordinate along which a face has its normal, and its sign; or what knows the normal."""
 
 
 def _where(domain: Domain, component: str, part: str, side: str | None) -> tuple[Region, Outward]:
     """A part of the boundary, and its outward normal."""
+    _check_place(domain, component, part)
     check_letters(component, domain.coords)
     if side is None:
         region = domain.part(part)

@@ -24,6 +24,7 @@ from pinnzoo.pdes.conditions import (
     Share,
     continuous,
     meets,
+    require_domain,
     whole,
 )
 from pinnzoo.pdes.constraints import Ansatz, ConstantAlong, Symmetry
@@ -137,6 +138,7 @@ class Problem:
     truth: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_domain(self.domain)
         components = (self.components,) if isinstance(self.components, str) else self.components
         arguments = {
             key: value.item() if isinstance(value, np.generic) else value
@@ -147,6 +149,11 @@ class Problem:
             for given in (self.conditions, self.system)
         )
         equation, system = _expanded(self.equation, system, self.domain)
+        if not callable(equation):
+            raise RecipeError(
+                f"{equation!r} was given as the equation of {self.name!r}: give a function of the "
+                'field and the point, such as lambda u, z: u(z, "u_t")[0].'
+            )
         shape = tuple(map(int, np.atleast_1d(self.evaluation_shape)))
         for key, value in {
             "components": tuple(components),
