@@ -12,14 +12,14 @@ import scipy.linalg
 from flax import nnx
 from jaxtyping import Float
 
-from pinnzoo._typing import Point, Values
+from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures.tangent_mlp import along, zeros_like
 from pinnzoo.diagnostics.covariance import field_slopes
 from pinnzoo.objective import assemble, residual_and_loss
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes.orders import residuals_of
+from pinnzoo.pdes.orders import residuals_of, uneven
 from pinnzoo.solving.analysis import zero
-from pinnzoo.solving.fitting import Fit, refreshable
+from pinnzoo.solving.fitting import Fit, refreshable, values_of
 
 # The package gives the optimizer the name of its module.
 module = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
@@ -52,6 +52,9 @@ CONSTANT = 0.98
 
 MISSED = 0.02
 """Share of its data by which a term is missed in a solution that is not one yet."""
+
+MINOR = 1e-3
+"""Data below this share of what a term makes of the solution are tiny."""
 
 HARD = 1e-3
 """Where the loss of the first network falls by less than this, it is hardly a solution, and time is
@@ -228,7 +231,8 @@ def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
     The data of a term are what it leaves over for the zero function: prescribed values and sources.
     Of prescribed values that vary their variation counts, since a solution that is 300 everywhere
     is as good as none where it is 300 and a half. One without data, such as a value of zero or an
-    equation without a source, is not looked at.
+    equation without a source, is not looked at, and one whose data are tiny is by the share of what
+    it makes of a function that varies by as much as the solution.
 
     Args:
         problem: The problem, or its window of time.
@@ -238,6 +242,15 @@ def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
     conditions = {condition.name for condition in problem.conditions}
     objective = refreshable(fit.objective)
     rows = np.asarray(residual_and_loss(objective, fit.theta)[0])
+    whole = None
+
+    def as_varied() -> PointFunction:
+        """A function that varies by as much as the solution, component by component."""
+        (values,) = values_of(fit.assembly, [fit.theta], problem.evaluation_points(COARSEN))
+        sizes = np.std(values, axis=0)
+        plain = uneven(problem.m, problem.domain)
+        return lambda z: jnp.asarray(sizes, z.dtype) * plain(z)
+
     for term, own in zip(objective.terms, objective.slices().values(), strict=True):
         data = residuals_of(problem, term.name, zero(problem.m), term.points, bare=True)
         size, spread = float(np.sqrt(np.mean(data**2))), float(np.std(data))
@@ -245,6 +258,11 @@ def missed(problem: Problem, fit: Fit) -> tuple[str, float]:
             size = spread
         left = rows[own] / np.asarray(term.scale)
         share = float(np.sqrt(np.mean(left**2))) / size if size > 0 else 0.0
+        if share > MISSED:
+            # Data that are tiny beside what the term makes of the solution need not be met so well.
+            whole = as_varied() if whole is None else whole
+            terms = residuals_of(problem, term.name, whole, term.points, bare=True) - data
+            share *= size / max(size, MINOR * float(np.sqrt(np.mean(terms**2))))
         if math.isfinite(share) and share > worst[1]:
             worst = (term.name, share)
     return worst

@@ -276,6 +276,19 @@ def test_an_equation_is_missed_by_a_share_of_its_source():
     assert (name, share) == ("equation", pytest.approx(1.0))
 
 
+def test_data_that_are_tiny_beside_the_solution_are_not_called_missed():
+    """Such as a concentration of exp(-20) far away from where it is one."""
+    far = initial(PLANE, "u", profile), dirichlet(PLANE, "u", "x", "right", 1e-9), ENDS[0]
+    problem = diffusion(*far)
+    done = tried(problem, seconds=0.1)
+    field = problem.field(problem.constrain(done.base.model))
+    _, share = missed(problem, done.base)
+    (term,) = (t for t in done.base.objective.terms if "right" in t.name)
+    left = [abs(float(field(z, "u")[0])) for z in np.asarray(term.points)]
+    assert max(left) > 1e-6  # By a thousand times the value that is prescribed there.
+    assert share < 1e-2 * max(left) / 1e-9
+
+
 def test_a_solution_far_from_zero_is_begun_there():
     """From values of order one a network loses its nonlinearity on the way to 300."""
     line = Box("x", (0.0,), (1.0,))
