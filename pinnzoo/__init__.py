@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pinnzoo.pdes.constraints import constant_along as constant_along
     from pinnzoo.pdes.constraints import constrained as constrained
     from pinnzoo.pdes.constraints import odd_in as odd_in
+    from pinnzoo.pdes.features import Features as Features
     from pinnzoo.pdes.problem import Problem as Problem
     from pinnzoo.pdes.reference import Reference as Reference
     from pinnzoo.pdes.reference import evaluate_function as evaluate_function
@@ -90,6 +91,7 @@ __all__ = [
     "Domain",
     "Entry",
     "Estimate",
+    "Features",
     "Field",
     "Interval",
     "Observations",
@@ -163,6 +165,7 @@ _HOMES = {
     "Domain": "domains",
     "Entry": "entry",
     "Estimate": "unknowns",
+    "Features": "pdes.features",
     "Field": "derivatives",
     "Interval": "domains",
     "OPTIMIZERS": "optimizers",

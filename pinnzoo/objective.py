@@ -774,10 +774,11 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
         RecipeError: It is not a module, has nothing to train, fails, or returns something else.
     """
     require_problem(problem)
-    kind = type(model).__name__
+    kind, d = type(model).__name__, problem.network_inputs
+    point = "one point" if problem.features is None else "one point and its features,"
     wanted = (
-        f"for {problem.name} a network takes one point of shape ({problem.d},), without a batch "
-        f"axis, and returns shape ({problem.m},)"
+        f"for {problem.name} a network takes {point} of shape ({d},), without a batch axis, and "
+        f"returns shape ({problem.m},)"
     )
     if not isinstance(model, nnx.Module) or not callable(model):
         raise RecipeError(f"a {kind} was given as the network: give an nnx.Module; {wanted}.")
@@ -796,7 +797,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
         return jax.eval_shape(lambda z: model(z), jax.ShapeDtypeStruct(shape, dtype))
 
     try:
-        value = shape_for((problem.d,))
+        value = shape_for((d,))
     except PinnzooError:
         raise
     except TraceContextError as error:
@@ -805,7 +806,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
             "does: call its eval() first, or leave these layers out."
         ) from error
     except Exception as error:
-        if _maps_a_batch(shape_for, (problem.d, problem.m)):
+        if _maps_a_batch(shape_for, (d, problem.m)):
             raise RecipeError(
                 f"the network {kind} needs a batch axis: {wanted}; pinnzoo maps it over points "
                 "itself."
@@ -820,7 +821,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     _check_field(problem, model, dtype)
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise RecipeError(f"the network {kind} returns {value.dtype}: {wanted} of real numbers.")
-    at = jax.ShapeDtypeStruct((problem.d,), dtype)
+    at = jax.ShapeDtypeStruct((d,), dtype)
     if narrow := _narrower(jax.make_jaxpr(lambda z: model(z))(at).jaxpr, dtype):
         raise RecipeError(
             f"the network {kind} computes in {narrow} whatever its parameters are, here {dtype}, "

@@ -74,6 +74,7 @@ BLOCKS = {
     "problem",
     "conditions",
     "constraints",
+    "features",
     "orders",
     "points",
     "posed",

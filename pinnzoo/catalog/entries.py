@@ -18,7 +18,6 @@ from pinnzoo.catalog.phases import (
     SCALED,
     levenberg_marquardt,
     marching,
-    on_accelerator,
     with_tangent,
 )
 from pinnzoo.recipes import Phase, Recipe
@@ -130,6 +129,30 @@ KDV_WINDOWS = (
 )
 """Narrow from the time on where the wave breaks up into solitons."""
 
+
+def _even_then_by_residual() -> tuple[Phase, ...]:
+    """Phases for Allen-Cahn: its residual lies in the corners, its error grows in the fronts.
+
+    Points that are drawn by residual leave few to the fronts, and even ones miss the corners. So
+    the network is found on even ones, and its tangent ends on many that are drawn by residual.
+    """
+    even = [
+        replace(phase, adaptive=False)
+        for phase in with_tangent((12_000, 1), (60, 200, 5), least_squares=GENTLE)
+    ]
+    ends = [
+        replace(
+            even[-1],
+            steps=steps,
+            points={"equation": equation, "conditions": 2},
+            resample_every=2,
+            adaptive=True,
+        )
+        for steps, equation in ((6, 24_000), (4, 48_000))
+    ]
+    return (*even, *ends)
+
+
 MOST_ACCURATE: tuple[Recipe, ...] = (
     _most_accurate(
         "burgers",
@@ -146,15 +169,13 @@ MOST_ACCURATE: tuple[Recipe, ...] = (
         {"width": 28, "depth": 4},
         *with_tangent((7000, 100), (110, 60, 6), tangent_points=(14_000, 100)),
     ),
-    on_accelerator(
-        _most_accurate(
-            "allen_cahn",
-            {"constraints": "even"},
-            "tangent_mlp",
-            {"width": 32, "depth": 4},
-            *with_tangent((10_000, 1), (60, 400, 5), seconds=(None, 105.0), least_squares=GENTLE),
-            points={"conditions": 200},
-        )
+    _most_accurate(
+        "allen_cahn",
+        {"constraints": "layers"},
+        "tangent_mlp",
+        {"width": 32, "depth": 4},
+        *_even_then_by_residual(),
+        points={"equation": 2000, "conditions": 200},
     ),
     _most_accurate(
         "kdv",

@@ -10,11 +10,14 @@ The kink has a closed form, see `kink`. The reference is stored for this diffusi
 therefore no argument.
 """
 
+import math
+
 import jax.numpy as jnp
 import jax.scipy.special
 
 from pinnzoo import (
     Box,
+    Features,
     Field,
     Point,
     PointFunction,
@@ -64,6 +67,28 @@ def even_and_periodic(network: PointFunction) -> PointFunction:
     return lambda z: network(z.at[1].set(-jnp.cos(jnp.pi * z[1])))
 
 
+BEGUN = 1e-4
+"""Time before zero at which the layers begin as the network sees them: at zero it sees them with a
+width already, since their derivatives in time do not exist where they have none."""
+
+
+def layers(seen: Point) -> Values:
+    """Where a point lies in the layers that the kink becomes, from (t, -cos πx).
+
+    The distance from the layer's width on, `(x̃² + w²)^½` with a distance x̃ that is smooth and
+    periodic and `w² = 4e-4 (t + 1e-4)`, and the width in units of it. Close to the corner the
+    solution is a series in these, as a similarity solution is; in the coordinates it is a function
+    of x̃ times one over the square root of t.
+    """
+    t, wave = seen
+    width = 4 * DIFFUSION * (t + BEGUN)
+    far = jnp.sqrt(2 / jnp.pi**2 * (1 - wave) + width)
+    return jnp.stack([far, jnp.sqrt(width) / far])
+
+
+LAYERS = Features(layers, (0.0, 0.0), (2 / math.pi, 1.0))
+
+
 def _kink(z: Point) -> Values:
     return jnp.atleast_1d(kink(*z))
 
@@ -81,13 +106,14 @@ def allen_cahn(constraints: str = "soft") -> Problem:
             profile with the kink taken care of: N is smooth. The periodic conditions stay
             residuals; they vanish identically for a network with a periodic embedding of x. Or
             "even" for the same with `N(t, -cos πx)`, which is all that an even and periodic
-            solution needs, and meets all conditions.
+            solution needs, and meets all conditions. Or "layers" for the same with a network
+            that also sees where a point lies in the layers at x = ±1, see `layers`.
 
     Raises:
         RecipeError: An argument is out of range.
     """
-    check_constraints(constraints, "even")
-    even = constraints == "even"
+    check_constraints(constraints, "even", "layers")
+    even = constraints in ("even", "layers")
     domain = Box("tx", (0.0, -1.0), (1.0, 1.0))
 
     def equation(u: Field, z: Point) -> Scalar:
@@ -127,4 +153,5 @@ def allen_cahn(constraints: str = "soft") -> Problem:
         arguments={"constraints": constraints},
         citation="doi:10.1016/j.jcp.2018.10.045",
         symmetry=even_and_periodic if even else None,
+        features=LAYERS if constraints == "layers" else None,
     )

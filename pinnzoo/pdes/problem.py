@@ -28,6 +28,7 @@ from pinnzoo.pdes.conditions import (
     whole,
 )
 from pinnzoo.pdes.constraints import Ansatz, ConstantAlong, Symmetry
+from pinnzoo.pdes.features import Features
 from pinnzoo.pdes.orders import time_orders
 from pinnzoo.pdes.points import check_points
 from pinnzoo.pdes.reference import Reference
@@ -89,6 +90,8 @@ class Problem:
             evaluated once for all of them.
         symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
             before the ansatz.
+        features: Known functions of a point as further inputs of the network, or None. They are
+            taken where the symmetry takes the network.
         time_order: Order of the equations in time, up to which derivatives are carried from one
             window of time to the next; 0 reads it off the equations, for each component.
         unknowns: Coefficients that are found with the solution, by name. Equations and conditions
@@ -133,6 +136,7 @@ class Problem:
     ansatz: Ansatz | None = None
     system: tuple[Condition | str, ...] = ()
     symmetry: Symmetry | None = None
+    features: Features | None = None
     time_order: int = 0
     unknowns: Mapping[str, Unknown] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
@@ -171,6 +175,8 @@ class Problem:
             self.symmetry.check(self.d, self.m)
             bounds = (side[self.symmetry.axis] for side in (self.domain.lower, self.domain.upper))
             object.__setattr__(self, "symmetry", self.symmetry.inside(*bounds))
+        if self.features is not None:
+            Features.check(self.features, self.name, self.d)
         self._check_components()
         self._check_unknowns()
         self._check_reference()
@@ -447,8 +453,21 @@ class Problem:
             if k < max(1, highest[component])
         ]
 
+    @property
+    def network_bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Lower and upper bounds of what a network takes: the coordinates, then the features."""
+        more = ((), ()) if self.features is None else (self.features.lower, self.features.upper)
+        return (*self.domain.lower, *more[0]), (*self.domain.upper, *more[1])
+
+    @property
+    def network_inputs(self) -> int:
+        """How many numbers a network takes: the coordinates and the features."""
+        return self.d + (0 if self.features is None else self.features.k)
+
     def constrain(self, network: PointFunction) -> PointFunction:
-        """The network inside of the problem's symmetry and ansatz, if it has them."""
+        """The network with features, symmetry and ansatz around it, as far as there are some."""
+        if self.features is not None:
+            network = self.features.beside(network)
         if self.domain.parameters:
             plain, spread = network, self.domain.extended
             network = lambda z: plain(spread(z))  # noqa: E731

@@ -122,12 +122,13 @@ class Plan:
 
     def draw(self, problem: Problem, width: int) -> nnx.Module:
         """A network on the domain of the problem or of a window, without its tangent."""
+        lower, upper = problem.network_bounds
         model: Any = make_architecture(
             self.recipe.architecture,
             {**self.network, "width": self.neurons(width)},
             m=problem.m,
-            lower=problem.domain.lower,
-            upper=problem.domain.upper,
+            lower=lower,
+            upper=upper,
             dtype=self.recipe.dtype,
             seed=self.recipe.seed,
         )

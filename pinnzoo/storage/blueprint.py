@@ -14,7 +14,6 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
-from pinnzoo.domains import sample
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require
 from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import check_dtype
@@ -92,7 +91,8 @@ class Blueprint:
     def _computes(self, model: nnx.Module, state: nnx.State) -> bool:
         """Whether the recipe's network has the values of `model` at some points."""
         kind = jax.tree.leaves(self.state)[0].dtype
-        points = sample(self.problem.domain, COMPARED, "uniform", np.random.default_rng(0))
+        lower, upper = self.problem.network_bounds
+        points = np.random.default_rng(0).uniform(lower, upper, (COMPARED, len(lower)))
         networks: tuple[Any, ...] = (nnx.merge(self.graph, state), model)
         own, given = (
             np.asarray(jax.vmap(network)(jnp.asarray(points, kind))) for network in networks
@@ -284,12 +284,13 @@ def _blueprint(
 def _architecture(
     problem: Problem, name: str, arguments: Mapping[str, Any], dtype: str, seed: int
 ) -> nnx.Module:
+    lower, upper = problem.network_bounds
     network = make_architecture(
         name,
         arguments,
         m=problem.m,
-        lower=problem.domain.lower,
-        upper=problem.domain.upper,
+        lower=lower,
+        upper=upper,
         dtype=dtype,
         seed=seed,
     )

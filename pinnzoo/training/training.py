@@ -325,9 +325,8 @@ def _stretched(base: Entry, problem: Problem) -> nnx.Module:
     Otherwise its inputs would leave these bounds, its periods would stay those of the old domain,
     and so would its windows of time. A network of one's own is as it is.
     """
-    recipe, old = base.recipe, base.problem.domain
-    same = np.array_equal([old.lower, old.upper], [problem.domain.lower, problem.domain.upper])
-    if same or not is_known(recipe.architecture):
+    recipe = base.recipe
+    if base.problem.network_bounds == problem.network_bounds or not is_known(recipe.architecture):
         return base.model
     renamed = replace(
         recipe,
