@@ -272,7 +272,8 @@ class Observations:
                 A column "sigma" holds the standard deviation at each point, or columns such as
                 "sigma_u" and "sigma_v" those of each component; it is called "std" where a
                 component is "sigma". Of several components, a cell that is empty or NaN is what
-                was not measured. A column of one number holds for all values.
+                was not measured. A column of one number holds for all values, and the axes of a
+                grid for the values on it, whose own axes are told apart by their lengths.
             columns: Names of columns in the file, by coordinate, component, "sigma" or "sigma_u",
                 where they are other names. A column that is named so is nothing else, whatever it
                 is called.
@@ -319,6 +320,7 @@ class Observations:
             )
         gaps = {names[c] for c in (*measured, *deviations)} if len(measured) > 1 else set()
         own = {name: found[name](name in gaps) for name in names.values() if name in found}
+        own = _on_the_grid_of(own, [names[c] for c in problem.coords])
         largest = max(own.values(), key=np.size)
         # The time of a single snapshot, for instance, is one number for all of it.
         own = {
@@ -331,11 +333,35 @@ class Observations:
             raise PointsError(
                 f"the file {str(path)!r} has columns of different shapes ({told}): give one number "
                 "in each for every value, as numpy.meshgrid(..., indexing='ij') makes of the axes "
-                "of a grid."
+                "of a grid; axes of different lengths may also stand by themselves."
             )
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
         sigma: Any = stack(deviations) if deviations else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
+
+
+def _on_the_grid_of(
+    columns: Mapping[str, np.ndarray], coords: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Columns whose coordinates are the axes of a grid, as papers publish them, with those spread.
+
+    Which axis of a value belongs to which coordinate is told by their lengths. Where two are alike,
+    and where there is no such grid, the columns are as they were.
+
+    Args:
+        columns: Numbers by name.
+        coords: Names of the coordinates, in their order.
+    """
+    own = {name: np.squeeze(array) for name, array in columns.items()}
+    axes = {name: own[name] for name in coords if own[name].size > 1}
+    values = {name: array for name, array in own.items() if name not in coords and array.size > 1}
+    lengths, shapes = [axis.size for axis in axes.values()], {a.shape for a in values.values()}
+    alone = all(axis.ndim == 1 for axis in axes.values()) and len(set(lengths)) == len(lengths)
+    if len(axes) < 2 or not alone or [sorted(shape) for shape in shapes] != [sorted(lengths)]:
+        return dict(columns)
+    order = [next(iter(shapes)).index(length) for length in lengths]
+    spread = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
+    return {**columns, **spread, **{n: np.transpose(a, order) for n, a in values.items()}}
 
 
 Measured = Observations | Sequence[Observations]

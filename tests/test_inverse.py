@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.io
 
 import pinnzoo
 from pinnzoo import (
@@ -372,6 +373,30 @@ class TestObservations:
         assert Observations.read(tmp_path / "a.csv", DECAY, {"sigma": name}).sigma is not None
         read = Observations.read(tmp_path / "a.csv", DECAY, {"u": name})
         np.testing.assert_array_equal(read.values, [[0.2]])
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    @pytest.mark.parametrize("kind", ["npz", "mat"])
+    def test_axes_of_a_grid_are_told_apart_by_their_lengths(self, kind, order, tmp_path):
+        """As papers publish solutions: t (5, 1), x (7, 1) and u (7, 5)."""
+        problem = make_problem("heat", {})
+        t, x = np.linspace(0, 1, 5), np.linspace(0, 1, 7)
+        table = (t[:, None] + 10 * x).transpose(order)
+        columns = {"t": t[:, None], "x": x[:, None], "usol": table, "sigma": 0.1 * table + 1}
+        path = tmp_path / f"grid.{kind}"
+        if kind == "npz":
+            np.savez(path, **columns)
+        else:
+            scipy.io.savemat(path, columns)
+        found = Observations.read(path, problem, {"u": "usol"})
+        assert found.points.shape == (35, 2)
+        np.testing.assert_allclose(found.values[:, 0], found.points @ [1, 10])
+        np.testing.assert_allclose(found.sigma, 0.1 * found.values + 1)
+
+    def test_axes_of_one_length_do_not_tell_their_order(self, tmp_path):
+        same = np.linspace(0, 1, 5)
+        np.savez(tmp_path / "square.npz", t=same, x=same, u=np.zeros((5, 5)))
+        with pytest.raises(PointsError, match="axes of different lengths may also stand"):
+            Observations.read(tmp_path / "square.npz", make_problem("heat", {}))
 
     def test_noise_has_the_size_that_was_asked_for_and_clean_points_stay(self):
         noisy, clean = (observe(DECAY, 4000, noise=noise) for noise in (0.1, 0.0))

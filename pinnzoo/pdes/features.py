@@ -67,7 +67,3 @@ class Features:
                 f"the features of {name!r} have shape {shape}, and {self.k} bounds: return one "
                 "number for each in an array."
             )
-
-    def beside(self, network: PointFunction) -> PointFunction:
-        """A network of points and features as a function of the point alone."""
-        return lambda z: network(jnp.concatenate([z, self.function(z)]))

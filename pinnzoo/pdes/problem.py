@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from pinnzoo._typing import PointFunction
+from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names, stand_in
 from pinnzoo.domains import Domain, Region, sample
 from pinnzoo.domains.regions import leaves, turned
@@ -91,7 +91,7 @@ class Problem:
         symmetry: Takes a network to one with the symmetry of the solution, or None. It comes
             before the ansatz.
         features: Known functions of a point as further inputs of the network, or None. They are
-            taken where the symmetry takes the network.
+            taken at the point that a symmetry shows the network.
         time_order: Order of the equations in time, up to which derivatives are carried from one
             window of time to the next; 0 reads it off the equations, for each component.
         unknowns: Coefficients that are found with the solution, by name. Equations and conditions
@@ -464,13 +464,16 @@ class Problem:
         """How many numbers a network takes: the coordinates and the features."""
         return self.d + (0 if self.features is None else self.features.k)
 
+    def _seen(self, z: Point) -> Float[Array, " i"]:
+        """What a network takes of a point: its coordinates, then the features."""
+        seen = self.domain.extended(z)
+        return seen if self.features is None else jnp.concatenate([seen, self.features.function(z)])
+
     def constrain(self, network: PointFunction) -> PointFunction:
         """The network with features, symmetry and ansatz around it, as far as there are some."""
-        if self.features is not None:
-            network = self.features.beside(network)
-        if self.domain.parameters:
-            plain, spread = network, self.domain.extended
-            network = lambda z: plain(spread(z))  # noqa: E731
+        if self.domain.parameters or self.features is not None:
+            plain = network
+            network = lambda z: plain(self._seen(z))  # noqa: E731
         if self.symmetry is not None:
             network = self.symmetry(network)
         if self.ansatz is None:

@@ -466,7 +466,8 @@ def _factor(
             for power in range(order + 1)
         ]
     )
-    total = parts.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        total = parts.sum(axis=0)
     return np.where(np.abs(total) > CANCELLED * np.abs(parts).max(axis=0), total, np.nan)
 
 
@@ -483,8 +484,11 @@ def _jump(factor: Any, lines: Float[np.ndarray, "l d"], axis: int, domain: Domai
     values = np.where(inside, factor(flat), np.nan).reshape(len(lines), each)
     steps = np.nan_to_num(np.abs(np.diff(values, axis=1)))
     row, k = np.unravel_index(np.argmax(steps), steps.shape)
-    first, size = steps[row, k], np.nanmax(np.abs(values[row]), initial=0.0)
-    if not first > STEP * size:
+    first = steps[row, k]
+    if not first > 0:
+        return None
+    size = np.nanmax(np.abs(values[row]))
+    if first < STEP * size:
         return None
     low, high = points[row, k, axis], points[row, k + 1, axis]
     for _ in range(ZOOMS):

@@ -24,6 +24,7 @@ from pinnzoo.solving.analysis import (
     runs_backward,
     without_condition,
 )
+from pinnzoo.solving.clashes import clash
 from pinnzoo.solving.doubt import (
     HARD,
     MISSED,
@@ -208,6 +209,17 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
             "its equations leave open what the solution is there: give one, such as "
             f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
+            stacklevel=3,
+        )
+    if (found := clash(problem)) is not None:
+        place = ", ".join(
+            f"{c} = {x:.4g}" for c, x in zip(problem.coords, found.point, strict=True)
+        )
+        warnings.warn(
+            f"the conditions {found.first!r} and {found.second!r} give {found.component!r} the "
+            f"values {found.values[0]:.4g} and {found.values[1]:.4g} at {place}, where they meet: "
+            "the solution jumps there, which no network follows, so that its loss stays large and "
+            "its estimated error may be far too large; let one of them go over into the other.",
             stacklevel=3,
         )
     if (jump := jumping_factor(problem)) is not None:

@@ -78,6 +78,20 @@ def test_derivatives_are_taken_through_features():
     assert float(found[1]) == pytest.approx((step[2] - step[0]) / (2 * h), rel=1e-5)
 
 
+def test_features_are_of_the_point_and_not_of_what_a_network_sees_in_its_place():
+    """A parameter that is drawn by logarithm is spread evenly for the network alone."""
+    domain = Box("x", (0.0,), (1.0,)) * pinnzoo.Parameter("e", 1e-3, 1e-1, scale="log")
+    problem = Problem(
+        name="thicknesses",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: z[1] * u(z, "u_x")[0] + u(z, "u")[0],
+        features=Features(lambda z: jnp.exp(-z[:1] / z[1]), (0.0,), (1.0,)),
+    )
+    shown = problem.constrain(lambda seen: seen)(jnp.array([0.02, 0.01]))
+    np.testing.assert_allclose(shown, [0.02, (1e-3 + 1e-1) / 2, np.exp(-2)], rtol=1e-12)
+
+
 @pytest.mark.parametrize("architecture", ["mlp", "tangent_mlp", "spinn", "siren", "chebyshev_kan"])
 def test_architectures_take_features(architecture):
     recipe = pinnzoo.Recipe(

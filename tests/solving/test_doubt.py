@@ -28,7 +28,7 @@ from pinnzoo import (
     robin,
 )
 from pinnzoo.objective import flatten_model
-from pinnzoo.pdes import make_problem
+from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving import clock, solve
 from pinnzoo.solving.analysis import (
@@ -40,6 +40,7 @@ from pinnzoo.solving.analysis import (
     without_condition,
     zero,
 )
+from pinnzoo.solving.clashes import clash
 from pinnzoo.solving.doubt import (
     MISSED,
     SUSPECT,
@@ -535,6 +536,27 @@ def test_a_flux_that_is_taken_of_a_factor_that_jumps_is_told():
     assert all(jumping_factor(layered(kind)) is None for kind in ("steep", "source", "slope"))
     with pytest.warns(UserWarning, match=r"jumps near x = 0\.3, where a network's"):
         pinnzoo.solve(layered("jump"), seconds=1, diagnostics=False)
+
+
+def slab(surface):
+    """At zero in the beginning, with a surface that is at a given temperature."""
+    surfaces = dirichlet(PLANE, "u", "x", "left", surface), dirichlet(PLANE, "u", "x", "right")
+    return diffusion(initial(PLANE, "u", 0.0), *surfaces)
+
+
+def test_conditions_that_contradict_each_other_where_they_meet_are_named():
+    problem = slab(lambda z: 2.0 + z[0])
+    found = clash(problem)
+    assert found is not None
+    assert (found.component, found.values) == ("u", (0.0, 2.0))
+    np.testing.assert_array_equal(found.point, [PLANE.lower[0], PLANE.lower[1]])
+    assert clash(slab(lambda z: 2.0 * z[0])) is None
+    with pytest.warns(UserWarning, match=r"give 'u' the values 0 and 2 at t = 0, x = .* the solut"):
+        pinnzoo.solve(problem, seconds=1, diagnostics=False)
+
+
+def test_conditions_of_the_zoo_agree_where_they_meet():
+    assert all(clash(make_problem(name, {})) is None for name in PROBLEMS)
 
 
 def of_factor(domain, factor, order=2):

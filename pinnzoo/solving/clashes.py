@@ -1,0 +1,93 @@
+"""Conditions that contradict one another where they meet."""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo.domains import Box, sample
+from pinnzoo.pdes import Problem
+from pinnzoo.pdes.conditions import Condition
+from pinnzoo.pdes.orders import residuals_of, uneven
+from pinnzoo.solving.analysis import faces_of, zero
+
+CLASHES = 0.02
+"""Difference of two conditions, relative to the largest value, that is a jump of the solution."""
+
+LOOKED_AT = 16
+"""Points of a face, and of an edge, at which they are compared."""
+
+
+class Clash(NamedTuple):
+    """Two conditions that give a component different values where they meet.
+
+    Attributes:
+        first: Name of the first one.
+        second: Name of the second one.
+        component: What both give.
+        values: What each of them says.
+        point: Where, `(d,)`.
+    """
+
+    first: str
+    second: str
+    component: str
+    values: tuple[float, float]
+    point: np.ndarray
+
+
+def clash(problem: Problem) -> Clash | None:
+    """Two conditions at whose common edge the solution jumps; None where all agree.
+
+    Such as a slab at zero whose surface is at one from the first moment on. Of those conditions
+    alone that give the value of a component on faces of a box.
+
+    Example:
+        >>> clash(make_problem("heat", {})) is None
+        True
+    """
+    asking = [c for c in problem.conditions if c.asks in problem.components]
+    for one, other in itertools.combinations(asking, 2):
+        some, more = faces_of(one.region), faces_of(other.region)
+        if one.asks != other.asks or not some or not more:
+            continue
+        on_faces = [_given(problem, one, face) for face in some]
+        on_faces += [_given(problem, other, face) for face in more]
+        scale = max((float(np.abs(values).max()) for values in on_faces), default=0.0)
+        for face, opposite in itertools.product(some, more):
+            lower, upper = (
+                np.maximum(face.lower, opposite.lower),
+                np.minimum(face.upper, opposite.upper),
+            )
+            if (lower > upper).any():
+                continue
+            edge = Box(problem.coords, tuple(lower), tuple(upper))
+            values = [_given(problem, each, edge) for each in (one, other)]
+            apart = np.abs(values[0] - values[1])
+            k = int(np.argmax(apart))
+            if apart[k] > CLASHES * scale and _gives(problem, one) and _gives(problem, other):
+                said = (float(values[0][k]), float(values[1][k]))
+                return Clash(one.name, other.name, one.asks, said, _points(edge)[k])
+    return None
+
+
+def _gives(problem: Problem, condition: Condition) -> bool:
+    """Whether a condition says what a component is, and not what it is elsewhere too."""
+    plain, face = uneven(problem.m), faces_of(condition.region)[0]
+    points = _points(face)
+    read = residuals_of(problem, condition.name, plain, points, bare=True)
+    component = problem.components.index(condition.asks)
+    values = np.asarray(jax.vmap(plain)(jnp.asarray(points)))[:, component]
+    return np.allclose(read + _given(problem, condition, face), values, atol=1e-6)
+
+
+def _points(face: Box) -> Float[np.ndarray, "n d"]:
+    return sample(face, LOOKED_AT, "sobol", np.random.default_rng(0))
+
+
+def _given(problem: Problem, condition: Condition, face: Box) -> Float[np.ndarray, " n"]:
+    """What a condition prescribes at some points of a face."""
+    return 0.0 - residuals_of(problem, condition.name, zero(problem.m), _points(face), bare=True)
