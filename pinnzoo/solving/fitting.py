@@ -29,8 +29,8 @@ from pinnzoo.solving import clock
 from pinnzoo.training.loop import (
     Stopped,
     Trainer,
-    _loss,  # The trainer's own, so that it is compiled once.  # pyright: ignore[reportPrivateUsage]
     first_run,
+    loss_at,
 )
 from pinnzoo.training.run import Run
 from pinnzoo.training.signals import Request
@@ -224,8 +224,8 @@ class _Watch:
         if not self.measured:
             return loss
         assert self.trainer.scope is not None
-        objective = self.trainer._objective(run, stage.phase, self.trainer.scope)
-        return _loss(refreshable(objective), run.theta)
+        objective = self.trainer.objective(run, stage.phase, self.trainer.scope)
+        return loss_at(refreshable(objective), run.theta)
 
     def _stalls(self, stage: Stage) -> bool:
         # Patience costs little where steps are short.
@@ -272,9 +272,9 @@ class _Watch:
                 self.trainer.recipe.seed,
                 FRESH_DRAW,
             )
-            base = self.trainer._objective(run, stage.phase, scope)
+            base = self.trainer.objective(run, stage.phase, scope)
             self.fresh = refreshable(base).with_points(points)
-        return _loss(self.fresh, run.theta)
+        return loss_at(self.fresh, run.theta)
 
 
 def refreshable(objective: Objective) -> Objective:
@@ -356,7 +356,7 @@ def fit(
     theta = run.best_theta
     ends[run.phase] = theta
     kept, others = [assembly.theta, *ends.values()], refreshable(objective)
-    losses = [_loss(others, vector) for vector in kept]
+    losses = [loss_at(others, vector) for vector in kept]
     return Fit(
         assembly,
         theta,

@@ -60,7 +60,8 @@ class Stopped(Exception):
     """Raised to end a training early: its time is over, or a signal asked for its end."""
 
 
-def _loss(objective: Objective, theta: Theta) -> float:
+def loss_at(objective: Objective, theta: Theta) -> float:
+    """The loss at some parameters, by the program that the training compiles for it anyway."""
     return float(residual_and_loss(objective, theta)[1])
 
 
@@ -229,7 +230,7 @@ class Trainer:
 
     def _beginning(self) -> Run:
         theta, objective = self.assembly.theta, self.assembly.objective
-        loss = _loss(objective, theta)
+        loss = loss_at(objective, theta)
         run = Run(
             phase=0,
             step=0,
@@ -290,7 +291,7 @@ class Trainer:
             stated = {*self.problem.terms, OBSERVATIONS}
             terms = tuple(term for term in whole.terms if term.name in stated)
             same = any(
-                np.isclose(_loss(o, theta), before, rtol=LOSS_TOLERANCE, atol=LOSS_ROUNDING)
+                np.isclose(loss_at(o, theta), before, rtol=LOSS_TOLERANCE, atol=LOSS_ROUNDING)
                 for o in (whole, replace(whole, terms=terms))
             )
         if not same:
@@ -402,10 +403,10 @@ class Trainer:
             if moved and (run.phase > 0 or phase.part is not None or phase.problem_arguments):
                 self._redraw(run, phase, scope)
             self._reweigh(run, phase, scope)
-        objective = self._objective(run, phase, scope)
+        objective = self.objective(run, phase, scope)
         reweighed = phase.weights != before.weights or phase.weighting or before.weighting
         if begins and (moved or reweighed):
-            self._restart_best(run, _loss(objective, run.theta[part]))
+            self._restart_best(run, loss_at(objective, run.theta[part]))
         if run.state is None:
             run.state = optimizer.init(objective, run.theta[part])
         return _Stage(
@@ -434,7 +435,7 @@ class Trainer:
         still = float(info.accepted) == 0 and bool(jnp.array_equal(before, theta))
         run.rejected = run.rejected + k if still else 0
         # A step reports the loss before it; the loss after it is computed here.
-        loss = _loss(stage.objective, run.theta[part])
+        loss = loss_at(stage.objective, run.theta[part])
         run.step = run.done[run.phase] = stop
         # The first steps are compiled too, so that this many may be too few at first.
         pace = (time.monotonic() - begun) / k
@@ -536,8 +537,8 @@ class Trainer:
             self._redraw(run, phase, scope)
         if redraws or reweighs:
             self._reweigh(run, phase, scope)
-            stage.objective = self._objective(run, phase, scope)
-            loss = _loss(stage.objective, run.theta[scope.part])
+            stage.objective = self.objective(run, phase, scope)
+            loss = loss_at(stage.objective, run.theta[scope.part])
             told = None
             if not (math.isfinite(loss) or self._several):
                 told = describe_nonfinite(stage.objective, run.theta[scope.part])
@@ -579,7 +580,7 @@ class Trainer:
         """A value on which all processes agree, where there are several."""
         return tree if self.mesh is None else agree(tree, self.mesh)
 
-    def _objective(self, run: Run, phase: Phase, scope: Scope) -> Objective:
+    def objective(self, run: Run, phase: Phase, scope: Scope) -> Objective:
         """The objective on the current points with the weights of a phase."""
         weights = {**self.recipe.weights, **phase.weights}
         base = scope.objective
