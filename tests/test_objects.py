@@ -385,7 +385,7 @@ def test_parameters_that_are_frozen_need_no_points(trained):
 
 
 def test_finetuning_to_another_number_of_coordinates_is_refused(trained):
-    with pytest.raises(RecipeError, match=r"'heat_nd' with .* has 4 coordinates and 1 components"):
+    with pytest.raises(RecipeError, match=r"'heat_nd' with .* has 4 coordinates and features"):
         pinnzoo.finetune(trained, problem=make_problem("heat_nd", {"dimension": 3}))
 
 

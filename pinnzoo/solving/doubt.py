@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pinnzoo._typing import Point, PointFunction, Values
 from pinnzoo.architectures.tangent_mlp import along, zeros_like
 from pinnzoo.diagnostics.covariance import field_slopes
-from pinnzoo.objective import assemble, residual_and_loss
+from pinnzoo.objective import OBSERVATIONS, Objective, assemble, residual_and_loss
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.orders import residuals_of, uneven
 from pinnzoo.solving.analysis import zero
@@ -107,7 +107,7 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"], theta: Any = None) -> Fr
     some = points[:: -(-len(points) // LOOKED_AT)]
     theta = fit.theta if theta is None else theta
     # By the program of the training, on as many other points.
-    jacobian = np.asarray(module.linearize(fit.objective, theta, AT_ONCE)[1])
+    jacobian = np.asarray(module.linearize(_heard(fit), theta, AT_ONCE)[1])
     moves = field_slopes(fit.assembly.field, theta, some)
     n, m, p = moves.shape
     moves = moves.reshape(n * m, p) / math.sqrt(n)
@@ -122,6 +122,19 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"], theta: Any = None) -> Fr
     return Freedom(
         gain, gain * size / whole if whole > 0 else 0.0, math.sqrt(n) * left[:, 0].reshape(n, m)
     )
+
+
+def _heard(fit: Fit) -> Objective:
+    """The residuals with the observations as loud as at the beginning.
+
+    At the end they are quiet, since they are noisy. What they determine, they do determine.
+    """
+    weights = [phase.weights.get(OBSERVATIONS, 0.0) for phase in fit.phases]
+    if not weights or not weights[-1]:
+        return fit.objective
+    louder = math.sqrt(weights[0] / weights[-1])
+    measured = (t for t in fit.objective.terms if t.name == OBSERVATIONS)
+    return fit.objective.with_scales({t.name: louder * np.asarray(t.scale) for t in measured})
 
 
 class Corrected(nnx.Module):

@@ -157,14 +157,7 @@ def finetune(
     if resample_every is None:
         resample_every = 10 if name == LEVENBERG_MARQUARDT else 0
     posed = problem or pose(replace(recipe, problem_arguments=physical), None)
-    sizes = [(p.d, p.m) for p in (posed, entry.problem)]
-    if sizes[0] != sizes[1]:
-        (d, m), (own_d, own_m) = sizes
-        raise RecipeError(
-            f"the problem {posed.name!r} with {dict(posed.arguments)} has {d} coordinates and {m} "
-            f"components: the network of {entry.name} takes {own_d} to {own_m}, so fine-tune it to "
-            "a problem of as many, or train a new one."
-        )
+    _check_sizes(entry, posed)
     # Where the problem changes, the last of several windows is not the only one to follow.
     whole = posed is not entry.problem and len(windows_of(entry.model)) > 1
     default = None if whole else last.part
@@ -214,8 +207,32 @@ def finetune(
         mesh=mesh,
         seconds=seconds,
         diagnostics=diagnostics,
-        observations=entry.observations if observations is None else observations or None,
+        observations=_measured(entry, observations),
     )
+
+
+def _check_sizes(entry: Entry, problem: Problem) -> None:
+    """Raise unless the network of an entry takes what a problem has.
+
+    Raises:
+        RecipeError: The problem has other numbers of inputs or components.
+    """
+    sizes = [(p.network_inputs, p.m) for p in (problem, entry.problem)]
+    if sizes[0] == sizes[1]:
+        return
+    (inputs, m), (own_inputs, own_m) = sizes
+    raise RecipeError(
+        f"the problem {problem.name!r} with {dict(problem.arguments)} has {inputs} coordinates and "
+        f"features and {m} components: the network of {entry.name} takes {own_inputs} to {own_m}, "
+        "so fine-tune it to a problem of as many, or train a new one."
+    )
+
+
+def _measured(entry: Entry, given: Measured | None) -> Measured | None:
+    """What is fitted: what is given, what the entry has, or nothing for an empty list."""
+    if given is None:
+        return entry.observations
+    return None if isinstance(given, list | tuple) and not given else given
 
 
 def _kept(old: Problem, new: Problem, values: Mapping[str, T], *, same: bool) -> dict[str, T]:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -18,7 +19,9 @@ from pinnzoo import (
     Box,
     Condition,
     Interval,
+    Phase,
     Problem,
+    Recipe,
     Unknown,
     dirichlet,
     initial,
@@ -27,7 +30,7 @@ from pinnzoo import (
     prescribe,
     robin,
 )
-from pinnzoo.objective import flatten_model
+from pinnzoo.objective import assemble, flatten_model
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.pdes.orders import residuals_of
 from pinnzoo.solving import clock, solve
@@ -45,6 +48,7 @@ from pinnzoo.solving.doubt import (
     MISSED,
     SUSPECT,
     Corrected,
+    _heard,
     defect,
     freedom,
     left_open,
@@ -54,6 +58,7 @@ from pinnzoo.solving.doubt import (
 )
 from pinnzoo.solving.fitting import Allowance
 from pinnzoo.solving.rounds import plan_for, refine
+from pinnzoo.storage.blueprint import build
 from tests.solving.rod import rod
 from tests.solving.test_solve import Ticking
 
@@ -611,3 +616,20 @@ def test_the_ways_out_of_a_factor_that_jumps_are_not_called_one():
 @pytest.mark.parametrize("name", ["burgers", "schrodinger", "heat_2d_ms", "reaction", "poisson_2d"])
 def test_factors_of_the_zoo_do_not_jump(name):
     assert jumping_factor(make_problem(name, {})) is None
+
+
+def test_observations_count_as_at_first_where_it_is_asked_what_they_determine():
+    line = Box("x", (0.0,), (1.0,))
+    problem = of(line, lambda u, z: u(z, "u_xx")[0], [dirichlet(line, "u", "x", "left")])
+    _, model = build(Recipe(problem.name, "mlp", (Phase("lm", 1),)), problem)
+    points = {name: np.array([[0.0], [0.5]]) for name in problem.terms}
+    seen = pinnzoo.Observations([[0.3]], [1.0])
+    objective = assemble(problem, model, points, observations=seen).objective
+    phases = [Phase("lm", 1, weights={"observations": w}) for w in (2.0, 2e-4)]
+    heard = _heard(SimpleNamespace(objective=objective, phases=phases))  # pyright: ignore
+    scales = {t.name: float(t.scale) for t in objective.terms}
+    louder = {t.name: float(t.scale) / scales[t.name] for t in heard.terms}
+    assert louder.pop("observations") == pytest.approx(100)
+    assert set(louder.values()) == {1.0}
+    silent = SimpleNamespace(objective=objective, phases=[])
+    assert _heard(silent) is objective  # pyright: ignore
