@@ -82,10 +82,11 @@ class Observations:
                 f"{np.shape(self.values)} were given: give points (n, d) and values (n, k), with "
                 "one row for each of one or more points."
             )
-        names = (components,) if isinstance(components, str) else components
-        if names is not None and not np.iterable(names):
+        given: Any = (components,) if isinstance(components, str) else components
+        names = tuple(given) if np.iterable(given) else None
+        if names is None and given is not None:
             raise PointsError(
-                f"observations of the components {names!r} were given: give their names, such as "
+                f"observations of the components {given!r} were given: give their names, such as "
                 "('u', 'v')."
             )
         if names is not None and (len(names) != values.shape[1] or len(set(names)) < len(names)):

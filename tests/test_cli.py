@@ -384,7 +384,7 @@ def test_an_entry_that_cannot_be_read_hides_no_other(entry, monkeypatch):
     result = run("evaluate", "nonsense", NAME, "--json", code=1)
     assert [row["name"] for row in json.loads(result.stdout)] == [NAME]
     assert "unknown entry 'nonsense'" in result.stderr
-    assert len(run_json("evaluate", "heat*levenberg*", "heat*adam")) == 2
+    assert len(run_json("evaluate", "heat-*")) == len(zoo.list_entries("heat-*")) > 0
 
 
 def test_evaluate_really_recomputes(entry):

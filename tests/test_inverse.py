@@ -381,7 +381,12 @@ class TestObservations:
         problem = make_problem("heat", {})
         t, x = np.linspace(0, 1, 5), np.linspace(0, 1, 7)
         table = (t[:, None] + 10 * x).transpose(order)
-        columns = {"t": t[:, None], "x": x[:, None], "usol": table, "sigma": 0.1 * table + 1}
+        columns: dict[str, Any] = {
+            "t": t[:, None],
+            "x": x[:, None],
+            "usol": table,
+            "sigma": 0.1 * table + 1,
+        }
         path = tmp_path / f"grid.{kind}"
         if kind == "npz":
             np.savez(path, **columns)
@@ -390,6 +395,7 @@ class TestObservations:
         found = Observations.read(path, problem, {"u": "usol"})
         assert found.points.shape == (35, 2)
         np.testing.assert_allclose(found.values[:, 0], found.points @ [1, 10])
+        assert found.sigma is not None
         np.testing.assert_allclose(found.sigma, 0.1 * found.values + 1)
 
     def test_axes_of_one_length_do_not_tell_their_order(self, tmp_path):
@@ -420,7 +426,7 @@ class TestObservations:
             points, table, ("u", "p"), sigma=np.tile(np.nanstd(table, axis=0), (50, 1))
         )
         np.testing.assert_allclose(own.roots, both.roots, rtol=1e-12)
-        np.testing.assert_array_equal(Observations(points, small[0], "u").roots, 1.0)
+        np.testing.assert_array_equal(Observations(points, small[0], ("u",)).roots, 1.0)
         still = Observations(points, np.stack([small[0], np.full(50, 3.0)], axis=1), ("u", "p"))
         assert np.isfinite(still.roots).all()
         nothing = Observations(points, np.zeros((50, 2)), ("u", "p"))

@@ -1345,20 +1345,22 @@ def test_functions_of_the_wrong_arguments_are_told_which_they_get(condition, say
 
 
 PLANE: Any = pinnzoo.Box("tx", (0.0, 0.0), (1.0, 1.0))
+WRONG: Any = pinnzoo
+"""Takes arguments of any kind, for all that a type checker knows."""
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pinnzoo.dirichlet(PLANE, "u", 1, "left"), "1 was given as the coordinate"),
-        (lambda: pinnzoo.neumann(PLANE, "u", ["x"], "left"), "was given as the coordinate"),
-        (lambda: pinnzoo.periodic(PLANE, "u", 1), "1 was given as the coordinate"),
-        (lambda: pinnzoo.dirichlet("x", "u", "x", "left"), "'x' was given as the domain"),
-        (lambda: pinnzoo.initial(None, "u", 0.0), "None was given as the domain"),
-        (lambda: pinnzoo.initial(PLANE, 0, 0.0), "0 was given as the component"),
+        (lambda: WRONG.dirichlet(PLANE, "u", 1, "left"), "1 was given as the coordinate"),
+        (lambda: WRONG.neumann(PLANE, "u", ["x"], "left"), "was given as the coordinate"),
+        (lambda: WRONG.periodic(PLANE, "u", 1), "1 was given as the coordinate"),
+        (lambda: WRONG.dirichlet("x", "u", "x", "left"), "'x' was given as the domain"),
+        (lambda: WRONG.initial(None, "u", 0.0), "None was given as the domain"),
+        (lambda: WRONG.initial(PLANE, 0, 0.0), "0 was given as the component"),
         (lambda: problem(domain="tx"), "'tx' was given as the domain"),
         (lambda: problem(equation="u_t - u_xx"), "'u_t - u_xx' was given as the equation"),
-        (lambda: pinnzoo.Observations([[0.0, 0.0]], [1.0], 3), "components 3 were given"),
+        (lambda: WRONG.Observations([[0.0, 0.0]], [1.0], 3), "components 3 were given"),
     ],
 )
 def test_what_is_of_another_kind_is_named(make, message):

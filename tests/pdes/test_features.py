@@ -1,5 +1,7 @@
 """Known functions of a point as further inputs of a network."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ THICKNESS = 1e-3
 LAYER = Features(lambda z: jnp.exp(-z / THICKNESS), (0.0,), (1.0,))
 
 
-def layered(features=LAYER):
+def layered(features: Any = LAYER):
     """`ε u'' + u' = 1` with u = 0 at both ends: a layer of thickness ε at x = 0."""
     line = Box("x", (0.0,), (1.0,))
 

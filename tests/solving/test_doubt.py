@@ -623,7 +623,7 @@ def test_observations_count_as_at_first_where_it_is_asked_what_they_determine():
     problem = of(line, lambda u, z: u(z, "u_xx")[0], [dirichlet(line, "u", "x", "left")])
     _, model = build(Recipe(problem.name, "mlp", (Phase("lm", 1),)), problem)
     points = {name: np.array([[0.0], [0.5]]) for name in problem.terms}
-    seen = pinnzoo.Observations([[0.3]], [1.0])
+    seen = pinnzoo.Observations(np.array([[0.3]]), np.array([1.0]))
     objective = assemble(problem, model, points, observations=seen).objective
     phases = [Phase("lm", 1, weights={"observations": w}) for w in (2.0, 2e-4)]
     heard = _heard(SimpleNamespace(objective=objective, phases=phases))  # pyright: ignore
