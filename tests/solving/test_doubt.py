@@ -140,7 +140,7 @@ def stokes(*more):
     return of(SQUARE, equation, [*still, *more], ("u", "v", "p"), system=("along_y", "volume"))
 
 
-def tried(problem, width=12, seconds=3.0):
+def tried(problem, width=12, seconds=2.0):
     """A short round, as `solve` does it first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", Ticking())
