@@ -894,6 +894,9 @@ def _traced(problem: Problem, what: str, function: Any, *inputs: Any) -> tuple[F
     """
     try:
         program, value = jax.make_jaxpr(function, return_shape=True)(*inputs)
+    except RecipeError as error:
+        # Such as that of a prescribed value, which does not know whose it is.
+        raise RecipeError(f"in the {what} of {problem.name}, {error}") from None
     except PinnzooError:
         raise
     except Exception as error:
