@@ -445,8 +445,8 @@ MEASURED = (
         Recipe(
             "cylinder_wake_inverse",
             "mlp",
-            (_moving(40, 1500), _moving(80, 2500)),
-            architecture_arguments=_layers(24),
+            (_moving(40, 1500), _moving(130, 3500)),
+            architecture_arguments=_layers(32, 4),
             points={"equation": 1500, "pressure": 100},
             weights={"observations": 10.0},
         ),
