@@ -89,6 +89,7 @@ def entry_card(
         point=", ".join(f"{x:g}" for x in problem.domain.some_point()),
         coords=", ".join(problem.coords),
         built_in=problem.ansatz is not None or problem.symmetry is not None,
+        features=0 if problem.features is None else problem.features.k,
         in_corners=problem.arguments.get("constraints") == "corners",
         accuracy=_accuracy(metrics, problem.d),
         phase_table=_phases(recipe),
