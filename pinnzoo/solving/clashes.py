@@ -62,7 +62,9 @@ def clash(problem: Problem) -> Clash | None:
                 np.maximum(face.lower, opposite.lower),
                 np.minimum(face.upper, opposite.upper),
             )
-            if (lower > upper).any():
+            within = [(lower == f.lower) & (upper == f.upper) for f in (face, opposite)]
+            # Conditions on one face are compared by `contradictions`, for every training.
+            if (lower > upper).any() or any(same.all() for same in within):
                 continue
             edge = Box(problem.coords, tuple(lower), tuple(upper))
             values = [_given(problem, each, edge) for each in (one, other)]

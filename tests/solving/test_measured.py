@@ -159,7 +159,7 @@ def test_a_bound_that_keeps_the_data_from_being_met_is_in_the_estimate():
         unknowns={"rate": Unknown(3.0, lower=2.0, upper=5.0)},
     )
     times = np.linspace(0.1, 1, 20)
-    with pytest.warns(UserWarning, match="is at its lower bound 2"):
+    with small(), pytest.warns(UserWarning, match="is at its lower bound 2"):
         entry = solve(
             decay,
             observations=Observations(times[:, None], np.exp(-times)),
