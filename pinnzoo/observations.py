@@ -114,11 +114,7 @@ class Observations:
     @property
     def noise(self) -> float | None:
         """Standard deviation of a value of mean weight; None where no deviations are known."""
-        if self.sigma is None:
-            return None
-        # In units of the smallest, since the square of one over it may overflow.
-        least = np.nanmin(self.sigma)
-        return float(least / np.sqrt(np.nanmean((least / self.sigma) ** 2)))
+        return None if self.sigma is None else _of_mean_weight(self.sigma)
 
     @property
     def roots(self) -> Float[np.ndarray, "n k"]:
@@ -136,9 +132,7 @@ class Observations:
             known = own > 0
             sigma = np.where(known, own, own[known].min() if known.any() else 1.0)
             sigma = np.where(np.isnan(self.values), np.nan, sigma)
-        # In units of the smallest, since the square of one over it may overflow.
-        least = np.nanmin(sigma) / sigma
-        return least / np.sqrt(np.nanmean(least**2))
+        return _of_mean_weight(sigma) / sigma
 
     def check(self, problem: Problem) -> "Observations":
         """The same observations with their components named.
@@ -339,6 +333,13 @@ class Observations:
         stack = lambda which: np.stack([own[names[c]].ravel() for c in which], axis=1)  # noqa: E731
         sigma: Any = stack(deviations) if deviations else None
         return cls(stack(problem.coords), stack(measured), tuple(measured), sigma).check(problem)
+
+
+def _of_mean_weight(sigma: Float[np.ndarray, "n k"]) -> float:
+    """The standard deviation of a value of mean weight, where each weighs one over its square."""
+    # In units of the smallest, since the square of one over it may overflow.
+    least = np.nanmin(sigma)
+    return float(least / np.sqrt(np.nanmean((least / sigma) ** 2)))
 
 
 def _on_the_grid_of(

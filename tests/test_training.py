@@ -640,17 +640,21 @@ def test_training_ends_with_its_time_and_goes_on_with_more(trained, tmp_path):
     same_numbers(trained, train(TINY, workdir=tmp_path))
 
 
-def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
-    phases = (
-        Phase("levenberg_marquardt", 30, part=0),
-        Phase("levenberg_marquardt", 3, {"scaling": "columns", "damping": 1e-16}, part=1),
-    )
-    recipe = dataclasses.replace(
+def with_its_tangent(steps, size, points):
+    """A network in one window, then its tangent."""
+    return dataclasses.replace(
         WINDOWED,
-        phases=phases,
-        architecture_arguments={"width": 10, "depth": 2},
-        points={"equation": 400, "conditions": 40},
+        phases=(
+            Phase("levenberg_marquardt", steps, part=0),
+            Phase("levenberg_marquardt", 3, {"scaling": "columns", "damping": 1e-16}, part=1),
+        ),
+        architecture_arguments=size,
+        points={"equation": points, "conditions": 40},
     )
+
+
+def test_a_tangent_goes_on_where_the_network_of_its_window_stalls():
+    recipe = with_its_tangent(30, {"width": 10, "depth": 2}, 400)
     ends, _, trainer = watched(recipe)
     before, after = (trainer.error(ends[phase][0]) for phase in (0, 1))
     assert after < 0.1 * before
@@ -673,16 +677,7 @@ def test_fine_tuning_a_chain_of_windows_trains_the_last_part_unless_told_otherwi
 
 
 def test_a_network_that_is_trained_again_has_a_tangent_that_begins_anew():
-    phases = (
-        Phase("levenberg_marquardt", 20, part=0),
-        Phase("levenberg_marquardt", 3, {"scaling": "columns", "damping": 1e-16}, part=1),
-    )
-    recipe = dataclasses.replace(
-        WINDOWED,
-        phases=phases,
-        architecture_arguments={"width": 6, "depth": 1},
-        points={"equation": 200, "conditions": 40},
-    )
+    recipe = with_its_tangent(20, {"width": 6, "depth": 1}, 200)
     entry = train(recipe)
     with pytest.warns(UserWarning, match=r"its tangent, part 1, begins anew at zero; train part 1"):
         tuned = finetune(entry, steps=2, part=0)
@@ -692,7 +687,7 @@ def test_a_network_that_is_trained_again_has_a_tangent_that_begins_anew():
     # What it states is the loss of the network that it has.
     places = sample(tuned.problem.domain, 500, "sobol", np.random.default_rng(0))
     assert np.mean(tuned.residual(places) ** 2) < 4 * tuned.metrics["loss"]
-    again = dataclasses.replace(recipe, phases=(*phases, *phases))
+    again = dataclasses.replace(recipe, phases=recipe.phases * 2)
     assert train(again).metrics["loss"] < 2 * entry.metrics["loss"]
 
 

@@ -148,6 +148,27 @@ def contradictions(problem: "Problem") -> tuple[tuple[str, str], ...]:
 def _contradict(problem: "Problem", one: str, other: str) -> bool:
     """Whether the residuals of two terms differ by what does not depend on the field."""
     points = places(problem.terms[one].region, np.random.default_rng(0))
+    apart, size = apart_for_all_fields(problem, one, other, points)
+    return apart is not None and bool(np.any(np.abs(apart) > NOTICED * size))
+
+
+def apart_for_all_fields(
+    problem: "Problem", one: str, other: str, points: Any
+) -> tuple[Float[np.ndarray, " n"] | None, float]:
+    """By what the residuals of two terms differ whatever the field is, and the size of one of them.
+
+    None where the difference depends on the field: the terms ask for different things then.
+
+    Args:
+        problem: Whose terms.
+        one: Name of the first term.
+        other: Name of the second term.
+        points: Where, `(n, d)`.
+
+    Example:
+        >>> apart_for_all_fields(make_problem("heat", {}), "left", "right", np.zeros((3, 2)))[0]
+        array([0., 0., 0.])
+    """
     plain = uneven(problem.m)
     fields = [plain, lambda z: 2 * plain(z) + z.sum()]
     found = [
@@ -156,9 +177,8 @@ def _contradict(problem: "Problem", one: str, other: str) -> bool:
     ]
     apart = [first - second for first, second in found]
     size = 1 + np.abs(found[1][0]).max()
-    rounding = ROUNDED * size
-    same = bool(np.all(np.abs(apart[0] - apart[1]) <= rounding))
-    return same and bool(np.any(np.abs(apart[0]) > NOTICED * size))
+    same = bool(np.all(np.abs(apart[0] - apart[1]) <= ROUNDED * size))
+    return (apart[0] if same else None), float(size)
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,15 +3,13 @@
 import itertools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from pinnzoo.domains import Box, sample
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
-from pinnzoo.pdes.orders import residuals_of, uneven
+from pinnzoo.pdes.orders import apart_for_all_fields, residuals_of
 from pinnzoo.solving.analysis import faces_of, zero
 
 CLASHES = 0.02
@@ -70,20 +68,15 @@ def clash(problem: Problem) -> Clash | None:
             values = [_given(problem, each, edge) for each in (one, other)]
             apart = np.abs(values[0] - values[1])
             k = int(np.argmax(apart))
-            if apart[k] > CLASHES * scale and _gives(problem, one) and _gives(problem, other):
+            if apart[k] > CLASHES * scale and _ask_the_same(problem, one, other, edge):
                 said = (float(values[0][k]), float(values[1][k]))
                 return Clash(one.name, other.name, one.asks, said, _points(edge)[k])
     return None
 
 
-def _gives(problem: Problem, condition: Condition) -> bool:
-    """Whether a condition says what a component is, and not what it is elsewhere too."""
-    plain, face = uneven(problem.m), faces_of(condition.region)[0]
-    points = _points(face)
-    read = residuals_of(problem, condition.name, plain, points, bare=True)
-    component = problem.components.index(condition.asks)
-    values = np.asarray(jax.vmap(plain)(jnp.asarray(points)))[:, component]
-    return np.allclose(read + _given(problem, condition, face), values, atol=1e-6)
+def _ask_the_same(problem: Problem, one: Condition, other: Condition, edge: Box) -> bool:
+    """Whether both read the same of a field there, and not one of them its values elsewhere too."""
+    return apart_for_all_fields(problem, one.name, other.name, _points(edge))[0] is not None
 
 
 def _points(face: Box) -> Float[np.ndarray, "n d"]:

@@ -134,10 +134,9 @@ def without_tangent(assembly: Assembly, theta: Theta, phase: Phase) -> Theta:
 
     The tangent was fitted to the parameters that the network had, and means nothing beside others.
     """
-    tangent = _tangent_of(assembly.to_model(theta), phase.part)
-    if tangent is None:
-        return theta
-    return theta.at[part_slice(assembly.to_model(theta), tangent)].set(0.0)
+    model = assembly.to_model(theta)
+    tangent = _tangent_of(model, phase.part)
+    return theta if tangent is None else theta.at[part_slice(model, tangent)].set(0.0)
 
 
 def _tangent_of(model: Any, part: int | None) -> int | None:

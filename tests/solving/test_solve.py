@@ -46,6 +46,7 @@ from pinnzoo.solving.estimate import estimated_error
 from pinnzoo.solving.fitting import Allowance, Stage, _Watch, counts_for, fit, moving
 from pinnzoo.solving.growth import widen
 from pinnzoo.solving.rounds import plan_for, refine
+from pinnzoo.storage.blueprint import build
 from pinnzoo.training.loop import Trainer
 from tests.solving.rod import rod
 
@@ -725,17 +726,11 @@ def test_what_was_found_before_a_second_signal_is_kept(problem, monkeypatch, don
 
     monkeypatch.setattr(Trainer, "_advance", advance)
     counts = {"equation": 40, "conditions": 8}
-    recipe = Recipe(problem.name, "mlp", (Phase("levenberg_marquardt", 9),), points=counts)
-    model = make_architecture(
-        "mlp",
-        {"width": 4, "depth": 1},
-        m=1,
-        lower=problem.domain.lower,
-        upper=problem.domain.upper,
-        dtype="float64",
-        seed=0,
-    )
-    stages, allowance = [Stage(Phase("levenberg_marquardt", 9, points=counts))], Allowance(0.0)
+    phase = Phase("levenberg_marquardt", 9, points=counts)
+    small = {"width": 4, "depth": 1}
+    recipe = Recipe(problem.name, "mlp", (phase,), architecture_arguments=small, points=counts)
+    _, model = build(recipe, problem)
+    stages, allowance = [Stage(phase)], Allowance(0.0)
     if not done:
         with pytest.raises(KeyboardInterrupt):
             fit(problem, model, recipe, stages, allowance)
