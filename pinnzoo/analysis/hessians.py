@@ -38,6 +38,9 @@ from pinnzoo.objective import EQUATION, Objective
 PARTS = ("loss", "gauss_newton", "remainder")
 """`∇²L`, `Jᵀ J` and `Σ r_i H_i`."""
 
+CURVED = ("loss", "remainder")
+"""The parts whose products need second derivatives."""
+
 MAP_TOLERANCE = 1e-4
 """Residual of the Ritz pairs of a map; norms are good to about its square."""
 
@@ -276,11 +279,14 @@ class Hessian:
         products: Multiplies each row of `(b, p)`, b ≤ 8.
         size: p.
         eigenvalues: All of them, where they are known without products.
+        gauss_newton: Products with the Gauss-Newton part of the loss Hessian, and its trace; None
+            for the other parts.
     """
 
     products: Products
     size: int
     eigenvalues: Float[np.ndarray, " p"] | None = None
+    gauss_newton: tuple[Products, float] | None = None
 
     def formed(self, tick: Tick = silent, together: int = BLOCK) -> Float[np.ndarray, "p p"]:
         """The matrix itself, some columns at a time, symmetric to the last bit.
@@ -337,20 +343,36 @@ def hessian_part(
     scaled = scale(rows)
     curvature = curvature or curvature_products(at, dual)
 
-    def products(vectors: Rows) -> Rows:
-        found = np.zeros_like(vectors, dtype=np.float64)
-        if part != "remainder":
-            found += (vectors @ scaled.T) @ scaled
-        if part != "gauss_newton":
-            found += scale(curvature(scale(vectors)))
-        return found
+    def gauss_newton(vectors: Rows) -> Rows:
+        return (vectors @ scaled.T) @ scaled
 
-    if part != "gauss_newton":
-        return Hessian(products, p)
-    values = np.zeros(p)
-    singular = np.linalg.svd(scaled, compute_uv=False)
-    values[: len(singular)] = singular**2
-    return Hessian(products, p, values)
+    def remainder(vectors: Rows) -> Rows:
+        return scale(curvature(scale(vectors)))
+
+    if part == "gauss_newton":
+        values = np.zeros(p)
+        singular = np.linalg.svd(scaled, compute_uv=False)
+        values[: len(singular)] = singular**2
+        return Hessian(gauss_newton, p, values)
+    if part == "remainder":
+        return Hessian(remainder, p)
+    return Hessian(
+        lambda vectors: gauss_newton(vectors) + remainder(vectors),
+        p,
+        gauss_newton=(gauss_newton, float(np.sum(scaled**2))),
+    )
+
+
+def _tangent_while_compiling(source: Source, theta: Any) -> Tangent:
+    """The tangent, computed while another thread compiles the products with the curvature."""
+    if isinstance(source, Tangent):
+        return tangent(source, theta)
+    objective, checked = resolve(source, theta, "a Hessian")
+    begin_curvature_products(objective, np.asarray(checked))
+    try:
+        return tangent(source, theta)
+    finally:
+        compile_curvature_products(objective, np.asarray(checked))
 
 
 def hessian_density(
@@ -361,8 +383,8 @@ def hessian_density(
     term: str | None = None,
     preconditioner: Preconditioner | None = None,
     probes: int = BLOCK,
-    steps: int = 40,
-    blocks: int = 24,
+    steps: int = 32,
+    blocks: int = 20,
     seed: int = 0,
     exact: bool | None = None,
 ) -> SpectralDensity:
@@ -397,7 +419,7 @@ def hessian_density(
         >>> found.negative_share
         0.0
     """
-    at = tangent(source, theta)
+    at = _tangent_while_compiling(source, theta) if part in CURVED else tangent(source, theta)
     matrix = hessian_part(at, part=part, term=term, preconditioner=preconditioner)
     if matrix.eigenvalues is not None:
         return SpectralDensity.of(matrix.eigenvalues)
@@ -406,7 +428,13 @@ def hessian_density(
     if exact:
         return SpectralDensity.of(np.linalg.eigvalsh(matrix.formed()))
     return spectral_density(
-        matrix.products, matrix.size, probes=probes, steps=steps, blocks=blocks, seed=seed
+        matrix.products,
+        matrix.size,
+        probes=probes,
+        steps=steps,
+        blocks=blocks,
+        seed=seed,
+        part=matrix.gauss_newton,
     )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_small_hessian_is_formed_and_a_large_one_is_not(at, dense, monkeypatch):
     monkeypatch.setattr(hessians, "FORMED", (at.theta.size - 1, at.rows.size))
     by_default = analysis.hessian_density(at, **few)
     np.testing.assert_array_equal(by_default.nodes, estimated.nodes)
+
+
+def test_estimated_mean_knows_the_trace_of_the_gauss_newton_part(at, dense):
+    """Without a remainder nothing is left to the probes."""
+    fitted = dataclasses.replace(at, residual=np.zeros_like(at.residual))
+    found = analysis.hessian_density(fitted, blocks=1, steps=2, exact=False)
+    wanted = np.trace(dense["gauss_newton"]) / at.theta.size
+    assert found.mean == pytest.approx(wanted, rel=1e-10)
+    assert found.moment(1) != pytest.approx(wanted, rel=1e-6)
 
 
 def test_terms_have_hessians_that_add_up(at, dense):
