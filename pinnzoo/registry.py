@@ -262,6 +262,30 @@ def _same_file(known: str | None, file: Path) -> bool:
     return known is not None and Path(known).resolve() == file.resolve()
 
 
+def known_names(kind: str, table: Collection[str]) -> list[str]:
+    """All names of a kind in order, those that installed packages offer among them.
+
+    Args:
+        kind: What the table holds.
+        table: By name.
+    """
+    return sorted({*table, *_offered(GROUPS[kind])})
+
+
+def parameters_of(
+    factory: Callable[..., Any], given: Collection[str] = ()
+) -> dict[str, inspect.Parameter]:
+    """What a factory takes of a recipe, by name.
+
+    Args:
+        factory: A function or a class.
+        given: What every factory of its table takes, which is no recipe's to set.
+    """
+    # The signature of an nnx class itself is that of its metaclass: (*args, **kwargs).
+    signature = inspect.signature(factory.__init__ if isinstance(factory, type) else factory)
+    return {k: v for k, v in signature.parameters.items() if k not in {"self", *given}}
+
+
 def make(
     kind: str,
     table: MutableMapping[str, Callable[..., T]],
@@ -283,9 +307,7 @@ def make(
         RecipeError: The factory does not take one of the arguments, or not that value.
     """
     factory = find(kind, table, name)
-    # The signature of an nnx class itself is that of its metaclass: (*args, **kwargs).
-    signature = inspect.signature(factory.__init__ if isinstance(factory, type) else factory)
-    allowed = [key for key in signature.parameters if key not in {"self", *given}]
+    allowed = parameters_of(factory, given)
     for argument in arguments:
         if argument not in allowed:
             raise RecipeError(
@@ -299,7 +321,7 @@ def make(
     except (TypeError, ValueError) as error:
         for argument, value in arguments.items():
             # Comparisons of words with numbers fail in Python's words, which name neither.
-            usual = signature.parameters[argument].default
+            usual = allowed[argument].default
             if isinstance(value, str) and isinstance(usual, int | float):
                 raise RecipeError(
                     f"{kind} {name!r} was given {argument}={value!r}, which is a word: give a "

@@ -12,11 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from pinnzoo import evaluation, training, zoo
+from pinnzoo.architectures import ARCHITECTURES, make_architecture
 from pinnzoo.cli import app, options, screens
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.commands import Argument
 from pinnzoo.cli.output import plain
+from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.errors import EntryError, TrainingError, UnknownNameError
+from pinnzoo.optimizers import OPTIMIZERS
+from pinnzoo.pdes import PROBLEMS
 from pinnzoo.recipes import Phase
 from pinnzoo.storage.index import read_index
 from tests.tiny_entries import (
@@ -230,6 +234,59 @@ def test_info_shows_recipe_and_figures(checkpoints):
     data = run_json("info", "heat-mlp-lm")
     assert data["metrics"]["ntk"]["drift"]["all"]["spectral"] > 0
     assert data["recipe"]["phases"][0]["optimizer"] == "adam"
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [
+        ("problems", PROBLEMS),
+        ("architectures", ARCHITECTURES),
+        ("optimizers", OPTIMIZERS),
+        ("diagnostics", DIAGNOSTICS),
+    ],
+)
+def test_names_are_those_of_the_table(kind, table):
+    rows = run_json("names", kind)
+    assert [row["name"] for row in rows] == sorted(table)
+    shown = run("names", kind).stdout
+    assert all(row["name"] in shown and row["title"] in shown for row in rows)
+
+
+def test_names_tell_what_recipes_may_set():
+    viscosity = next(row for row in run_json("names") if row["name"] == "burgers")
+    assert viscosity["title"] == "Burgers"
+    assert viscosity["arguments"] == {"viscosity": 0.01 / np.pi, "constraints": "soft"}
+    assert "viscosity=0.0031831" in run("names").stdout
+    for row in run_json("names", "architectures"):
+        assert not {"m", "lower", "upper", "dtype", "rngs", "self"} & row["arguments"].keys()
+        make_architecture(
+            row["name"], row["arguments"], m=1, lower=(0.0,), upper=(1.0,), dtype="float64", seed=0
+        )
+
+
+def test_names_of_others_say_who_has_them(tmp_path, monkeypatch):
+    """A package that cannot be used hides nothing else."""
+    melting = EntryPoint("melting", "tests.no_such_module:melting", "pinnzoo.problems")
+    monkeypatch.setattr("pinnzoo.registry._offered", lambda _: {"melting": [melting]})
+    monkeypatch.setattr("pinnzoo.pdes.PROBLEMS", {"heat": PROBLEMS["heat"]})
+    file = tmp_path / "rods.py"
+    file.write_text(
+        "import pinnzoo\n\n"
+        "class Steel:\n    pass\n\n"
+        "@pinnzoo.register_problem\n"
+        "def rod(length, steel=Steel, ends=(0, 1)):\n    pass\n"
+    )
+    result = run("names", "--import", file, "--json", code=1)
+    assert "'melting' is offered by" in result.stderr
+    heat, rod = json.loads(result.stdout)
+    assert (heat["name"], heat["provider"]) == ("heat", "")
+    assert (rod["name"], rod["provider"]) == ("rod", "rods.py")
+    assert rod["arguments"]["length"] is None
+    assert "Steel" in rod["arguments"]["steel"]
+    assert rod["arguments"]["ends"] == [0, 1]
 
 
 # --- help

@@ -35,6 +35,9 @@ ARCHITECTURES: dict[str, Callable[..., nnx.Module]] = {
 }
 """All architectures by name, as classes; `register_architecture` adds one."""
 
+GIVEN = ("m", "lower", "upper", "dtype", "rngs")
+"""What an architecture is called with besides the arguments of a recipe."""
+
 
 def register_architecture(
     factory: Callable[..., nnx.Module], *, name: str | None = None, title: str | None = None

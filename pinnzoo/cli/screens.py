@@ -206,6 +206,33 @@ def entries(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     _show(console, columns, cells)
 
 
+def names(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The table of `pinnzoo names`, with an argument on each line."""
+    takes, others = (any(row[key] for row in rows) for key in ("arguments", "provider"))
+    columns = [
+        Shown("Name", right=False),
+        Shown("Title", 1, right=False),
+        *([Shown("Arguments", right=False)] * takes),
+        *([Shown("From", 2, right=False)] * others),
+    ]
+    cells = [
+        [
+            escape(row["name"]),
+            escape(row["title"]),
+            *([escape("\n".join(_default(*each) for each in row["arguments"].items()))] * takes),
+            *([escape(row["provider"] or "pinnzoo")] * others),
+        ]
+        for row in rows
+    ]
+    _show(console, columns, cells)
+
+
+def _default(name: str, value: Any) -> str:
+    if value is None:
+        return name
+    return f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
+
+
 def matrix(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """The table of `pinnzoo list --matrix`: problems, and below each its architectures."""
     if not rows:

@@ -40,6 +40,76 @@ def list_(pattern: str, matrix: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
+KINDS = {
+    "problems": "pinnzoo.pdes",
+    "architectures": "pinnzoo.architectures",
+    "optimizers": "pinnzoo.optimizers",
+    "diagnostics": "pinnzoo.diagnostics",
+}
+"""What has names, and the package with the table of them."""
+
+
+@app.command()
+@argument(
+    "kind",
+    f"What to name: {', '.join(KINDS)}.",
+    type=click.Choice(list(KINDS)),
+    default="problems",
+    metavar="[KIND]",
+)
+@options.import_option
+@json_option
+def names(kind: str, imports: tuple[Path, ...], as_json: bool) -> None:
+    """List problems, architectures, optimizers or diagnostics, and the arguments they take."""
+    from importlib import import_module
+
+    from pinnzoo.cli import screens
+    from pinnzoo.registry import find, known_names
+
+    options.bring_in(imports)
+    table, singular = getattr(import_module(KINDS[kind]), kind.upper()), kind.removesuffix("s")
+    rows, damaged = [], False
+    for name in known_names(singular, table):
+        try:
+            rows.append(_name_row(singular, name, find(singular, table, name)))
+        except PinnzooError as error:
+            # A package that cannot be imported must not hide all others.
+            complain(str(error))
+            damaged = True
+    emit(rows, as_json, screens.names)
+    if damaged:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _name_row(kind: str, name: str, found: Any) -> dict[str, Any]:
+    """What there is to say of a problem, an architecture, an optimizer or a diagnostic."""
+    from pinnzoo.architectures import GIVEN
+    from pinnzoo.cards.statements import problem_name
+    from pinnzoo.cards.words import title
+    from pinnzoo.registry import parameters_of, provider
+
+    if kind == "diagnostic":
+        about, takes, source = found.title, {}, found.compute
+    else:
+        takes = parameters_of(found, GIVEN if kind == "architecture" else ())
+        about, source = (problem_name if kind == "problem" else title)(name), found
+    return {
+        "name": name,
+        "title": about,
+        "arguments": {key: _default(each) for key, each in takes.items()},
+        "provider": provider(source),
+    }
+
+
+def _default(parameter: Any) -> Any:
+    """A default as JSON has it; None where there is none."""
+    value = parameter.default
+    if value is parameter.empty:
+        return None
+    plain = value is None or isinstance(value, bool | int | float | str | list | tuple | dict)
+    return value if plain else repr(value)
+
+
 def _matrix(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
     """A row for each problem and architecture, with the best entry of each optimizer."""
     from pinnzoo.cards.matrix import Cell, columns_of, rows_of
