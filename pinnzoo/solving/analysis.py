@@ -317,6 +317,28 @@ def runs_backward(problem: Problem) -> str | None:
     return None
 
 
+def solved_by_zero(problem: Problem) -> bool:
+    """Whether the function that is zero everywhere meets all equations and conditions exactly.
+
+    Then it is what a network is drawn to, whatever other solutions there are: of an eigenvalue
+    problem without a condition for the size of the solution, or of one whose source was forgotten.
+
+    Example:
+        >>> solved_by_zero(make_problem("heat", {}))
+        False
+    """
+    nothing, rng = zero(problem.m), np.random.default_rng(0)
+    constrained = jax.vmap(problem.constrain(nothing))
+    for name, term in problem.terms.items():
+        # Many, since a source or the bump of an initial value may be small.
+        points = sample(term.region, MANY_POINTS, "sobol", rng)
+        with jax.enable_x64(True):
+            values = np.asarray(constrained(jnp.asarray(points, jnp.float64)))
+        if values.any() or residuals_of(problem, name, nothing, points).any():
+            return False
+    return True
+
+
 def without_condition(problem: Problem) -> str | None:
     """A part of the boundary of a shape on which no condition holds, by its name.
 

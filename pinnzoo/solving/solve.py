@@ -22,6 +22,7 @@ from pinnzoo.solving.analysis import (
     jumping_factor,
     marches,
     runs_backward,
+    solved_by_zero,
     without_condition,
 )
 from pinnzoo.solving.clashes import clash
@@ -211,6 +212,13 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
             stacklevel=3,
         )
+    if observations is None and solved_by_zero(problem):
+        warnings.warn(
+            f"the function that is zero everywhere meets all equations and conditions of "
+            f"{problem.name}, so that solve finds it and no other solution: add what is missing, "
+            "such as a source, a prescribed value, or for an eigenfunction a slope at one end.",
+            stacklevel=3,
+        )
     if (found := clash(problem)) is not None:
         place = ", ".join(
             f"{c} = {x:.4g}" for c, x in zip(problem.coords, found.point, strict=True)
@@ -304,8 +312,8 @@ def _checked(observations: Any, problem: Problem) -> Observations | None:
         raise RecipeError(
             f"{problem.name} was given without observations, from which its unknowns ({names}) "
             "could be found: give observations=Observations(points, values), or in a shell "
-            "--observations FILE; where equations and conditions alone determine them, as a norm "
-            "does an eigenvalue, train a recipe instead."
+            "--observations FILE; where equations and conditions alone determine them, as those of "
+            "an eigenvalue do, make each a component that is constant (docs/questions.md)."
         )
     return check_observations(observations, problem)
 

@@ -40,6 +40,7 @@ from pinnzoo.solving.analysis import (
     offset_and_scale,
     periodic_axes,
     runs_backward,
+    solved_by_zero,
     without_condition,
     zero,
 )
@@ -460,6 +461,31 @@ def test_what_runs_backward_has_no_small_estimate():
 )
 def test_problems_of_the_zoo_run_forward(name):
     assert runs_backward(make_problem(name, {})) is None
+
+
+def string(*conditions, source=0.0, **options):
+    """`u'' + v u = f` between fixed ends with a constant v."""
+    line = Box("x", (0.0,), (1.0,))
+
+    def equation(u, z):
+        u_xx, value, v, v_x = u(z, "u_xx u v v_x")
+        near = jnp.where(jnp.abs(z[0] - 0.7) < 1e-3, source, 0.0)
+        return u_xx + v * value - near, v_x
+
+    ends = [dirichlet(line, "u", "x", side) for side in ("left", "right")]
+    return of(line, equation, [*ends, *conditions], ("u", "v"), system=("constant",), **options)
+
+
+def test_a_problem_that_zero_solves_is_told():
+    line = string().domain
+    assert solved_by_zero(string())
+    assert solved_by_zero(string(neumann(line, "u", "x", "left")))
+    assert not solved_by_zero(string(neumann(line, "u", "x", "left", 1.0)))
+    # Where it is not zero a source may be narrow, and an ansatz may keep a network from zero.
+    assert not solved_by_zero(string(source=1.0))
+    assert not solved_by_zero(string(ansatz=lambda z, u: u + jnp.sin(jnp.pi * z[0])))
+    with pytest.warns(UserWarning, match="zero everywhere meets all equations and conditions"):
+        pinnzoo.solve(string(), seconds=1, diagnostics=False)
 
 
 CELL = Box("xy", (-1.0, -1.0), (1.0, 1.0)) - Ball("xy", (0.0, 0.0), 0.5, name="hole")
