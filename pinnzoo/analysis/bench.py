@@ -688,7 +688,7 @@ ANALYSES: dict[str, Analysis] = {
                 ("Departure", ("departure",)),
                 ("Lazy\nfrom step", ("lazy_from",)),
                 ("Loss", ("loss",)),
-                ("Descent\npredicts", ("predicted_by_descent",)),
+                ("Descent (rate\n1/λ₁) predicts", ("predicted_by_descent",)),
                 ("Gauss-Newton\npredicts", ("predicted_by_gauss_newton",)),
             ),
         ),
