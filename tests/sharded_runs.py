@@ -21,7 +21,7 @@ from pinnzoo.objective import Objective, Term
 from pinnzoo.optimizers import make_optimizer
 from pinnzoo.sharding import make_mesh, reduced_rows, shard
 
-STEPS = 6
+STEPS = 4
 PARAMETERS = 25
 ROW = 8 * PARAMETERS
 BUDGET = 20
@@ -39,11 +39,11 @@ RECIPE = Recipe(
     "heat",
     "mlp",
     (
-        Phase("adam", 4, {"learning_rate": 5e-3}, resample_every=2),
+        Phase("adam", 3, {"learning_rate": 5e-3}, resample_every=2),
         # An hour is not reached, but the processes have to agree on that.
         Phase(
             "levenberg_marquardt",
-            4,
+            3,
             points={"equation": 30},
             resample_every=2,
             adaptive=True,
@@ -58,8 +58,8 @@ WINDOWS = Recipe(
     "heat",
     "tangent_mlp",
     (
-        Phase("levenberg_marquardt", 3, part=0),
-        Phase("levenberg_marquardt", 3, part=1, warm_start=True),
+        Phase("levenberg_marquardt", 2, part=0),
+        Phase("levenberg_marquardt", 2, part=1, warm_start=True),
     ),
     architecture_arguments={"windows": 2, "tangent": False, "width": 4, "depth": 1},
     points={"equation": 13, "conditions": 3},
