@@ -313,7 +313,7 @@ def _checked(observations: Any, problem: Problem) -> Observations | None:
             f"{problem.name} was given without observations, from which its unknowns ({names}) "
             "could be found: give observations=Observations(points, values), or in a shell "
             "--observations FILE; where equations and conditions alone determine them, as those of "
-            "an eigenvalue do, make each a component that is constant (docs/questions.md)."
+            "an eigenvalue do, make each a component that is constant."
         )
     return check_observations(observations, problem)
 
