@@ -1,10 +1,12 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -13,10 +15,10 @@ from click.testing import CliRunner
 
 from pinnzoo import evaluation, training, zoo
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
-from pinnzoo.cli import app, options, screens
+from pinnzoo.cli import app, commands, options, screens
 from pinnzoo.cli.analysis import analysis
 from pinnzoo.cli.commands import Argument
-from pinnzoo.cli.output import plain
+from pinnzoo.cli.output import INTERRUPTED, plain
 from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.errors import EntryError, TrainingError, UnknownNameError
 from pinnzoo.optimizers import OPTIMIZERS
@@ -665,6 +667,19 @@ def test_quick_verbs_import_no_jax(checkpoints, arguments):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_ctrl_c_waits_for_the_imports_of_a_verb_that_computes(monkeypatch):
+    imported = []
+
+    def slowly(name):
+        signal.raise_signal(signal.SIGINT)
+        imported.append(name)
+
+    monkeypatch.setattr(commands, "importlib", SimpleNamespace(import_module=slowly))
+    result = run("names", code=INTERRUPTED)
+    assert imported == ["pinnzoo.training"]
+    assert (result.stdout, result.stderr.strip()) == ("", "interrupted.")
 
 
 def test_module_runs_as_the_command():

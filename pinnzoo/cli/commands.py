@@ -1,6 +1,10 @@
 """What is added to click: arguments with help texts, and verbs whose errors are sentences."""
 
-from collections.abc import Callable, Mapping
+import importlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -51,8 +55,49 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+@contextmanager
+def without_interruption() -> Iterator[None]:
+    """Let Ctrl-C wait until this is left.
+
+    Handlers that a program has set itself stay in place.
+
+    Raises:
+        KeyboardInterrupt: At the end, where it was pressed meanwhile.
+    """
+    usual = signal.default_int_handler
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    arrived: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: arrived.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if arrived:
+        raise KeyboardInterrupt
+
+
 class Verb(click.Command):
-    """A command whose help lists its arguments, too."""
+    """A command whose help lists its arguments, too.
+
+    Args:
+        computes: Whether it needs JAX and the libraries upon it.
+    """
+
+    def __init__(self, *arguments: Any, computes: bool = False, **attributes: Any):
+        super().__init__(*arguments, **attributes)
+        self.computes = computes
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        if self.computes:
+            # In the middle of their imports Ctrl-C ends in an error of an extension or in a crash,
+            # or is lost in a callback of JAX to the garbage collector.
+            with without_interruption():
+                importlib.import_module("pinnzoo.training")
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the arguments with their help texts, then the options."""

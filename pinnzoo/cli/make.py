@@ -58,7 +58,7 @@ OF_A_PROBLEM = (
 _out_option = click.option("--out", type=Path, help="Folder of the entry; ./<its name>.")
 
 
-@app.command()
+@app.command(computes=True)
 @argument(
     "source", "A recipe's JSON file, an entry to retrain, a problem's name, or FILE.py:factory."
 )
@@ -152,7 +152,7 @@ def train(
     emit(_outcome(entry, folder), as_json, _screen)
 
 
-@app.command()
+@app.command(computes=True)
 @argument("source", "A problem's name, or FILE.py:factory.", metavar="PROBLEM")
 @_out_option
 @click.option("--seconds", type=float, help="Time of the training; 120 without --tolerance.")
@@ -300,7 +300,7 @@ def _save(
         shutil.rmtree(workdir, ignore_errors=True)
 
 
-@app.command()
+@app.command(computes=True)
 @name_argument
 @click.option("--out", type=Path, required=True, help="Folder of the new entry.")
 @optimizer_option
@@ -392,7 +392,7 @@ def finetune(
     emit(_outcome(tuned, folder) | {"before": before}, as_json, _screen)
 
 
-@app.command()
+@app.command(computes=True)
 @name_argument
 @argument("names", "Such as ntk; all by default.", nargs=-1, metavar="[DIAGNOSTIC]...")
 @click.option("--out", type=Path, help="Folder of the new entry; in place by default.")

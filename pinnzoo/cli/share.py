@@ -86,7 +86,7 @@ def publish(
     emit({"registry": path, "release": made["release"], "pins": pins}, as_json, screens.published)
 
 
-@app.command()
+@app.command(computes=True)
 @_names_argument
 @click.option("--check", is_flag=True, help="Name stale cards, write nothing.")
 @click.option("--plots/--no-plots", default=True, help="Draw the plots too.")

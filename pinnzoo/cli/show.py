@@ -49,7 +49,7 @@ KINDS = {
 """What has names, and the package with the table of them."""
 
 
-@app.command()
+@app.command(computes=True)
 @argument(
     "kind",
     f"What to name: {', '.join(KINDS)}.",
@@ -190,7 +190,7 @@ def info(name: str, problem: str | None, imports: tuple[Path, ...], as_json: boo
     emit(data, as_json, screens.info)
 
 
-@app.command()
+@app.command(computes=True)
 @argument("names", 'Entries to evaluate, or "burgers*" for many.', nargs=-1, metavar="NAME...")
 @click.option("--all", "all_entries", is_flag=True, help="Evaluate every entry.")
 @own_options
@@ -234,7 +234,7 @@ def evaluate(
         raise click.exceptions.Exit(FAILED)
 
 
-@app.command()
+@app.command(computes=True)
 @argument(
     "names",
     'Names, aliases, folders, or "burgers*" for many.',
@@ -337,7 +337,7 @@ def _plots_folder(name: str) -> Path:
     return Path(f"{name}-plots")
 
 
-@app.command()
+@app.command(computes=True)
 @name_argument
 @argument(
     "plots", "Such as history or ntk; those of the card by default.", nargs=-1, metavar="[PLOT]..."
