@@ -11,6 +11,7 @@ standard errors.
 import argparse
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 import pinnzoo
 from pinnzoo import Entry, Observations, observe
@@ -23,6 +24,9 @@ from pinnzoo.pdes import make_problem
 
 WITHIN = 2.0
 """Standard errors within which the truth should lie."""
+
+FINE = {"xatol": 1e-5}
+"""How precisely a period is found."""
 
 CASES = {measured.recipe.problem: measured for measured in MEASURED}
 
@@ -38,6 +42,37 @@ def observations(case: Measured, seed: int) -> Observations:
         relative=False,
         seed=seed,
     )
+
+
+def measured_period(data: Observations, shortest: float = 3.0, longest: float = 16.0) -> float:
+    """The period of what repeats itself in time, from values at scattered points `(t, x, y)`.
+
+    The one with which a wave in time times polynomials in space fits the values best, in the sense
+    of least squares (a periodogram of Lomb, 1976, whose amplitudes depend on the place).
+
+    Args:
+        data: What was measured.
+        shortest: Period from which on to look.
+        longest: Period up to which to look; about the time that was measured.
+    """
+    times, *places = data.points.T
+    of_place = np.ones((len(times), 1))
+    for place, degree in zip(places, (4, 3), strict=True):
+        unit = 2 * (place - place.min()) / np.ptp(place) - 1
+        powers = np.polynomial.chebyshev.chebvander(unit, degree)
+        of_place = (of_place[:, :, None] * powers[:, None]).reshape(len(times), -1)
+
+    def misfit(period: float) -> float:
+        angle = 2 * np.pi * times / period
+        waves = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
+        functions = (waves[:, :, None] * of_place[:, None]).reshape(len(times), -1)
+        found = np.linalg.lstsq(functions, data.values, rcond=None)[0]
+        return float(np.linalg.norm(functions @ found - data.values))
+
+    tried = np.geomspace(shortest, longest, 40)
+    k = int(np.clip(np.argmin([misfit(period) for period in tried]), 1, len(tried) - 2))
+    around = (tried[k - 1], tried[k + 1])
+    return float(minimize_scalar(misfit, bounds=around, method="bounded", options=FINE).x)
 
 
 def fit(case: Measured, seed: int, seconds: float) -> Entry:

@@ -3,7 +3,9 @@
 import dataclasses
 import math
 import pickle
+import runpy
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -1080,3 +1082,34 @@ def test_a_network_of_ones_own_needs_values_of_the_unknowns():
     with blind:
         entry = made(to_model(theta))
     assert entry.unknowns["rate"].value == pytest.approx(0.7)
+
+
+# --- the wake, whose period is read off the measurements
+
+INVERSE = runpy.run_path(str(Path(__file__).parent.parent / "scripts" / "inverse_problems.py"))
+
+
+def test_the_period_of_what_is_measured_at_scattered_points_is_found():
+    points = np.random.default_rng(0).uniform((0, 1, -1), (9, 3, 1), (400, 3))
+    angle = 2 * np.pi * points[:, 0] / 3.7
+    values = points[:, 1] * np.cos(angle) - points[:, 2] ** 2 * np.sin(angle) + points[:, 1]
+    data = Observations(points, values)
+    assert INVERSE["measured_period"](data, 2.0, 9.0) == pytest.approx(3.7, abs=1e-4)
+
+
+def test_the_recipe_of_the_wake_states_the_period_that_was_measured():
+    case = INVERSE["CASES"]["cylinder_wake_inverse"]
+    found = INVERSE["measured_period"](INVERSE["observations"](case, 0), 5.5, 6.5)
+    assert case.recipe.problem_arguments == {"period": pytest.approx(found, abs=1e-3)}
+
+
+def test_networks_of_the_wake_see_the_phase_beside_the_time():
+    plain, told = (make_problem("cylinder_wake_inverse", a) for a in ({}, {"period": 2.5}))
+    assert (plain.network_inputs, told.network_inputs) == (3, 5)
+    place = jnp.array([0.7, 3.0, 1.0])
+    seen, later = (np.asarray(told.constrain(lambda i: i)(place.at[0].add(t))) for t in (0.0, 5.0))
+    np.testing.assert_allclose(later[3:], seen[3:], atol=1e-12)
+    assert later[0] != seen[0]
+    np.testing.assert_allclose(np.hypot(*seen[3:]), 1.0)
+    with pytest.raises(RecipeError, match="period"):
+        make_problem("cylinder_wake_inverse", {"period": -1.0})
