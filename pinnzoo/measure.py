@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
+from pinnzoo._frozen import all_read_only, read_only
 from pinnzoo.casting import in_float64
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics import Study
@@ -101,9 +102,12 @@ def study_of(
     return Study(
         problem=problem,
         objective=assembly.objective,
-        steps=np.asarray(steps),
-        thetas=np.asarray(thetas),
-        ntk_points=draw_points(problem, counts.ntk_counts(problem), "sobol", seed, stream),
+        # One diagnostic after another looks at these.
+        steps=read_only(steps),
+        thetas=read_only(thetas),
+        ntk_points=all_read_only(
+            draw_points(problem, counts.ntk_counts(problem), "sobol", seed, stream)
+        ),
         hessian_points=sample(
             problem.domain,
             counts.HESSIAN_POINTS,
@@ -113,7 +117,7 @@ def study_of(
         tick=tick,
         solution=assembly.field,
         recipe=recipe,
-        history=dict(history or {}),
+        history=all_read_only(history or {}),
     )
 
 

@@ -25,6 +25,7 @@ FLOORS: list[list[set[str]]] = [
             "registry",
             "_compiling",
             "_flow",
+            "_frozen",
             "_programs",
             "_threads",
         }

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from pinnzoo._frozen import all_read_only, read_only
 from pinnzoo._typing import Jacobian, Theta
 from pinnzoo.diagnostics._inputs import Vector, finite, in_float64, unscaled_objective
 from pinnzoo.diagnostics._programs import Tick, silent
@@ -184,6 +185,14 @@ class NTKSnapshots:
     spectra: Float[np.ndarray, "s n"]
     block_spectra: dict[str, Float[np.ndarray, "s _"]]
     drifts: dict[str, dict[str, Float[np.ndarray, " s"]]]
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "kernels", "spectra"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        for name in ("terms", "block_spectra"):
+            object.__setattr__(self, name, all_read_only(getattr(self, name)))
+        drifts = {block: all_read_only(norms) for block, norms in self.drifts.items()}
+        object.__setattr__(self, "drifts", drifts)
 
     @property
     def points(self) -> Float[np.ndarray, "n d"]:

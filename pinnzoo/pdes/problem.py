@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnzoo._frozen import FrozenDict
 from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names, stand_in
 from pinnzoo.domains import Domain, Region, sample
@@ -166,7 +167,8 @@ class Problem:
             "system": system,
             "title": self.title or self.name.replace("_", " ").capitalize(),
             "evaluation_shape": shape or _default_shape(self.domain),
-            "arguments": arguments,
+            # A problem of the zoo is made once, for everybody.
+            "arguments": FrozenDict(arguments),
             "unknowns": dict(self.unknowns),
             "truth": {name: float(value) for name, value in self.truth.items()},
         }.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from pinnzoo._frozen import all_read_only, read_only
 from pinnzoo.errors import AbsentRecordsError, IntegrityError, require
 from pinnzoo.pdes import Problem
 from pinnzoo.storage.metrics import Metrics, known_block
@@ -61,8 +62,8 @@ class Snapshots:
             )
         if not np.isfinite(thetas).all():
             raise IntegrityError("snapshots with parameters that are not finite were given.")
-        object.__setattr__(self, "steps", steps.astype(np.int64))
-        object.__setattr__(self, "thetas", thetas.astype(np.float64))
+        object.__setattr__(self, "steps", read_only(steps.astype(np.int64)))
+        object.__setattr__(self, "thetas", read_only(thetas.astype(np.float64)))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -149,7 +150,7 @@ class Records:
     @functools.cached_property
     def history(self) -> dict[str, np.ndarray]:
         """See `Entry.history`."""
-        return self._history()
+        return all_read_only(self._history())
 
     @functools.cached_property
     def ntk(self) -> "NTKSnapshots | None":
