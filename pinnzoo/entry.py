@@ -24,6 +24,7 @@ from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import OBSERVATIONS, check_counts, check_network, check_weights, joined
 from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import PROBLEMS, Problem
+from pinnzoo.pdes.posed import posed
 from pinnzoo.precision import require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
 from pinnzoo.registry import check_not_negative
@@ -31,7 +32,9 @@ from pinnzoo.storage import store
 from pinnzoo.storage.blueprint import (
     Blueprint,
     blueprint,
+    check_posed,
     flat_parameters,
+    is_of_the_package,
     knows_problem,
     stack_parameters,
 )
@@ -599,13 +602,14 @@ class Entry:
         if it can be pickled itself: `pickle` cannot take functions inside of others, as equations
         mostly are, so register the problem before the entry is trained or loaded.
         """
-        known = knows_problem(self.recipe, self.problem)
+        own = not knows_problem(self.recipe, self.problem)
         absent, kernels, snapshots = "", None, None
         try:
             kernels, snapshots = self.records.ntk, self.records.snapshots
         except AbsentRecordsError as error:
             absent = str(error)
         network = None if is_known(self.recipe.architecture) else self.model
+        told = {} if own or is_of_the_package(self.recipe, self.problem) else posed(self.problem)
         state = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(self.model)))
         parts = {
             "recipe": self.recipe.to_dict(),
@@ -617,7 +621,8 @@ class Entry:
             "ntk": None if kernels is None else kernels.to_arrays(),
             "folder": self.folder,
             "observations": self.observations,
-            "problem": None if known else self.problem,
+            "problem": self.problem if own else None,
+            "posed": told,
             "model": network,
         }
         return _unpickled, (parts,)
@@ -643,7 +648,8 @@ class Entry:
             The folder.
 
         Raises:
-            EntryError: There is such a folder already, or it cannot be written.
+            EntryError: There is such a folder already, it cannot be written, or it is that of the
+                entry that this one was tuned from.
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
 
         Example:
@@ -657,8 +663,21 @@ class Entry:
         parts = store.Parts(
             self.recipe, nnx.state(self.model), self.metrics, self.records, self._blueprint
         )
+        if self._is_base(folder):
+            raise EntryError(
+                f"the folder {str(folder)!r} is that of the entry that {self.name} was tuned from, "
+                "and which its recipe names as its base: give another."
+            )
         made = command or self._made_by()
         return store.save(parts, folder, overwrite=overwrite, command=made)
+
+    def _is_base(self, folder: object) -> bool:
+        """Whether the entry was tuned from the one in a folder; a bare word is a name."""
+        stated = self.recipe.base or ""
+        is_folder = stated.startswith(".") or len(Path(stated).parts) > 1
+        # What is no folder at all is told where it is written.
+        given = isinstance(folder, str | os.PathLike)
+        return is_folder and given and Path(stated).resolve() == Path(folder).resolve()
 
     def _made_by(self) -> str | None:
         """The command on record in the folder that the entry was read from, or None."""
@@ -806,6 +825,7 @@ def _unpickled(parts: Mapping[str, Any]) -> Entry:
 
     recipe = Recipe.from_dict(parts["recipe"])
     plan = blueprint(recipe, parts["problem"], parts["model"])
+    check_posed(plan.problem, parts["posed"], "what was pickled")
     state = jax.tree.map(lambda leaf: leaf, plan.state)
     nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, parts["state"]))
 

@@ -69,6 +69,11 @@ def register(
     """
     given = getattr(thing, "__name__", None) or getattr(thing, "name", "")
     key = given if name is None else name
+    if kind != "diagnostic" and not callable(thing):
+        raise RegistrationError(
+            f"an object of the type {type(thing).__name__} was given: register the function that "
+            f"makes the {kind}, such as register_{kind}(make_it)."
+        )
     if not (isinstance(key, str) and _NAME.fullmatch(key)):
         raise RegistrationError(
             f"a {kind} called {key!r} was given: names are lower-case letters, digits and '_', so "
@@ -117,6 +122,8 @@ def provider(thing: Any) -> str:
     That is the distribution and its version where its module was installed, else the name of the
     file or of the module that defines it. Never a path, since it is published.
     """
+    while isinstance(thing, functools.partial):
+        thing = thing.func
     if is_builtin(thing):
         return ""
     module = str(getattr(thing, "__module__", "") or "")

@@ -15,9 +15,11 @@ from jaxtyping import Array, Float
 
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require
-from pinnzoo.pdes import Problem, make_problem, require_problem
+from pinnzoo.pdes import PROBLEMS, Problem, make_problem, require_problem
+from pinnzoo.pdes.posed import difference
 from pinnzoo.precision import check_dtype
 from pinnzoo.recipes import Recipe
+from pinnzoo.registry import is_builtin
 from pinnzoo.storage.metrics import Metrics
 from pinnzoo.unknowns import with_unknowns
 
@@ -222,6 +224,33 @@ def knows_problem(recipe: Recipe, problem: Problem) -> bool:
         return make_problem(recipe.problem, recipe.problem_arguments) is problem
     except PinnzooError:
         return False
+
+
+def is_of_the_package(recipe: Recipe, problem: Problem) -> bool:
+    """Whether the names and arguments of a recipe give this very problem, now and anywhere.
+
+    A problem of one's own may have been edited since, or be another one where an entry is loaded.
+    """
+    return is_builtin(PROBLEMS.get(recipe.problem)) and knows_problem(recipe, problem)
+
+
+def check_posed(problem: Problem, stored: Mapping[str, np.ndarray], what: str) -> None:
+    """Raise unless a problem is the one that `posed` looked at.
+
+    Args:
+        problem: What a name, or a user, gives now.
+        stored: What `posed` returned; nothing where a problem is of the package.
+        what: What was trained for it, such as "the entry".
+
+    Raises:
+        IntegrityError: It is another one.
+    """
+    if stored and (differs := difference(problem, stored)) is not None:
+        raise IntegrityError(
+            f"{what} was trained for another problem {problem.name!r} than the one that was given "
+            f"or is known by this name and these arguments, of which {differs} differs: give its "
+            "own as problem=, or register it as it was."
+        )
 
 
 def states_the_same(one: Problem, other: Problem) -> bool:

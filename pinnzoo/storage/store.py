@@ -43,7 +43,7 @@ from pinnzoo.objective import check_network
 from pinnzoo.observations import Observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.conditions import whole
-from pinnzoo.pdes.posed import difference, posed
+from pinnzoo.pdes.posed import posed
 from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
 from pinnzoo.registry import provider
@@ -53,9 +53,10 @@ from pinnzoo.storage.blueprint import (
     Blueprint,
     blueprint,
     by_path,
+    check_posed,
     flat_names,
     flat_parameters,
-    knows_problem,
+    is_of_the_package,
     stack_parameters,
     unstack_parameters,
 )
@@ -472,12 +473,7 @@ def _check_golden(folder: EntryFolder, plan: Blueprint, state: nnx.State) -> Non
             f"that are not finite, instead of float64 arrays of the shapes {shapes}; download or "
             "train it again."
         )
-    if stored and (what := difference(plan.problem, stored)) is not None:
-        raise IntegrityError(
-            f"the entry in {str(folder.path)!r} was trained for another problem "
-            f"{plan.problem.name!r} than the one that was given or is known by this name and these "
-            f"arguments, of which {what} differs: give its own as problem=."
-        )
+    check_posed(plan.problem, stored, f"the entry in {str(folder.path)!r}")
     values, residual = _replay(plan, state, arrays["points"], dtype)
     compared = {
         "field": (values, arrays["values"], np.abs(arrays["values"]).max()),
@@ -803,8 +799,7 @@ def _golden(parts: Parts, plan: Blueprint) -> dict[str, np.ndarray]:
         "residual": residual,
         "residual_scale": np.array([scale]),
     }
-    if not knows_problem(parts.recipe, plan.problem):
-        # By its name and arguments another one may be found, now or where the entry is loaded.
+    if not is_of_the_package(parts.recipe, plan.problem):
         golden |= {f"{POSED}{name}": array for name, array in posed(plan.problem).items()}
     return golden
 
