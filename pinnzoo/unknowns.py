@@ -19,6 +19,9 @@ from jaxtyping import Array, Float
 from pinnzoo._typing import Point, Scalar, Values
 from pinnzoo.errors import RecipeError
 
+FARTHEST = 230.0
+"""The logarithm of how far from its bound an unknown can be: of 1e100."""
+
 ORDINARY = 1e3
 """Times as large as one, or as small, from which on a first guess is a unit of its own."""
 
@@ -109,14 +112,15 @@ class Unknown:
         """The value of a raw parameter.
 
         One bound is kept by the exponential of the raw number, two by its logistic function; with
-        none the raw number is the value, in units of a first guess that is far from one.
+        none the raw number is the value, in units of a first guess that is far from one. Where
+        the data would have it infinite, it ends so far that its square and cube are numbers still.
         """
         if self.lower is not None and self.upper is not None:
             return self.lower + (self.upper - self.lower) * jax.nn.sigmoid(raw)
         if self.lower is not None:
-            return self.lower + jnp.exp(raw)
+            return self.lower + jnp.exp(jnp.clip(raw, -FARTHEST, FARTHEST))
         if self.upper is not None:
-            return self.upper - jnp.exp(raw)
+            return self.upper - jnp.exp(jnp.clip(raw, -FARTHEST, FARTHEST))
         return self.scale * raw
 
     def raw(self, value: float) -> float:

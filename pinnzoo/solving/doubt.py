@@ -112,6 +112,10 @@ def freedom(fit: Fit, points: Float[np.ndarray, "n d"], theta: Any = None) -> Fr
     n, m, p = moves.shape
     moves = moves.reshape(n * m, p) / math.sqrt(n)
     size = float(np.linalg.norm(jacobian))
+    if size == 0:
+        # Nothing that the network can do shows in the residuals, as at a square of zero.
+        left = np.linalg.svd(moves, full_matrices=False)[0]
+        return Freedom(math.inf, math.inf, math.sqrt(n) * left[:, 0].reshape(n, m))
     upper: Any = scipy.linalg.qr(
         np.vstack([jacobian, FLOOR * size * np.eye(p)]), mode="r", check_finite=False
     )

@@ -54,6 +54,9 @@ from pinnzoo.training.training import diagnosed_if_possible
 DEFAULT_SECONDS = 120.0
 """Where neither a time nor a tolerance is given."""
 
+ROUGH = 0.1
+"""Estimated error from which on it is told in words."""
+
 FEW = 10
 """Steps below which the time was one for the compiler alone."""
 
@@ -162,6 +165,8 @@ def solve(
             suspect = defect_of(plan, entry.model, weights)
             estimate = doubted_estimate(entry.metrics["estimated_error"], suspect)
             entry = entry.with_metrics({"estimated_error": estimate})
+        # What is added to it below has a sentence of its own.
+        rough = entry.metrics["estimated_error"]
         if observations is not None and (misfit := _misfit_at_a_bound(entry)):
             estimate = max(entry.metrics["estimated_error"], misfit)
             entry = entry.with_metrics({"estimated_error": estimate})
@@ -186,6 +191,12 @@ def solve(
         elif told := open_ or _unfinished(plan.problem, [rounds[-1] for rounds in chosen], suspect):
             warnings.warn(
                 f"solve ended with a solution that may be another one: {told}.", stacklevel=2
+            )
+        elif rough > ROUGH and not unsure:
+            warnings.warn(
+                f"solve ended with an estimated error of {rough:.0%}: "
+                "give it more time, or state the problem for a shorter one.",
+                stacklevel=2,
             )
         entry = diagnosed_if_possible(entry, names, request, lambda _: None)
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.collocation import SNAPSHOTS, log_spaced_steps
-from pinnzoo.errors import RecipeError, TrainingError
+from pinnzoo.errors import PinnzooError, RecipeError, TrainingError
 from pinnzoo.evaluation import broken_reference, error_figures
 from pinnzoo.measure import hardware
 from pinnzoo.objective import (
@@ -426,7 +426,12 @@ class Trainer:
         """
         part, k, begun = stage.scope.part, stop - run.step, time.monotonic()
         before = run.theta[part]
-        advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
+        try:
+            advanced = stage.advance(stage.objective, run.theta[part], run.state, k)
+        except PinnzooError:
+            raise
+        except Exception as error:
+            raise self._failed(run, stage, error) from error
         # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
@@ -450,6 +455,16 @@ class Trainer:
         if float(info.accepted) == 0 and not math.isfinite(float(info.grad_norm)):
             self._check_rejected(run, stage)
         return info, loss
+
+    def _failed(self, run: Run, stage: _Stage, error: Exception) -> TrainingError:
+        """What is told of an optimizer that raised, after the state before its step was saved."""
+        self._save(run, force=True)
+        kept = "" if self.workdir is None else f"; what was reached is in {str(self.workdir)!r}"
+        return TrainingError(
+            f"the optimizer {stage.phase.optimizer!r} failed after {run.total} steps of "
+            f"{self.recipe.name} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            f"{kept}: correct it, or train with another."
+        )
 
     def _check_rejected(self, run: Run, stage: _Stage) -> None:
         """Tell where a step is rejected because no optimizer could go on from here.
@@ -702,6 +717,7 @@ def first_run(trainer: Trainer) -> Run:
         raise TrainingError(
             f"the loss of {trainer.recipe.name} is {run.best_loss} before the first step, since "
             f"{told or 'its square is too large'}; "
-            "change the equation, or begin with other parameters."
+            "change the equation, such as by jnp.maximum where it takes a root, a logarithm or a "
+            "power of what a network may make negative, or begin with other parameters."
         )
     return run

@@ -203,6 +203,19 @@ def test_freedom_is_the_largest_of_a_generalized_eigenvalue_problem():
     assert np.mean(found.shape**2) == pytest.approx(1)
 
 
+def test_what_never_shows_in_the_residuals_is_left_open(monkeypatch):
+    problem = diffusion(initial(PLANE, "u", profile), *ENDS)
+    done = tried(problem, width=2)
+    points = problem.evaluation_points(4)[::40]
+    nothing = np.zeros((7, done.base.theta.size))
+    method = importlib.import_module("pinnzoo.optimizers.levenberg_marquardt")
+    monkeypatch.setattr(method, "linearize", lambda *_: (None, nothing, None))
+    found = freedom(done.base, points)
+    assert found.gain == found.relative == math.inf
+    assert np.mean(found.shape**2) == pytest.approx(1)
+    assert "'u'" in (left_open(problem, done.base, found) or "")
+
+
 class Known(nnx.Module):
     """A function of time in the place of a network."""
 
@@ -389,6 +402,19 @@ def test_unknowns_that_still_move_are_told():
     was, now = (float(scale.value(jnp.asarray(trail[k][0]))) for k in (-9, -1))
     assert moved == {"a": pytest.approx((now - was) / now), "b": 0.0}
     assert unknowns_moved(problem, trail[:1]) == {}
+
+
+def test_an_estimate_that_is_large_is_told(monkeypatch):
+    monkeypatch.setattr(clock, "now", Ticking())
+    # Here the estimate is small, and whatever it is counts as large.
+    monkeypatch.setattr(importlib.import_module("pinnzoo.solving.solve"), "ROUGH", -1.0)
+
+    def decay(u, z):
+        value, u_t = u(z, "u u_t")
+        return u_t + value
+
+    with pytest.warns(UserWarning, match="ended with an estimated error of 0%: give it more time"):
+        solve(of_time(decay, 1.0, 1.0), seconds=2, diagnostics=False)
 
 
 def test_unknowns_that_had_no_time_to_settle_are_told(monkeypatch):
