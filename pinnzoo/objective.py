@@ -698,8 +698,15 @@ def check_terms(problem: Problem) -> None:
         UnknownNameError: A term asks for a component or a derivative that does not exist.
         PointsError: A term asks for them elsewhere than at one point.
         RecipeError: A term's residual is not one number, does not depend on the network, takes a
-            coordinate that does not exist, or fails with an error of its own.
+            coordinate that does not exist, or fails with an error of its own; or ansatz or symmetry
+            do not give the components.
     """
+    if problem.ansatz is not None or problem.symmetry is not None:
+
+        def constrained(z: Point) -> Any:
+            return problem.constrain(lambda seen: jnp.zeros(problem.m, seen.dtype))(z)
+
+        _check_components(problem, "ansatz or symmetry", constrained, float)
     for name, term in problem.terms.items():
         what = f"residual of {name!r}"
 
@@ -786,6 +793,11 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
     if not leaves:
         raise RecipeError(f"the network {kind} has no nnx.Param, so there is nothing to train.")
     for leaf in leaves:
+        if not leaf.size:
+            raise RecipeError(
+                f"the network {kind} has an nnx.Param of shape {leaf.shape}, which holds no "
+                "numbers: leave it out."
+            )
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise RecipeError(
                 f"the network {kind} has an nnx.Param of {leaf.dtype}, which cannot be trained: "

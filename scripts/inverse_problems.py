@@ -9,6 +9,7 @@ standard errors.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -72,7 +73,8 @@ def measured_period(data: Observations, shortest: float = 3.0, longest: float = 
     tried = np.geomspace(shortest, longest, 40)
     k = int(np.clip(np.argmin([misfit(period) for period in tried]), 1, len(tried) - 2))
     around = (tried[k - 1], tried[k + 1])
-    return float(minimize_scalar(misfit, bounds=around, method="bounded", options=FINE).x)
+    found: Any = minimize_scalar(misfit, bounds=around, method="bounded", options=FINE)
+    return float(found.x)
 
 
 def fit(case: Measured, seed: int, seconds: float) -> Entry:

@@ -1084,6 +1084,16 @@ def test_a_network_of_ones_own_needs_values_of_the_unknowns():
     assert entry.unknowns["rate"].value == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize("raw", [-1e4, 1e4])
+def test_an_unknown_that_the_data_would_have_infinite_has_derivatives(raw):
+    """Of its inverse and its square, as of a capacity that growth has not come near to yet."""
+    positive = Unknown(1.0, positive=True)
+    for function in (lambda k: 1 / k, lambda k: k**2):
+        value, slope = jax.value_and_grad(lambda r, f=function: f(positive.value(r)))(raw)
+        assert np.isfinite(value)
+        assert slope == 0
+
+
 # --- the wake, whose period is read off the measurements
 
 INVERSE = runpy.run_path(str(Path(__file__).parent.parent / "scripts" / "inverse_problems.py"))

@@ -1,10 +1,13 @@
 """Mistakes of every day: each is refused before the work, or does what was meant."""
 
+import copy
 import dataclasses
 import errno
 import functools
 import json
 import math
+import operator
+import pickle
 import re
 import shlex
 import sys
@@ -43,6 +46,7 @@ from pinnzoo.analysis import loss_line, loss_plane
 from pinnzoo.architectures import ARCHITECTURES, make_architecture
 from pinnzoo.cli import app
 from pinnzoo.collocation import draw_points
+from pinnzoo.diagnostics import DIAGNOSTICS
 from pinnzoo.errors import (
     DiagnosticError,
     DownloadError,
@@ -50,13 +54,14 @@ from pinnzoo.errors import (
     IntegrityError,
     PointsError,
     RecipeError,
+    RegistrationError,
     TrainingError,
     UnknownNameError,
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
 from pinnzoo.hub.remote import parse_address
 from pinnzoo.objective import check_terms
-from pinnzoo.optimizers import OPTIMIZERS, make_optimizer
+from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer, make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.plots import save_comparison, save_plots
 from pinnzoo.plots.history import history
@@ -1384,3 +1389,178 @@ def test_how_an_equation_reads_its_arguments_is_said(equation, advice):
     own = problem(equation=equation, unknowns={"rate": pinnzoo.Unknown(1.0)})
     with pytest.raises(pinnzoo.PinnzooError, match=re.escape(advice)):
         check_terms(own)
+
+
+# --- what is edited after it was trained, and what is handed out
+
+
+def edited(**changes):
+    """A registered factory of the problem, as a file or a cell that was edited has it."""
+
+    def decaying():
+        return problem(**changes)
+
+    return decaying
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"conditions": (initial(DOMAIN, "u", lambda x: 7 + x),)}, "the condition 'initial_u'"),
+        ({"domain": Box("tx", (0, 0), (1, 2)), "reference": None}, "'initial'|the domain|the ref"),
+        ({"reference": Reference(lambda z: 2 * exact(z), "closed form")}, "the reference solution"),
+        ({"equation": lambda u, z: 2 * sum(u(z, "u u_t"))}, "the equation 'equation'"),
+    ],
+)
+def test_an_edited_problem_of_a_name_is_not_taken_for_the_one_that_was_trained(
+    changes, what, tmp_path
+):
+    pinnzoo.register_problem(edited())
+    try:
+        entry = pinnzoo.train(recipe(), diagnostics=False)
+        folder, pickled = str(entry.save(tmp_path / "entry")), pickle.dumps(entry)
+        for again in (pinnzoo.load(folder), pickle.loads(pickled)):
+            np.testing.assert_array_equal(again.theta, entry.theta)
+        pinnzoo.register_problem(edited(**changes))
+        with pytest.raises(IntegrityError, match=f"another problem 'decaying' .* of which {what}"):
+            pinnzoo.load(folder)
+        with pytest.raises(IntegrityError, match=f"pickled was trained for .* of which {what}"):
+            pickle.loads(pickled)
+    finally:
+        PROBLEMS.pop("decaying")
+
+
+def test_a_problem_in_the_place_of_its_factory_is_refused():
+    made: Any = problem()
+    with pytest.raises(RegistrationError, match="of the type Problem was given: register the func"):
+        pinnzoo.register_problem(made)
+
+
+def test_what_is_handed_out_cannot_be_changed_in_place():
+    entry = pinnzoo.load("heat-mlp-lm")
+    kernels = entry.ntk
+    for array in (
+        entry.history["loss"],
+        entry.snapshots.thetas,
+        kernels.kernels,
+        kernels.drift(),
+        kernels.terms["equation"],
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array *= 2
+    arguments: Any = entry.problem.arguments
+    for change in (
+        lambda: operator.setitem(arguments, "diffusivity", 0.3),
+        lambda: arguments.update(diffusivity=0.3),
+        lambda: arguments.pop("diffusivity"),
+    ):
+        with pytest.raises(RecipeError, match="change a copy, dict"):
+            change()
+    assert pinnzoo.load("heat-mlp-lm").problem.arguments["diffusivity"] == 0.25
+    assert pickle.loads(pickle.dumps(arguments)) == copy.deepcopy(arguments) == arguments
+    assert {**arguments, "diffusivity": 0.3}["diffusivity"] == 0.3
+
+
+def test_a_diagnostic_cannot_change_what_the_next_one_sees():
+    def centred(study):
+        study.thetas[:] -= study.thetas[0]
+        return {"size": 1.0}
+
+    pinnzoo.register_diagnostic(centred)
+    try:
+        with pytest.raises(DiagnosticError, match="read-only"):
+            pinnzoo.diagnose(small_entry(), ["centred"])
+    finally:
+        DIAGNOSTICS.pop("centred")
+
+
+def test_an_entry_does_not_take_the_place_of_its_base(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pinnzoo.register_problem(edited())
+    try:
+        pinnzoo.train(recipe(), diagnostics=False).save("first")
+        tuned = pinnzoo.finetune(pinnzoo.load("./first"), steps=1, diagnostics=False)
+        with pytest.raises(EntryError, match="was tuned from, and which its recipe names"):
+            tuned.save(tmp_path / "first", overwrite=True)
+        command = ["finetune", "./first", "--steps", "1", "--out", "first", "--overwrite"]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 1
+        assert "give another with --out" in done.output
+        assert pinnzoo.load("./first").recipe.base is None
+    finally:
+        PROBLEMS.pop("decaying")
+
+
+def test_a_work_folder_in_that_of_the_entry_is_refused_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("made", "made/run"):
+        command = ["train", "heat", "--steps", "1", "--out", "made", "--workdir", place]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 1
+        assert "give one beside it" in done.output
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_line_joins_networks_of_one_function_of_the_parameters():
+    entry = small_entry()
+    other = train(made=recipe(seed=1))
+    assert loss_line(entry, entry, other, count=2).losses.shape == (2,)
+    sines = recipe(architecture_arguments={"width": 3, "depth": 1, "activation": "sin"})
+    with pytest.raises(PointsError, match="its parameters make another function"):
+        loss_line(entry, entry, train(made=sines), count=2)
+    hard = problem(ansatz=lambda z, u: 1 + z[1] + z[0] * u, conditions=())
+    with pytest.raises(PointsError, match="its parameters make another function"):
+        loss_line(entry, entry, train(hard), count=2)
+
+
+def test_parameters_without_numbers_are_refused():
+    model: Any = network()
+    model.spare = nnx.Param(jnp.zeros((0, 2)))
+    own = recipe(architecture="own", architecture_arguments={})
+    with pytest.raises(RecipeError, match=r"nnx.Param of shape \(0, 2\), which holds no numbers"):
+        train(made=own, model=model)
+
+
+def test_an_optimizer_that_fails_loses_nothing(tmp_path):
+    done = []
+
+    def step(objective, theta, state):
+        if len(done) == 3 and not corrected:
+            raise np.linalg.LinAlgError("Singular matrix")
+        done.append(int(state))
+        loss = objective.loss(theta)
+        return theta * 0.99, state + 1, Info(loss, loss, loss, jnp.array(True))
+
+    mine = Optimizer(lambda *_: jnp.array(0), step, traceable=False, name="mine")
+    given: Any = {"made": recipe(phases=(Phase("mine", 6),)), "workdir": tmp_path}
+    corrected = False
+    says = r"'mine' failed after 3 steps .*LinAlgError: Singular matrix"
+    with pytest.raises(TrainingError, match=says) as told:
+        train(optimizers={"mine": mine}, **given)
+    assert isinstance(told.value.__cause__, np.linalg.LinAlgError)
+    assert str(tmp_path) in str(told.value)
+    corrected = True
+    assert train(optimizers={"mine": mine}, **given).recipe.steps == 6
+    assert done == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_a_file_prints_does_not_spoil_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE + "\nprint('read')\n")
+    done = CliRunner().invoke(app, ["names", "--import", "mine.py", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)
+    assert done.stderr == "read\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"ansatz": lambda z, u: z[0] * u[0]}, r"returns shape \(\): return shape \(1,\)"),
+        ({"ansatz": lambda z: z}, "fails on a point .*TypeError, .*takes 1 positional argument"),
+        ({"symmetry": lambda _: 0}, "fails on a point of shape .*TypeError"),
+    ],
+)
+def test_what_lies_around_the_network_is_tried_before_the_work(wrong, says):
+    with pytest.raises(RecipeError, match=f"the ansatz or symmetry of decaying {says}"):
+        pinnzoo.solve(problem(**wrong))

@@ -140,6 +140,7 @@ def tiny_entry(problem="heat", constraints="soft", **changes) -> Any:
         history=tiny_history(),
         ntk=ntk,
         unknowns={},
+        folder=None,
         predict=lambda points: evaluate_function(field, stated.check_points(points)),
     )
     vars(entry).update(changes)

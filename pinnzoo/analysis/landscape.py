@@ -9,8 +9,23 @@ from jaxtyping import Float
 from pinnzoo.analysis.hessians import hessian_eigenpairs
 from pinnzoo.analysis.tangent import Source, Tangent, left_svd, residuals, resolve, tangent
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError, refuse_names
+from pinnzoo.errors import (
+    DiagnosticError,
+    PinnzooError,
+    PointsError,
+    UnknownNameError,
+    refuse_names,
+)
+from pinnzoo.evaluation import field_of
 from pinnzoo.objective import Objective
+from pinnzoo.pdes.reference import evaluate_function
+
+COARSE, SEEN = 8, 64
+"""At which points of the evaluation grid two networks are compared."""
+
+ROUNDED = 1e-6
+"""Difference of two functions, in relation to their size, that may be rounding of either network:
+huge parameters that cancel have lost as many digits."""
 
 DIRECTIONS = ("random", "eigenvectors")
 
@@ -63,8 +78,8 @@ def loss_line(
         beyond: How far the line goes on at both ends, as a share of the way between them.
 
     Raises:
-        PointsError: The two have different numbers of parameters or solve different problems, or
-            there are fewer than two points.
+        PointsError: The two have different numbers of parameters, are different networks or solve
+            different problems, or there are fewer than two points.
 
     Example:
         >>> found = loss_line(objective, theta, 2 * theta, count=3)
@@ -78,6 +93,9 @@ def loss_line(
             f"entries of {' and '.join(dict.fromkeys(posed))} were given: a line leads from one "
             "network to another on the same problem."
         )
+    for each in (first, second):
+        if isinstance(each, Entry) and isinstance(source, Entry):
+            _check_same_network(source, each)
     ends = [np.asarray(e.theta if isinstance(e, Entry) else e, float) for e in (first, second)]
     if ends[0].shape != ends[1].shape or count < 2:
         raise PointsError(
@@ -90,6 +108,29 @@ def loss_line(
     squares = found**2 / 2
     terms = {name: squares[:, rows].sum(axis=1) for name, rows in objective.slices().items()}
     return Line(positions, squares.sum(axis=1), terms)
+
+
+def _check_same_network(source: Entry, other: Entry) -> None:
+    """Raise unless the parameters of an entry make the same function in the network of another.
+
+    Raises:
+        PointsError: They do not: architecture, constraints or domain are others.
+    """
+    points = source.problem.evaluation_points(coarsen=COARSE)[:SEEN]
+    try:
+        here, there = (
+            evaluate_function(field_of(e.problem, model), points)
+            for e, model in ((source, source.model_at(other.theta)), (other, other.model))
+        )
+        same = np.allclose(here, there, rtol=ROUNDED, atol=ROUNDED * np.abs(there).max(initial=0.0))
+    except PinnzooError:
+        same = False
+    if not same:
+        raise PointsError(
+            f"{other.name} was given with {source.name}, in whose network its parameters make "
+            "another function: a line joins networks of one architecture, with the same arguments "
+            "and constraints."
+        )
 
 
 def _given(source: Source, theta: Any) -> tuple[Objective, np.ndarray]:

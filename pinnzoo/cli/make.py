@@ -127,6 +127,7 @@ def train(
     chosen |= {"weights": options.settings(weights), "dtype": dtype or "float64"}
     recipe = _recipe(source, chosen | {"seed": seed or 0, "tag": tag or ""})
     folder = options.check_free(out or Path(recipe.name), overwrite)
+    options.check_apart(workdir, folder)
     place = workdir or _beside(folder)
     arguments = dict(recipe.problem_arguments)
     measured = _observations(observations, columns, recipe.problem, arguments)
@@ -352,8 +353,14 @@ def finetune(
     # They would be taken for arguments of `finetune`, some of which have the same names.
     make_optimizer(resolve_optimizer(method), arguments)
     folder = options.check_free(out, overwrite)
+    options.check_apart(workdir, folder)
     place = workdir or _beside(folder)
     entry = options.load(name)
+    if entry.folder is not None and Path(entry.folder).resolve() == folder.resolve():
+        raise EntryError(
+            f"the folder {str(out)!r} is that of the entry which is tuned, and which the new one "
+            "names as its base: give another with --out."
+        )
     changed = {**entry.recipe.problem_arguments, **options.settings(physical)}
     measured = _observations(observations, columns, entry.recipe.problem, changed)
 

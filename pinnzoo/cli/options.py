@@ -3,12 +3,14 @@
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pinnzoo.cli.commands import SETTINGS, Verbs, argument, together
+from pinnzoo.cli.output import stdout_for_json
 from pinnzoo.errors import EntryError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -191,12 +193,19 @@ def bring_in(files: Sequence[Path], problem: str | None = None) -> str | None:
     """
     from pinnzoo.registry import execute
 
-    for file in files:
-        execute(file)
+    with _aside():
+        for file in files:
+            execute(file)
     if problem is None:
         return None
     _refuse_bare_file(problem)
     return register_from_file("problem", problem)
+
+
+def _aside() -> AbstractContextManager[None]:
+    """What a user's file prints while it is executed goes to stderr where stdout is for JSON."""
+    context = click.get_current_context(silent=True)
+    return stdout_for_json(context is not None and bool(context.params.get("as_json")))
 
 
 def register_from_file(kind: str, text: str) -> str:
@@ -211,7 +220,8 @@ def register_from_file(kind: str, text: str) -> str:
         "architecture": register_architecture,
         "optimizer": register_optimizer,
     }
-    factory = from_file(text, (Problem,) if kind == "problem" else ())
+    with _aside():
+        factory = from_file(text, (Problem,) if kind == "problem" else ())
     if isinstance(factory, Problem):
         factory = _factory_of(factory, text)
     registering[kind](factory)
@@ -365,6 +375,19 @@ def check_free(folder: Path, overwrite: bool) -> Path:
             f"the folder {str(folder)!r} exists already: give another with --out, or --overwrite."
         )
     return check_writable(folder, overwrite=overwrite)
+
+
+def check_apart(workdir: Path | None, folder: Path) -> None:
+    """Raise where the folder of a run would make that of its entry, or be lost with it.
+
+    Raises:
+        EntryError: It is the entry's folder, or lies in it.
+    """
+    if workdir is not None and workdir.resolve().is_relative_to(folder.resolve()):
+        raise EntryError(
+            f"the work folder {str(workdir)!r} was given, which lies in the entry's, "
+            f"{str(folder)!r}: give one beside it."
+        )
 
 
 def settings(texts: Sequence[str]) -> dict[str, Any]:
