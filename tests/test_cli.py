@@ -677,7 +677,12 @@ def test_ctrl_c_waits_for_the_imports_of_a_verb_that_computes(monkeypatch):
         imported.append(name)
 
     monkeypatch.setattr(commands, "importlib", SimpleNamespace(import_module=slowly))
-    result = run("names", code=INTERRUPTED)
+    # Workers of pytest-xdist have another one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run("names", code=INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert imported == ["pinnzoo.training"]
     assert (result.stdout, result.stderr.strip()) == ("", "interrupted.")
 

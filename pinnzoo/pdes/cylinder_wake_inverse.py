@@ -71,7 +71,7 @@ def cylinder_wake_inverse(horizon: float = 16.0, period: float | None = None) ->
         ),
         features=None if period is None else Features(Phase(period), (-1.0, -1.0), (1.0, 1.0)),
         evaluation_shape=(33, 33, 33),
-        arguments={"horizon": horizon} | ({} if period is None else {"period": period}),
+        arguments={"horizon": horizon, "period": period},
         citation="doi:10.1016/j.jcp.2018.10.045",
     )
 
