@@ -267,7 +267,7 @@ class Round:
         """The network with its tangent, where it has one."""
         return self.fits[-1].model
 
-    @property
+    @functools.cached_property
     def freedom(self) -> Freedom:
         """What the residuals of the network, without its tangent, leave open."""
         return self.known or freedom(self.base, self.problem.evaluation_points(COARSEN))
@@ -347,7 +347,7 @@ def refine(
     if known is not None:
         # What grows from there may be as large as the solution, however little the steps moved.
         residual = math.sqrt(2 * losses[-1])
-        bound = known.gain * residual / max(_root_mean_square(states[-1]), 1e-300)
+        bound = known.gain * residual / max(root_mean_square(states[-1]), 1e-300)
         # A term that is missed by more than all of its data is not solved at all.
         estimate = max(estimate, 1.0 if off[1] > 1 else min(bound, 1.0))
     if data is not None:
@@ -379,8 +379,8 @@ def with_defect(plan: Plan, found: Round, before: Round | None) -> Round:
     """
     share = defect_of(plan, found.base.model, found.base.phases[-1].weights)
     if before is not None:
-        moved = _root_mean_square(found.values - before.values)
-        if moved < SUSPECT * _root_mean_square(found.values):
+        moved = root_mean_square(found.values - before.values)
+        if moved < SUSPECT * root_mean_square(found.values):
             share = max(share, before.defect)
     return replace(found, defect=share, estimate=doubted_estimate(found.estimate, share))
 
@@ -401,7 +401,7 @@ def defect_of(plan: Plan, network: nnx.Module, weights: Mapping[str, float]) -> 
     return defect(problem, corrected, points, weights, problem.evaluation_points(COARSEN))
 
 
-def _root_mean_square(values: np.ndarray) -> float:
+def root_mean_square(values: np.ndarray) -> float:
     """Root mean square of a solution over points."""
     return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
 

@@ -229,8 +229,9 @@ class Known(nnx.Module):
 def defect_of(problem, function):
     plan = plan_for(problem, 1)
     corrected = Corrected(Known(function), sharpened(plan.draw(problem, 12)))
-    points = {name: problem.domain.grid((1200,)) for name in ("equation",)}
-    points["initial"] = np.zeros((1, 1))
+    points = {condition.name: condition.region.lower for condition in problem.conditions}
+    points = {name: np.array([place]) for name, place in points.items()}
+    points["equation"] = problem.domain.grid((1200,))
     weights = dict.fromkeys(points, 1.0)
     return defect(problem, corrected, points, weights, problem.evaluation_points(4))
 
@@ -402,6 +403,48 @@ def test_unknowns_that_still_move_are_told():
     was, now = (float(scale.value(jnp.asarray(trail[k][0]))) for k in (-9, -1))
     assert moved == {"a": pytest.approx((now - was) / now), "b": 0.0}
     assert unknowns_moved(problem, trail[:1]) == {}
+
+
+FRONT = Box("x", (-7.0,), (7.0,))
+
+
+def front():
+    """`u'' + u - u³ = 0` from -1 to 1, which a front nearly meets wherever it lies."""
+
+    def equation(u, z):
+        value, u_xx = u(z, "u u_xx")
+        return u_xx + value - value**3
+
+    end = float(np.tanh(7 / np.sqrt(2)))
+    ends = [dirichlet(FRONT, "u", "x", side, value) for side, value in
+            (("left", -end), ("right", end))]  # fmt: skip
+    return of(FRONT, equation, ends)
+
+
+def test_a_front_in_the_wrong_place_has_a_large_defect():
+    right, wrong = (
+        defect_of(front(), lambda x, at=at: jnp.tanh((x - at) / jnp.sqrt(2))) for at in (0.0, 2.0)
+    )
+    assert right < 1e-2
+    assert wrong > SUSPECT
+
+
+def test_what_small_residuals_may_hide_is_looked_at(monkeypatch):
+    searching = importlib.import_module("pinnzoo.solving.solve")
+    monkeypatch.setattr(clock, "now", Ticking())
+    monkeypatch.setattr(searching, "defect_of", lambda *_: 0.4)
+
+    def rod(u, z):
+        return u(z, "u_xx")[0] + jnp.cos(z[0])
+
+    problem = of(FRONT, rod, [dirichlet(FRONT, "u", "x", side) for side in ("left", "right")])
+    found = solve(problem, seconds=2, diagnostics=False)
+    assert found.metrics["estimated_error"] < 0.1
+    # Whatever the residuals leave counts as much.
+    monkeypatch.setattr(searching, "HIDDEN", -1.0)
+    with pytest.warns(UserWarning, match="along other functions changes it by 40% of itself"):
+        doubted = solve(problem, seconds=2, diagnostics=False)
+    assert doubted.metrics["estimated_error"] == pytest.approx(0.4)
 
 
 def test_an_estimate_that_is_large_is_told(monkeypatch):
