@@ -17,8 +17,8 @@ from pinnzoo.architectures.tangent_mlp import along, zeros_like
 from pinnzoo.diagnostics.covariance import field_slopes
 from pinnzoo.objective import OBSERVATIONS, Objective, assemble, residual_and_loss
 from pinnzoo.pdes import Problem
-from pinnzoo.pdes.orders import residuals_of, uneven
-from pinnzoo.solving.analysis import zero
+from pinnzoo.pdes.orders import residuals_of, time_orders, uneven
+from pinnzoo.solving.analysis import marches, zero
 from pinnzoo.solving.fitting import Fit, refreshable, values_of
 
 # The package gives the optimizer the name of its module.
@@ -231,6 +231,12 @@ def left_open(problem: Problem, fit: Fit, found: Freedom) -> str | None:
     shares = np.mean(found.shape**2, axis=0)
     component = problem.components[int(np.argmax(shares))]
     change = found.shape[:, int(np.argmax(shares))]
+    if _has_all_initial_values(problem):
+        return (
+            f"its residuals hardly see how {component!r} changes, as where it is stiff or its "
+            "terms are of far different sizes, so that its values may be off: state it in units in "
+            "which they are alike, or for a shorter time"
+        )
     if abs(change.mean()) > CONSTANT * math.sqrt(np.mean(change**2)):
         return (
             f"the equations and conditions leave {component!r} open up to a constant, so that its "
@@ -240,6 +246,17 @@ def left_open(problem: Problem, fit: Fit, found: Freedom) -> str | None:
         f"the equations and conditions do not determine {component!r}, which can change while they "
         "hardly do, so that its values mean little: look for a condition that is missing"
     )
+
+
+def _has_all_initial_values(problem: Problem) -> bool:
+    """Whether ordinary equations of first order begin with a value of every component.
+
+    Nothing is missing then, however little the residuals tell (Picard and Lindelöf).
+    """
+    if problem.d > 1 or not marches(problem):
+        return False
+    begun = {c.asks for c in problem.conditions}
+    return begun == set(problem.components) and set(time_orders(problem).values()) == {1}
 
 
 def missed(problem: Problem, fit: Fit) -> tuple[str, float]:

@@ -49,6 +49,7 @@ from pinnzoo.solving.doubt import (
     MISSED,
     SUSPECT,
     Corrected,
+    Freedom,
     _heard,
     defect,
     freedom,
@@ -214,6 +215,30 @@ def test_what_never_shows_in_the_residuals_is_left_open(monkeypatch):
     assert found.gain == found.relative == math.inf
     assert np.mean(found.shape**2) == pytest.approx(1)
     assert "'u'" in (left_open(problem, done.base, found) or "")
+
+
+@pytest.mark.parametrize(
+    ("orders", "names", "told"),
+    [
+        ("u_t", ["u"], "residuals hardly see how 'u' changes, as where it is stiff"),
+        ("u_tt", ["u"], "leave 'u' open up to a constant"),
+        ("u_t", [], "leave 'u' open up to a constant"),
+    ],
+)
+def test_nothing_is_missing_where_every_component_has_its_initial_value(
+    orders, names, told, monkeypatch
+):
+    line = Box("t", (0.0,), (1.0,))
+    problem = of(
+        line,
+        lambda u, z: sum(u(z, f"{orders} u")) - z[0],
+        [initial(line, name, 1.0) for name in names],
+    )
+    found = Freedom(1e9, 1e9, np.ones((5, 1)))
+    doubting = importlib.import_module("pinnzoo.solving.doubt")
+    monkeypatch.setattr(doubting, "freedom", lambda *_: found)
+    fit: Any = SimpleNamespace(kept=[None])
+    assert told in (left_open(problem, fit, found) or "")
 
 
 class Known(nnx.Module):
