@@ -69,7 +69,7 @@ def cylinder_wake_inverse(horizon: float = 16.0, period: float | None = None) ->
             "limit cycle by finite elements of order 5 (NGSolve), harmonics in t",
             refined=_Flow(refined=True),
         ),
-        features=None if period is None else Features(Phase(period), (-1.0, -1.0), (1.0, 1.0)),
+        features=None if period is None else Features(Clock(period), (-1.0, -1.0), (1.0, 1.0)),
         evaluation_shape=(33, 33, 33),
         arguments={"horizon": horizon, "period": period},
         citation="doi:10.1016/j.jcp.2018.10.045",
@@ -77,8 +77,8 @@ def cylinder_wake_inverse(horizon: float = 16.0, period: float | None = None) ->
 
 
 @dataclass(frozen=True)
-class Phase:
-    """Where in a period a point is, as a place on the unit circle.
+class Clock:
+    """The hand of a clock that goes round once in a period, as a function of one point.
 
     Attributes:
         period: How long it takes.
@@ -87,7 +87,7 @@ class Phase:
     period: float
 
     def __call__(self, z: Point) -> Float[Array, " 2"]:
-        """Cosine and sine of the phase at one point `(t, ...)`."""
+        """Cosine and sine of its phase at one point `(t, ...)`."""
         angle = 2 * jnp.pi * z[0] / self.period
         return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
