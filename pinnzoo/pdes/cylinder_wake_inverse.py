@@ -12,6 +12,7 @@ networks that are told it find λ₂ and the pressure far more precisely.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -33,19 +34,28 @@ from pinnzoo.pdes._navier_stokes import navier_stokes
 from pinnzoo.pdes.cylinder_wake import LOWER, REYNOLDS, STORED, UPPER
 from pinnzoo.references import limit_cycle
 
+UNKNOWN = "unknown"
+"""What the period is by default."""
 
-def cylinder_wake_inverse(horizon: float = 16.0, period: float | None = None) -> Problem:
+
+def cylinder_wake_inverse(horizon: float = 16.0, period: float | str = UNKNOWN) -> Problem:
     """The wake of a cylinder with the coefficients of convection and of friction unknown.
 
     Args:
         horizon: Last time.
         period: That of the vortices, where the measurements tell it: networks see the phase beside
-            the time, so that what one period shows serves for the others. Unknown by default.
+            the time, so that what one period shows serves for the others. "unknown" by default.
 
     Raises:
-        RecipeError: The horizon or the period is not positive.
+        RecipeError: The horizon is not positive, or the period is neither that nor "unknown".
     """
-    check_positive(horizon=horizon, **({} if period is None else {"period": period}))
+    check_positive(horizon=horizon)
+    features = None
+    if period != UNKNOWN:
+        # Any other word is refused here too.
+        length = cast(float, period)
+        check_positive(period=length)
+        features = Features(Clock(length), (-1.0, -1.0), (1.0, 1.0))
     domain = Box("txy", (0.0, *LOWER), (horizon, *UPPER))
     equation, system = navier_stokes(
         domain, lambda u: u.unknowns["viscosity"], lambda u: u.unknowns["convection"]
@@ -69,7 +79,7 @@ def cylinder_wake_inverse(horizon: float = 16.0, period: float | None = None) ->
             "limit cycle by finite elements of order 5 (NGSolve), harmonics in t",
             refined=_Flow(refined=True),
         ),
-        features=None if period is None else Features(Clock(period), (-1.0, -1.0), (1.0, 1.0)),
+        features=features,
         evaluation_shape=(33, 33, 33),
         arguments={"horizon": horizon, "period": period},
         citation="doi:10.1016/j.jcp.2018.10.045",
