@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from pinnzoo._frozen import read_only
 from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Names, names_in, one_point
 from pinnzoo.domains import Domain
@@ -82,9 +83,7 @@ def require_reference(problem: Problem) -> Reference:
 def _on_the_grid(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Evaluation points and the reference there, kept because the reference can be expensive."""
     points = problem.evaluation_points()
-    values = require_reference(problem)(points)
-    points.flags.writeable = values.flags.writeable = False
-    return points, values
+    return read_only(points), read_only(require_reference(problem)(points))
 
 
 def broken_reference(

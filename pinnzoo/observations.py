@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo._frozen import read_only
 from pinnzoo.domains import Box, sample
 from pinnzoo.errors import PointsError, UnknownNameError
 from pinnzoo.evaluation import require_reference
@@ -563,6 +564,5 @@ def _deviations(given: Any, measured: np.ndarray) -> Any:
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
+    """What was given, and not what its owner makes of it later."""
+    return read_only(array.copy())
