@@ -346,8 +346,7 @@ def refine(
     known = freedom(base, points) if off[1] > MISSED or hard else None
     if known is not None:
         # What grows from there may be as large as the solution, however little the steps moved.
-        residual = math.sqrt(2 * losses[-1])
-        bound = known.gain * residual / max(root_mean_square(states[-1]), 1e-300)
+        bound = may_hide(known, losses[-1], states[-1])
         # A term that is missed by more than all of its data is not solved at all.
         estimate = max(estimate, 1.0 if off[1] > 1 else min(bound, 1.0))
     if data is not None:
@@ -379,8 +378,8 @@ def with_defect(plan: Plan, found: Round, before: Round | None) -> Round:
     """
     share = defect_of(plan, found.base.model, found.base.phases[-1].weights)
     if before is not None:
-        moved = root_mean_square(found.values - before.values)
-        if moved < SUSPECT * root_mean_square(found.values):
+        moved = _root_mean_square(found.values - before.values)
+        if moved < SUSPECT * _root_mean_square(found.values):
             share = max(share, before.defect)
     return replace(found, defect=share, estimate=doubted_estimate(found.estimate, share))
 
@@ -401,7 +400,18 @@ def defect_of(plan: Plan, network: nnx.Module, weights: Mapping[str, float]) -> 
     return defect(problem, corrected, points, weights, problem.evaluation_points(COARSEN))
 
 
-def root_mean_square(values: np.ndarray) -> float:
+def may_hide(found: Freedom, loss: float, values: np.ndarray) -> float:
+    """By which share of itself a solution may be off, to first order, for residuals of this loss.
+
+    Args:
+        found: What residuals leave open.
+        loss: ½ |r|².
+        values: The solution over points, `(n, m)`.
+    """
+    return found.gain * math.sqrt(2 * loss) / max(_root_mean_square(values), 1e-300)
+
+
+def _root_mean_square(values: np.ndarray) -> float:
     """Root mean square of a solution over points."""
     return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
 

@@ -41,9 +41,9 @@ from pinnzoo.solving.rounds import (
     Plan,
     Round,
     defect_of,
+    may_hide,
     plan_for,
     refine,
-    root_mean_square,
     with_defect,
     with_teller,
 )
@@ -301,8 +301,7 @@ def _may_hide_much(plan: Plan, first: Round, last: Round) -> bool:
     """
     if plan.observations is not None or marches(plan.problem):
         return False
-    size = max(root_mean_square(last.values), 1e-300)
-    return first.freedom.gain * math.sqrt(2 * last.loss) > HIDDEN * size
+    return may_hide(first.freedom, last.loss, last.values) > HIDDEN
 
 
 def _unfinished(problem: Problem, last: Sequence[Round], suspect: float) -> str | None:
