@@ -701,12 +701,7 @@ def check_terms(problem: Problem) -> None:
             coordinate that does not exist, or fails with an error of its own; or ansatz or symmetry
             do not give the components.
     """
-    if problem.ansatz is not None or problem.symmetry is not None:
-
-        def constrained(z: Point) -> Any:
-            return problem.constrain(lambda seen: jnp.zeros(problem.m, seen.dtype))(z)
-
-        _check_components(problem, "ansatz or symmetry", constrained, float)
+    _check_around(problem, lambda seen: jnp.zeros(problem.m, seen.dtype), float)
     for name, term in problem.terms.items():
         what = f"residual of {name!r}"
 
@@ -881,10 +876,19 @@ def _check_field(problem: Problem, model: Any, dtype: Any) -> None:
     Raises:
         RecipeError: One of them has another shape.
     """
+    _check_around(problem, model, dtype)
+    _check_reference(problem)
+
+
+def _check_around(problem: Problem, network: PointFunction, dtype: Any) -> None:
+    """Raise unless ansatz and symmetry, as far as there are some, give the components.
+
+    Raises:
+        RecipeError: They have another shape.
+    """
     bare = problem.ansatz is None and problem.symmetry is None
     what = "network" if bare else "ansatz or symmetry"
-    _check_components(problem, what, lambda z: problem.constrain(model)(z), dtype)
-    _check_reference(problem)
+    _check_components(problem, what, lambda z: problem.constrain(network)(z), dtype)
 
 
 @functools.lru_cache(maxsize=256)
