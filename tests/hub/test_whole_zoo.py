@@ -22,7 +22,6 @@ NAMES = [folder.name for folder in FOLDERS]
 
 LOAD = """
 import json
-import sys
 import pinnzoo
 pinnzoo.enable_x64()
 from pinnzoo.storage.folder import GOLDEN, EntryFolder
@@ -64,7 +63,7 @@ def run(*command, cwd, **env):
 
 
 def smallest_of_each(kind: Callable[[EntryFolder], Any]) -> set[str]:
-    """For each problem, or each architecture, the name of the entry of the fewest parameters."""
+    """Of the entries of each kind, the name of the one with the fewest parameters."""
     smallest: dict[Any, tuple[int, str]] = {}
     for folder in map(EntryFolder.open, FOLDERS):
         key = kind(folder)
