@@ -174,3 +174,13 @@ def refuse_names(*given: Any) -> None:
             raise EntryError(
                 f"{name!r} was given as an entry: load it first, with pinnzoo.load({name!r})."
             )
+
+
+def shortened(error: BaseException) -> str:
+    """The first words of somebody else's error, on one line.
+
+    Example:
+        >>> shortened(ValueError("no   such thing"))
+        'no such thing'
+    """
+    return " ".join(str(error).split())[:200]

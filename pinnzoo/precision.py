@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError
+from pinnzoo.errors import PinnzooError, PrecisionError, RecipeError, shortened
 
 DTYPES = ("float64", "float32")
 
@@ -79,7 +79,7 @@ def require_device() -> None:
         jax.devices()
     except Exception as error:
         # When it is asked again, JAX raises an assertion without a message.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = shortened(error) or type(error).__name__
         wanted = getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")
         raise PinnzooError(
             f"JAX has no device to compute on, with JAX_PLATFORMS={wanted!r} ({reason}): set "

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pinnzoo.errors import PinnzooError, RecipeError, RegistrationError, UnknownNameError
+from pinnzoo.errors import PinnzooError, RecipeError, RegistrationError, UnknownNameError, shortened
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,7 +69,7 @@ def register(
     """
     given = getattr(thing, "__name__", None) or getattr(thing, "name", "")
     key = given if name is None else name
-    if kind != "diagnostic" and not callable(thing):
+    if not callable(source(thing)):
         raise RegistrationError(
             f"an object of the type {type(thing).__name__} was given: register the function that "
             f"makes the {kind}, such as register_{kind}(make_it)."
@@ -340,7 +340,7 @@ def make(
     except Exception as error:
         raise RecipeError(
             f"{kind} {name!r} fails when it is made with {dict(arguments) or 'no arguments'}: "
-            f"{type(error).__name__}, {' '.join(str(error).split())[:200]}."
+            f"{type(error).__name__}, {shortened(error)}."
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.errors import PointsError
+from pinnzoo.errors import PointsError, shortened
 
 SEPARATORS = (",", ";", "\t")
 """What may stand between the columns of a text file: the first of these that its heading has."""
@@ -45,7 +45,7 @@ def read_columns(path: Path) -> dict[str, Column]:
     try:
         return readers[path.suffix.lower()](path.read_bytes())
     except Exception as error:
-        told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        told = getattr(error, "strerror", None) or shortened(error)
         raise PointsError(
             f"observations cannot be read from {str(path)!r} ({told.rstrip('.')}): give a table of "
             "numbers whose first line has their names, an .npz file, or a .mat file up to version "

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pinnzoo.errors import DownloadError, EntryError
+from pinnzoo.errors import DownloadError, EntryError, shortened
 from pinnzoo.hub.remote import (
     PREFIXES,
     REGISTRY_FORMAT,
@@ -348,7 +348,7 @@ def _same(there: Any, content: bytes) -> bool:
 
 
 def _failed(repository: str, error: Exception) -> DownloadError:
-    reason = " ".join(str(error).split())[:200]
+    reason = shortened(error)
     return DownloadError(
         f"the repository {repository!r} cannot be written ({type(error).__name__}: {reason}): "
         "check the name, the network, and that your token may write, then publish again."

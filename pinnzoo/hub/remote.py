@@ -29,6 +29,7 @@ from pinnzoo.errors import (
     FormatVersionError,
     IntegrityError,
     PinnzooError,
+    shortened,
 )
 from pinnzoo.storage.files import write_file
 from pinnzoo.storage.folder import (
@@ -330,7 +331,7 @@ def _reason(error: Exception) -> str | None:
 
 
 def _summary(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {shortened(error)}"
 
 
 def open_remote(remote: Remote, manifest: str | None = None) -> EntryFolder:

@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
-from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require
+from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require, shortened
 from pinnzoo.pdes import PROBLEMS, Problem, make_problem, require_problem
 from pinnzoo.pdes.posed import difference
 from pinnzoo.precision import check_dtype
@@ -179,7 +179,7 @@ def _possible(recipe: Recipe) -> Iterator[None]:
             f"the recipe of {recipe.name} asks for something impossible with problem arguments "
             f"{dict(recipe.problem_arguments)} and architecture arguments "
             f"{dict(recipe.architecture_arguments)}: {type(error).__name__}, "
-            f"{' '.join(str(error).split())[:200]}."
+            f"{shortened(error)}."
         ) from error
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pinnzoo import _json
-from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError
+from pinnzoo.errors import EntryError, FormatVersionError, IntegrityError, shortened
 from pinnzoo.recipes import Recipe
 from pinnzoo.storage.arrays import unpack
 from pinnzoo.storage.metrics import Metrics
@@ -307,7 +307,7 @@ class EntryFolder:
         except (MemoryError, ImportError) as error:
             raise unreadable(self.path, name, error) from error
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = shortened(error)
             raise _damaged(self.path, name, f"cannot be unpacked ({reason})") from error
 
 
@@ -417,7 +417,7 @@ def _changed(folder: Path, name: str, content: bytes, stated: FileRecord) -> Int
 
 def unreadable(folder: Path, name: str, error: BaseException) -> EntryError:
     """The error where the system or a library refuses, which says nothing about the entry."""
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    reason = getattr(error, "strerror", None) or shortened(error)
     kind = type(error).__name__
     what = f"{kind}: {reason}" if reason else kind
     if isinstance(error, MemoryError):

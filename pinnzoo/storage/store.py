@@ -38,6 +38,7 @@ from pinnzoo.errors import (
     PointsError,
     RecipeError,
     UnknownNameError,
+    shortened,
 )
 from pinnzoo.objective import check_network
 from pinnzoo.observations import Observations
@@ -323,7 +324,7 @@ def _refusing(folder: EntryFolder, name: str) -> Iterator[None]:
             raise unreadable(folder.path, name, cause) from error
         raise IntegrityError(
             f"the entry in {str(folder.path)!r} is damaged: {name!r} has the bytes of the manifest "
-            f"but cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
+            f"but cannot be read ({type(error).__name__}: {shortened(error)}); "
             "download or train it again."
         ) from error
 
@@ -362,7 +363,7 @@ def _computing(folder: EntryFolder) -> Iterator[None]:
     except Exception as error:
         raise EntryError(
             f"the network of the entry in {str(folder.path)!r} was read but cannot be computed "
-            f"here ({type(error).__name__}: {' '.join(str(error).split())[:200]}): see to the "
+            f"here ({type(error).__name__}: {shortened(error)}): see to the "
             "memory and the device, or to the code of the problem if it is your own."
         ) from error
 

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from pinnzoo._compiling import QUICK_COMPILE
 from pinnzoo._typing import Theta
 from pinnzoo.collocation import SNAPSHOTS, log_spaced_steps
-from pinnzoo.errors import PinnzooError, RecipeError, TrainingError
+from pinnzoo.errors import PinnzooError, RecipeError, TrainingError, shortened
 from pinnzoo.evaluation import broken_reference, error_figures
 from pinnzoo.measure import hardware
 from pinnzoo.objective import (
@@ -462,7 +462,7 @@ class Trainer:
         kept = "" if self.workdir is None else f"; what was reached is in {str(self.workdir)!r}"
         return TrainingError(
             f"the optimizer {stage.phase.optimizer!r} failed after {run.total} steps of "
-            f"{self.recipe.name} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            f"{self.recipe.name} ({type(error).__name__}: {shortened(error)})"
             f"{kept}: correct it, or train with another."
         )
 
