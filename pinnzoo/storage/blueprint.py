@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pinnzoo._compiling import QUICKEST_COMPILE
 from pinnzoo.architectures import find_architecture, is_known, make_architecture
 from pinnzoo.errors import IntegrityError, PinnzooError, RecipeError, require, shortened
 from pinnzoo.pdes import PROBLEMS, Problem, make_problem, require_problem
@@ -129,7 +130,7 @@ def _values(problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
     return jax.vmap(_function(problem, graph, state))(points)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1), compiler_options=QUICKEST_COMPILE)
 def _replay(
     problem: Problem, graph: nnx.GraphDef, state: nnx.State, points: Any
 ) -> tuple[Array, Array]:
