@@ -10,8 +10,12 @@ FACTOR = 1.0
 """What the plain estimate is multiplied by. On the forward problems of the zoo the mean ratio of
 plain estimates to errors, which `scripts/benchmark_solve.py` prints, was close to one."""
 
-LATEST = 2
+LATEST = 3
 """Approximations before the last one from which its error is inferred."""
+
+MUCH = 4.0
+"""Loss of such an approximation over that of the last one at least. Two that stalled at the same
+loss are close to one another, however far both are from the solution."""
 
 
 def estimated_error(
@@ -31,8 +35,8 @@ def estimated_error(
         factor: What the plain estimate is multiplied by.
 
     Returns:
-        The largest of what the approximations just before it and the better ones say; at least
-        rounding.
+        The largest of what the latest approximations with a much larger loss, and the better
+        ones, say; at least rounding.
 
     Example:
         >>> exact = np.ones((4, 1))
@@ -43,7 +47,7 @@ def estimated_error(
     norm = float(np.linalg.norm(final))
     apart = [float(np.linalg.norm(state - final)) for state in states[:-1]]
     pairs = list(zip(apart, losses[:-1], strict=True))
-    said = [distance * math.sqrt(loss / value) for distance, value in pairs if value > 0]
+    said = [d * math.sqrt(loss / value) for d, value in pairs if value >= MUCH * loss and value > 0]
     better = [distance for distance, value in pairs if value < loss]
     absolute = factor * max([*said[-LATEST:], *better], default=0.0)
     return max(absolute / norm if norm > 0 else absolute, float(np.finfo(float).eps))

@@ -328,17 +328,19 @@ def refine(
     tangent = None if base.abandoned else _tangent(plan, problem, base, allowance)
     # Those of the window: of the whole domain's, few or none may lie at the window's times.
     points = problem.evaluation_points(COARSEN)
-    states = values_of(base.assembly, base.kept, points)
+    *states, moved = values_of(base.assembly, [*base.kept, _rounded(base.theta)], points)
     losses = list(base.fresh)
     if tangent is not None:
-        states += values_of(tangent.assembly, [tangent.theta], points)
-        losses.append(tangent.fresh[-1])
+        thetas = [*tangent.kept[1:], _rounded(tangent.theta)]
+        *further, moved = values_of(tangent.assembly, thetas, points)
+        states, losses = [*states, *further], [*losses, *tangent.fresh[1:]]
     if before is not None:
         states, losses = [before.values, *states], [before.loss, *losses]
     if data is not None:
         # A state may meet the equations and not the observations, such as one that is zero.
         losses = [max(loss, losses[-1]) for loss in losses]
-    estimate, noise = estimated_error(states, losses), 0.0
+    rounding = _root_mean_square(moved - states[-1]) / max(_root_mean_square(states[-1]), 1e-300)
+    estimate, noise = max(estimated_error(states, losses), rounding), 0.0
     off = missed(problem, base if tangent is None else tangent)
     # A window begins close to its solution, as a wider network does, and cannot fall so far.
     fresh = before is None and earlier is None
@@ -411,6 +413,13 @@ def may_hide(found: Freedom, loss: float, values: np.ndarray) -> float:
     return found.gain * math.sqrt(2 * loss) / max(_root_mean_square(values), 1e-300)
 
 
+def _rounded(theta: Any) -> np.ndarray:
+    """The parameters, each moved by one unit in its last place, up or down."""
+    vector = np.asarray(theta)
+    up = np.random.default_rng(0).integers(2, size=vector.size) > 0
+    return np.nextafter(vector, np.where(up, np.inf, -np.inf).astype(vector.dtype))
+
+
 def _root_mean_square(values: np.ndarray) -> float:
     """Root mean square of a solution over points."""
     return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
@@ -449,9 +458,9 @@ def _tangent(plan: Plan, problem: Problem, base: Fit, allowance: Allowance) -> F
         return None
     parameters = base.theta.size
     dense = counts_for(problem, int(DENSE * parameters), plan.idle)
-    stage = linear(dense, base.phases[-1].weights)
-    tangent = fit(problem, tangent_of(base.model), plan.recipe, [stage], allowance, plan.tell)
-    return tangent if tangent.fresh[-1] < base.fresh[-1] else None
+    stages = linear(dense, base.phases[-1].weights)
+    tangent = fit(problem, tangent_of(base.model), plan.recipe, stages, allowance, plan.tell).best()
+    return tangent if tangent.phases and tangent.fresh[-1] < base.fresh[-1] else None
 
 
 def with_teller(plan: Plan, tell: Callable[[Run], None]) -> Plan:

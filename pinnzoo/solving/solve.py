@@ -87,6 +87,9 @@ DECIDED = 0.35
 NOISY = 0.9
 """The share of the noise in the estimated error from which on a wider network is of no use."""
 
+ROUNDING = 1e-14
+"""Estimated error from which on a wider network is of no use: it would be rounded no better."""
+
 WORTH, WORTH_SETUP = 20, 4
 """Steps, and times until the first step, for which there has to be time in a further round."""
 
@@ -443,7 +446,9 @@ def _time_for_defect(problem: Problem, allowance: Allowance, last: Round) -> boo
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
     """Whether a wider network is needed, and there is time for it."""
-    if last.estimate <= tolerance or allowance.left == 0 or last.noise > NOISY * last.estimate:
+    if allowance.left == 0 or last.noise > NOISY * last.estimate:
+        return False
+    if last.estimate <= max(tolerance, ROUNDING):
         return False
     step = last.base.step * (width / last.width) ** 3
     return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
