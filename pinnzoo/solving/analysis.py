@@ -703,12 +703,18 @@ def offset_and_scale(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     return 0.0, size if size > LARGE else 1.0
 
 
+FAINT = 3.0
+"""Power of ten of the smallest trace of a term up to which its weight is one. In units in which an
+equation is of order 1e-12, all terms would else weigh so little that any loss counts as exact."""
+
+
 def balanced_weights(problem: Problem, objective: Objective, theta: Any) -> dict[str, float]:
     """Loss weights with which every term moves the network alike at the beginning.
 
     The weight of a term is in inverse proportion to the trace of its block of the neural tangent
     kernel (Wang, Yu and Perdikaris 2022, J. Comput. Phys. 449:110768, section 7), divided by its
-    points; rounded to powers of ten, so that recipes read well; the largest is one.
+    points; rounded to powers of ten, so that recipes read well. The largest is one, or more where
+    the loss would be so small otherwise that it ends at rounding.
 
     Args:
         problem: Whose terms they are.
@@ -723,9 +729,11 @@ def balanced_weights(problem: Problem, objective: Objective, theta: Any) -> dict
         {'equation': 0.01, 'initial': 1.0}
     """
     squares = {name: float(value) for name, value in _row_norms(objective, theta).items()}
-    least = {t.name: (VANISHES * _size(problem, t.name, t.points)) ** 2 for t in objective.terms}
+    # A product overflows to infinity, where a power of a Python number is an error.
+    tiny = {t.name: VANISHES * _size(problem, t.name, t.points) for t in objective.terms}
+    least = {name: size * size for name, size in tiny.items()}
     moving = {k: -math.log10(v) for k, v in squares.items() if math.isfinite(v) and v > least[k]}
-    top = max(moving.values(), default=0.0)
+    top = min(max(moving.values(), default=0.0), FAINT)
     return {
         name: float(10.0 ** round(moving[name] - top)) if name in moving else 1.0
         for name in squares

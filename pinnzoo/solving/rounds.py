@@ -378,7 +378,7 @@ def with_defect(plan: Plan, found: Round, before: Round | None) -> Round:
         before: The narrower network that it began as. What was said against that one stands where
             the solution is still the same.
     """
-    share = defect_of(plan, found.base.model, found.base.phases[-1].weights)
+    share = defect_of(plan, found.network, found.base.phases[-1].weights)
     if before is not None:
         moved = _root_mean_square(found.values - before.values)
         if moved < SUSPECT * _root_mean_square(found.values):

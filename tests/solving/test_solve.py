@@ -55,7 +55,7 @@ from pinnzoo.solving.fitting import (
     tangent_of,
 )
 from pinnzoo.solving.growth import widen
-from pinnzoo.solving.rounds import plan_for, refine
+from pinnzoo.solving.rounds import plan_for, refine, with_defect
 from pinnzoo.storage.blueprint import build
 from pinnzoo.training.loop import Trainer
 from tests.solving.rod import rod
@@ -307,6 +307,21 @@ def weights_of(problem):
     return balanced_weights(problem, objective, theta)
 
 
+def test_an_equation_in_tiny_units_leaves_no_loss_that_counts_as_exact():
+    plain, tiny = weights_of(in_units()), weights_of(in_units(1e-12))
+    assert max(plain.values()) == 1.0
+    # The same balance, at which all terms are about as large as before.
+    ratio = {name: tiny[name] / plain[name] for name in plain}
+    start = next(name for name in plain if name != "equation")
+    assert ratio["equation"] == pytest.approx(1e24 * ratio[start])
+    assert ratio[start] > 1e-5
+
+
+def test_a_source_whose_square_is_too_large_is_no_crash():
+    problem = replace(rod(), equation=lambda u, z: u(z, "u_xx")[0] + 1e170 * z[0])
+    assert min(weights_of(problem).values()) > 0
+
+
 @pytest.mark.parametrize("factor", [1e-14, 1e12])
 def test_weights_follow_the_units_of_an_equation(factor):
     plain, scaled = weights_of(in_units()), weights_of(in_units(equation=factor))
@@ -318,7 +333,7 @@ def test_weights_follow_the_units_of_an_equation(factor):
 
 def test_weights_follow_long_times_and_lengths():
     weights = weights_of(in_units(length=1e3, time=1e12))
-    assert 1e-26 < weights["initial_u"] < 1e-22
+    assert 1e-26 < weights["initial_u"] / weights["equation"] < 1e-22
 
 
 def test_a_term_that_no_parameter_moves_has_weight_one():
@@ -575,6 +590,23 @@ def test_nothing_is_left_of_a_tangent_that_was_of_no_use():
     assert (best.phases, best.history) == ([], {"phase": [], "loss": []})
     assert best.fresh == [1.0]
     np.testing.assert_array_equal(best.theta, theta)
+
+
+def test_the_defect_is_that_of_the_tangent_where_there_is_one(monkeypatch):
+    looked = []
+
+    def share(plan, network, weights):
+        looked.append(network)
+        return 0.0
+
+    monkeypatch.setattr("pinnzoo.solving.rounds.defect_of", share)
+    problem = decay()
+    plan = plan_for(problem, 0, None)
+    last = refine(plan, problem, 6, Allowance(0.0, math.inf))
+    assert last.tangent is not None
+    with_defect(plan, last, None)
+    t = jnp.array([0.3])
+    assert looked[0](t) == last.tangent.model(t) != last.base.model(t)
 
 
 def test_a_solution_that_is_at_its_rounding_is_not_widened():
