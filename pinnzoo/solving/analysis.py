@@ -367,6 +367,35 @@ def without_condition(problem: Problem) -> str | None:
     return None
 
 
+def partly_open(problem: Problem) -> tuple[str, float, tuple[float, ...]] | None:
+    """A face of a box that conditions cover in part: its axis, where it is, and a point left open.
+
+    Only along axes of two derivatives and more, where the equations ask for a condition all along.
+    A face without any may be the end of time, or what the equations need no condition on.
+
+    Example:
+        >>> partly_open(make_problem("poisson_2d", {})) is None
+        True
+    """
+    domain, highest = problem.domain, orders(problem)
+    if problem.ansatz is not None or not isinstance(domain, Box) or domain.d < 2:
+        return None
+    for axis, coord in enumerate(domain.coords):
+        if highest[axis] < 2 or coord in domain.parameters:
+            continue
+        for bound in domain.bounds(coord):
+            face = domain.face(coord, bound)
+            points = sample(face, ALL_AROUND, "sobol", np.random.default_rng(0))
+            held = np.zeros(len(points), bool)
+            for region in (f for c in problem.conditions for f in faces(c.region)):
+                # One on an edge or at a point, as where a constant is fixed, covers nothing.
+                if isinstance(region, Box) and region.degrees == face.degrees:
+                    held |= region.contains(points, NEAR)
+            if OPEN_FROM < held.mean() < 1 - OPEN_FROM:
+                return coord, bound, tuple(points[~held][0])
+    return None
+
+
 def _held(
     problem: Problem, condition: Condition, shape: Shape, points: Float[np.ndarray, "n k"]
 ) -> bool:
@@ -702,6 +731,9 @@ def offset_and_scale(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     size = float(np.sqrt(np.mean(values**2)))
     return 0.0, size if size > LARGE else 1.0
 
+
+OPEN_FROM = 0.02
+"""Share of a face from which on a condition on it, or what it leaves open, counts."""
 
 FAINT = 3.0
 """Power of ten of the smallest trace of a term up to which its weight is one. In units in which an

@@ -21,6 +21,7 @@ from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import (
     jumping_factor,
     marches,
+    partly_open,
     runs_backward,
     solved_by_zero,
     without_condition,
@@ -231,6 +232,15 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             f"no condition holds on the part {part!r} of the boundary of {problem.name}, so that "
             "its equations leave open what the solution is there: give one, such as "
             f"neumann(domain, {component!r}, {part!r}) where nothing flows through.",
+            stacklevel=3,
+        )
+    if observations is None and (opened := partly_open(problem)) is not None:
+        unsure = True
+        coord, bound, point = opened
+        warnings.warn(
+            f"the conditions on the face {coord} = {bound:g} of {problem.name} cover a part of it "
+            f"and leave ({', '.join(f'{x:.3g}' for x in point)}) open, where its equations need "
+            "one too: state what holds there.",
             stacklevel=3,
         )
     if observations is None and solved_by_zero(problem):

@@ -38,6 +38,7 @@ from pinnzoo.solving.analysis import (
     jumping_factor,
     known_values,
     offset_and_scale,
+    partly_open,
     periodic_axes,
     runs_backward,
     solved_by_zero,
@@ -632,6 +633,41 @@ def test_what_has_no_condition_on_a_part_has_no_small_estimate():
     with pytest.warns(UserWarning, match="no condition holds on the part 'hole' of the boundary"):
         entry = pinnzoo.solve(problem, seconds=1, diagnostics=False)
     assert entry.metrics["estimated_error"] >= 1
+
+
+def test_a_face_of_a_box_that_conditions_cover_in_part_is_told():
+    walls = [dirichlet(SQUARE, "u", axis, side) for axis, side in (("x", "left"), ("x", "right"))]
+    walls.append(dirichlet(SQUARE, "u", "y", "right"))
+
+    def bottom(begin, end):
+        return prescribe(Box("xy", (begin, 0.0), (end, 0.0)), "u", 0.0, f"from_{begin:g}")
+
+    assert partly_open(poisson_on(SQUARE, *walls, bottom(0.0, 0.5), bottom(0.5, 1.0))) is None
+    # A value in a corner fixes a constant, and covers nothing; a whole face may be open.
+    assert partly_open(poisson_on(SQUARE, *walls, bottom(0.0, 0.0))) is None
+    assert partly_open(poisson_on(SQUARE, *walls)) is None
+    problem = poisson_on(SQUARE, *walls, bottom(0.0, 0.5))
+    coord, bound, point = partly_open(problem) or ("", 1.0, (0.0, 0.0))
+    assert (coord, bound) == ("y", 0.0)
+    assert point[0] > 0.5
+    with pytest.warns(UserWarning, match="conditions on the face y = 0 of .* cover a part of it"):
+        entry = pinnzoo.solve(problem, seconds=1, diagnostics=False)
+    assert entry.metrics["estimated_error"] >= 1
+
+
+def test_nothing_transported_asks_for_a_condition_all_along():
+    def equation(u, z):
+        u_x, u_y = u(z, "u_x u_y")
+        return u_x + u_y
+
+    inflow = prescribe(Box("xy", (0.0, 0.0), (0.5, 0.0)), "u", 1.0, "inflow")
+    problem = dataclasses.replace(poisson_on(SQUARE, inflow), equation=equation)
+    assert partly_open(problem) is None
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_no_face_of_a_problem_of_the_zoo_is_open_in_part(name):
+    assert partly_open(make_problem(name, {})) is None
 
 
 def layered(kind):
