@@ -63,7 +63,6 @@ another processor rounds otherwise, which Levenberg-Marquardt's nearly singular 
 
 FRAGILE = {
     "sine_gordon-tangent_mlp-levenberg_marquardt": 0.5,
-    "linear_elasticity-tangent_mlp-levenberg_marquardt": 0.5,
     "kuramoto_sivashinsky-tangent_mlp-levenberg_marquardt": 0.05,
     "beltrami-tangent_mlp-levenberg_marquardt-products": 0.01,
 }
