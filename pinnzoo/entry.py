@@ -25,7 +25,7 @@ from pinnzoo.objective import OBSERVATIONS, check_counts, check_network, check_w
 from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.posed import posed
-from pinnzoo.precision import require_x64
+from pinnzoo.precision import full_precision, require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
 from pinnzoo.registry import check_not_negative
 from pinnzoo.storage import store
@@ -362,11 +362,15 @@ class Entry:
         `jax.vmap` and `jax.grad`; nothing is checked but that it gets one point. For many points
         there are `jax.vmap(entry.field)` and `predict`.
 
+        Raises:
+            PrecisionError: The network is float64 and JAX has that switched off here.
+
         Example:
             ```python
             u_t, u_x = jax.jacobian(entry.field)(jnp.array([0.5, 0.1]))[0]
             ```
         """
+        full_precision(self.recipe.dtype, f"the field of {self.name}")
         return field_of(self.problem, self.model)
 
     def model_at(self, theta: Float[np.ndarray, " p"]) -> nnx.Module:
@@ -374,12 +378,14 @@ class Entry:
 
         Raises:
             PointsError: The number of parameters is another, or they are not real numbers.
+            PrecisionError: The network is float64 and JAX has that switched off here.
 
         Example:
             >>> untrained = entry.model_at(entry.snapshots.thetas[0])
             >>> untrained(jnp.array([0.5, 0.1])).shape
             (1,)
         """
+        full_precision(self.recipe.dtype, f"the network of {self.name}")
         return nnx.merge(self._blueprint.graph, self._state_at(theta))
 
     def _state_at(self, theta: Float[np.ndarray, " p"]) -> nnx.State:

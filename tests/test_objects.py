@@ -107,6 +107,39 @@ def test_registering_again_what_was_edited_changes_what_is_trained():
         pinnzoo.PROBLEMS.pop("edited", None)
 
 
+def test_a_problem_follows_the_data_that_its_factory_reads():
+    rate = {"now": 1.0}
+
+    def decaying() -> pinnzoo.Problem:
+        domain = pinnzoo.Box("t", (0.0,), (1.0,))
+        return pinnzoo.Problem(
+            name="decaying",
+            domain=domain,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_t")[0] + rate["now"] * u(z, "u")[0],
+            conditions=(pinnzoo.initial(domain, "u", 1.0),),
+        )
+
+    try:
+        pinnzoo.register_problem(decaying)
+        first = make_problem("decaying", {})
+        assert make_problem("decaying", {}) is first
+        rate["now"] = 5.0
+        second = make_problem("decaying", {})
+        assert second is not first
+        assert make_problem("decaying", {}) is second
+    finally:
+        pinnzoo.PROBLEMS.pop("decaying", None)
+
+
+def test_the_field_and_the_network_of_an_entry_are_not_rounded_silently():
+    entry = pinnzoo.train(SMALL, diagnostics=False)
+    with jax.enable_x64(False):
+        for ask in (lambda: entry.field, lambda: entry.model_at(entry.theta)):
+            with pytest.raises(pinnzoo.PinnzooError, match="needs float64"):
+                ask()
+
+
 def test_names_that_are_taken_are_refused():
     def heat():
         return make_problem("heat", {})

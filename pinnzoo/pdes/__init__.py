@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ from pinnzoo.pdes.toy_nonlinear import toy_nonlinear
 from pinnzoo.pdes.wave import wave
 from pinnzoo.pdes.wave_2d_ms import wave_2d_ms
 from pinnzoo.pdes.wave_beta import wave_beta
-from pinnzoo.registry import find, make, register
+from pinnzoo.registry import find, is_builtin, make, register
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "advection_diffusion": advection_diffusion,
@@ -127,7 +128,8 @@ def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
     """The problem called `name`, with the given physical arguments.
 
     The same factory with equal arguments gives the same object again, so that what was compiled
-    for it is shared. An edited factory is another object, and so is its problem.
+    for it is shared. An edited factory is another object, and so is its problem; so is that of a
+    factory which reads a number, a list or the like of its module that has changed since.
 
     Raises:
         UnknownNameError: There is no such problem.
@@ -143,14 +145,44 @@ def make_problem(name: str, arguments: Mapping[str, float | str]) -> Problem:
         hash(key)
     except TypeError:
         return _make(name, factory, plain)
-    return _cached(name, factory, key)
+    return _cached(name, factory, key, _data_of(factory))
 
 
 @functools.lru_cache(maxsize=256)
 def _cached(
-    name: str, factory: Callable[..., Problem], key: tuple[tuple[str, type, Any], ...]
+    name: str,
+    factory: Callable[..., Problem],
+    key: tuple[tuple[str, type, Any], ...],
+    _data: bytes,
 ) -> Problem:
     return _make(name, factory, {argument: value for argument, _, value in key})
+
+
+DATA = (bool, int, float, complex, str, list, tuple, dict, set, np.ndarray, np.generic)
+"""What a module may change between two calls of a factory that reads it."""
+
+
+def _data_of(factory: Callable[..., Problem]) -> bytes:
+    """The data outside of it that a factory of a user's reads, as they are now.
+
+    In a notebook a rate is often a global that another cell changes.
+    """
+    plain = inspect.unwrap(factory)
+    if is_builtin(plain) or not inspect.isfunction(plain):
+        return b""
+    names: set[str] = set()
+    codes = [plain.__code__]
+    while codes:
+        code = codes.pop()
+        names.update(code.co_names)
+        codes += [const for const in code.co_consts if inspect.iscode(const)]
+    outside = {n: plain.__globals__[n] for n in names if n in plain.__globals__}
+    outside |= inspect.getclosurevars(plain).nonlocals
+    data = {n: outside[n] for n in sorted(outside) if isinstance(outside[n], DATA)}
+    try:
+        return pickle.dumps(data)
+    except Exception:  # Something in them cannot be pickled: the factory alone tells, as before.
+        return b""
 
 
 def _make(name: str, factory: Callable[..., Problem], arguments: Mapping[str, Any]) -> Problem:
