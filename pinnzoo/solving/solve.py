@@ -178,7 +178,7 @@ def solve(
             entry = entry.with_metrics({"estimated_error": estimate})
         # What is added to it below has a sentence of its own.
         rough = entry.metrics["estimated_error"]
-        if observations is not None and (misfit := _misfit_at_a_bound(entry)):
+        if observations is not None and (misfit := _misfit_of_unknowns(entry)):
             estimate = max(entry.metrics["estimated_error"], misfit)
             entry = entry.with_metrics({"estimated_error": estimate})
         if unsure:
@@ -275,19 +275,23 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
     return unsure
 
 
-def _misfit_at_a_bound(entry: Entry) -> float:
-    """By which share the observations are missed, where a bound keeps an unknown from meeting them.
+def _misfit_of_unknowns(entry: Entry) -> float:
+    """By which share the observations are missed, where it is an unknown that keeps them from it.
 
-    The equations hold with the value at the bound, so that no residual tells. The column counts
-    that is missed most.
+    Because a bound stops it, or because nothing tells which way to move it, as inside of a
+    condition that is true or false: the equations hold with the value that it has, so that no
+    residual tells. What nothing determines may as well be of no effect, and the observations be
+    met up to their noise. The column counts that is missed most.
     """
     remarks = entry.metrics.get("unknowns", {}).get("remarks", {})
-    if not any(remark.startswith(AT_ITS) for remark in remarks.values()):
+    if not remarks:
         return 0.0
     data = entry.observations
     assert data is not None
     columns = [entry.problem.components.index(name) for name in data.components or ()]
     missed = np.nanmean((entry.predict(data.points)[:, columns] - data.values) ** 2, axis=0)
+    if not any(remark.startswith(AT_ITS) for remark in remarks.values()):
+        missed = np.where(missed > np.nanvar(data.values, axis=0), missed, 0.0)
     size = np.nanmean(data.values**2, axis=0)
     return float(np.sqrt(np.max(missed / np.maximum(size, np.finfo(float).tiny))))
 

@@ -170,3 +170,26 @@ def test_a_bound_that_keeps_the_data_from_being_met_is_in_the_estimate():
     error = np.linalg.norm(entry.predict(times[:, None])[:, 0] - true) / np.linalg.norm(true)
     assert error > 0.1
     assert 0.5 * error < entry.metrics["estimated_error"] < 10 * error
+
+
+@pytest.mark.parametrize(
+    ("remark", "offset", "expected"),
+    [
+        # Missed by more than they vary: the unknown is why.
+        ("is not determined by equations, conditions and observations", 1.0, 1.0),
+        # They are met; what nothing determines has no effect.
+        ("is not determined by equations, conditions and observations", 0.01, 0.0),
+        ("is at its lower bound 2", 0.01, 0.01),
+        (None, 1.0, 0.0),
+    ],
+)
+def test_an_unknown_that_cannot_move_is_in_the_estimate(remark, offset, expected):
+    module = importlib.import_module("pinnzoo.solving.solve")
+    values = 1.0 + 0.1 * np.sin(20 * X)
+    entry: Any = SimpleNamespace(
+        metrics={"unknowns": {"remarks": {} if remark is None else {"k": remark}}},
+        observations=Observations(X, values, components=("u",)),
+        problem=ROD,
+        predict=lambda _: values + offset * np.sqrt(np.mean(values**2)),
+    )
+    assert module._misfit_of_unknowns(entry) == pytest.approx(expected)
