@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from pinnzoo._compiling import QUICK_COMPILE, QUICKEST_COMPILE
 from pinnzoo._typing import Scalar, Theta
+from pinnzoo.analysis._arguments import check_number, shown
 from pinnzoo.analysis.spectra import BLOCK, Products, SpectralDensity, krylov, spectral_density
 from pinnzoo.analysis.tangent import WORTH_OPTIMISING, Source, Tangent, resolve, tangent
 from pinnzoo.diagnostics._inputs import find_term, unscaled
@@ -31,7 +32,13 @@ from pinnzoo.diagnostics._programs import (
 from pinnzoo.diagnostics.hessian import _row_products, _together
 from pinnzoo.diagnostics.spectrum import lanczos_together
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, UnknownNameError
+from pinnzoo.errors import (
+    DiagnosticError,
+    PinnzooError,
+    PointsError,
+    UnknownNameError,
+    shortened,
+)
 from pinnzoo.linalg import default_backend
 from pinnzoo.objective import EQUATION, Objective
 
@@ -156,15 +163,14 @@ def damped_gauss_newton(source: Source, theta: Any = None, *, damping: float) ->
         damping: μ, positive.
 
     Raises:
-        DiagnosticError: The damping is not positive.
+        DiagnosticError: The damping is not positive and finite.
 
     Example:
         >>> scale = damped_gauss_newton(objective, theta, damping=1e-3)
         >>> scale(np.ones((1, theta.size))).shape == (1, theta.size)
         True
     """
-    if not damping > 0:
-        raise DiagnosticError(f"the damping {damping} was given: give a positive number.")
+    check_number("the damping", damping, zero=False)
     _, values, right = tangent(source, theta).svd
     inside, outside = 1 / np.sqrt(values**2 + damping), 1 / np.sqrt(damping)
 
@@ -276,7 +282,8 @@ class Hessian:
     """One part of the loss Hessian, as products with vectors.
 
     Attributes:
-        products: Multiplies each row of `(b, p)`, b ≤ 8.
+        products: Multiplies each row of `(b, p)`, b ≤ 8; a `PointsError` says that vectors have
+            another shape.
         size: p.
         eigenvalues: All of them, where they are known without products.
         gauss_newton: Products with the Gauss-Newton part of the loss Hessian, and its trace; None
@@ -325,7 +332,8 @@ def hessian_part(
 
     Raises:
         UnknownNameError: There is no such part or term.
-        DiagnosticError: An objective was given without parameters.
+        DiagnosticError: An objective was given without parameters, or the preconditioner does not
+            return rows like those that it is given.
 
     Example:
         >>> matrix = hessian_part(objective, theta, part="gauss_newton")
@@ -339,15 +347,19 @@ def hessian_part(
     dual = np.zeros_like(at.residual)
     dual[chosen] = at.residual[chosen]
     rows, p = at.rows[chosen], at.theta.size
-    scale = preconditioner or (lambda vectors: vectors)
-    scaled = scale(rows)
-    curvature = curvature or curvature_products(at, dual)
+    scale: Preconditioner = (lambda vectors: vectors) if preconditioner is None else preconditioner
+    scaled = rows if preconditioner is None else _preconditioned(preconditioner, rows)
+    # Products that are compiled take no more vectors than one block has.
+    most = BLOCK if curvature is None and part in CURVED else None
+    remaining = curvature_products(at, dual) if curvature is None else curvature
 
     def gauss_newton(vectors: Rows) -> Rows:
+        _check_vectors(vectors, p, most)
         return (vectors @ scaled.T) @ scaled
 
     def remainder(vectors: Rows) -> Rows:
-        return scale(curvature(scale(vectors)))
+        _check_vectors(vectors, p, most)
+        return scale(remaining(scale(vectors)))
 
     if part == "gauss_newton":
         values = np.zeros(p)
@@ -361,6 +373,46 @@ def hessian_part(
         p,
         gauss_newton=(gauss_newton, float(np.sum(scaled**2))),
     )
+
+
+def _preconditioned(preconditioner: Any, rows: Rows) -> Rows:
+    """The rows of J, multiplied by a preconditioner of somebody else's.
+
+    Raises:
+        DiagnosticError: It is no function of rows, or returns something else than such rows.
+    """
+    advice = "give a function that returns as many rows, such as damped_gauss_newton(...)"
+    if not callable(preconditioner):
+        raise DiagnosticError(f"{shown(preconditioner)} was given as the preconditioner: {advice}.")
+    try:
+        scaled = np.asarray(preconditioner(rows))
+    except PinnzooError:
+        raise
+    except Exception as error:
+        raise DiagnosticError(
+            f"a preconditioner was given that fails on rows of shape {rows.shape} "
+            f"({type(error).__name__}: {shortened(error)}): {advice} of the same network."
+        ) from error
+    if scaled.shape != rows.shape:
+        raise DiagnosticError(
+            f"a preconditioner was given that returns shape {scaled.shape} for rows of shape "
+            f"{rows.shape}: {advice} of the same length."
+        )
+    return scaled
+
+
+def _check_vectors(vectors: Any, size: int, most: int | None) -> None:
+    """Raise unless vectors are rows with one number per parameter.
+
+    Raises:
+        PointsError: They have another shape, or are more than one product takes.
+    """
+    shape = np.shape(vectors)
+    if len(shape) != 2 or shape[1] != size or (most is not None and shape[0] > most):
+        limit = "" if most is None else f" with b of {most} or less"
+        raise PointsError(
+            f"vectors of shape {shape} were given: give one per row, (b, {size}){limit}."
+        )
 
 
 def _tangent_while_compiling(source: Source, theta: Any) -> Tangent:
@@ -409,8 +461,9 @@ def hessian_density(
 
     Raises:
         UnknownNameError: There is no such part or term.
-        DiagnosticError: An objective was given without parameters, `probes` or `steps` is below 1,
-            or `blocks` below 0.
+        DiagnosticError: An objective was given without parameters, the preconditioner does not
+            return rows like those that it is given, `probes` or `steps` is below 1, or `blocks`
+            below 0.
         PrecisionError: Not everything is float64.
         TrainingError: The parameters are not finite.
 

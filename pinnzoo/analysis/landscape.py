@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo.analysis._arguments import check_number, check_whole_number
 from pinnzoo.analysis.hessians import hessian_eigenpairs
 from pinnzoo.analysis.tangent import Source, Tangent, left_svd, residuals, resolve, tangent
 from pinnzoo.entry import Entry
@@ -26,6 +27,9 @@ COARSE, SEEN = 8, 64
 ROUNDED = 1e-6
 """Difference of two functions, in relation to their size, that may be rounding of either network:
 huge parameters that cancel have lost as many digits."""
+
+PARALLEL = 1e-8
+"""Sine of the angle, about, below which two directions are one but for rounding."""
 
 DIRECTIONS = ("random", "eigenvectors")
 
@@ -79,7 +83,8 @@ def loss_line(
 
     Raises:
         PointsError: The two have different numbers of parameters, are different networks or solve
-            different problems, or there are fewer than two points.
+            different problems.
+        DiagnosticError: There are fewer than two points, or `beyond` is negative or not finite.
 
     Example:
         >>> found = loss_line(objective, theta, 2 * theta, count=3)
@@ -87,6 +92,8 @@ def loss_line(
         [0.0, 0.5, 1.0]
     """
     refuse_names(source, first, second)
+    check_whole_number("the count", count, 2)
+    check_number("beyond", beyond)
     posed = [e.problem.name for e in (source, first, second) if isinstance(e, Entry)]
     if len(set(posed)) > 1:
         raise PointsError(
@@ -97,10 +104,10 @@ def loss_line(
         if isinstance(each, Entry) and isinstance(source, Entry):
             _check_same_network(source, each)
     ends = [np.asarray(e.theta if isinstance(e, Entry) else e, float) for e in (first, second)]
-    if ends[0].shape != ends[1].shape or count < 2:
+    if ends[0].shape != ends[1].shape:
         raise PointsError(
-            f"parameters of shapes {ends[0].shape} and {ends[1].shape} and {count} points were "
-            "given: a line needs two networks of one shape and two points at least."
+            f"parameters of shapes {ends[0].shape} and {ends[1].shape} were given: a line needs "
+            "two networks of one shape."
         )
     objective, _ = _given(source, ends[0])
     positions = np.linspace(-beyond, 1 + beyond, count)
@@ -225,7 +232,9 @@ def loss_plane(
 
     Raises:
         UnknownNameError: There are no such directions.
-        PointsError: The given directions have another shape, or there are no points.
+        PointsError: The given directions have another shape, or span no plane.
+        DiagnosticError: The radius is not positive and finite, there are no points, or the seed is
+            negative.
 
     Example:
         >>> found = loss_plane(objective, theta, count=3)
@@ -234,8 +243,9 @@ def loss_plane(
     """
     if isinstance(directions, str) and directions not in DIRECTIONS:
         raise UnknownNameError.of("directions", directions, DIRECTIONS)
-    if count < 1:
-        raise PointsError(f"count={count} was given: a plane has one point or more along a side.")
+    check_number("the radius", radius, zero=False)
+    check_whole_number("the count", count, 1)
+    check_whole_number("the seed", seed, 0)
     if isinstance(source, Tangent) and theta is not None:
         raise DiagnosticError(
             "a tangent was given with parameters, and has its own: leave them out, or give the "
@@ -256,6 +266,7 @@ def loss_plane(
             raise PointsError(
                 f"directions of shape {pair.shape} were given: give two vectors, (2, {at.size})."
             )
+        _check_span(pair)
     positions = np.linspace(-radius, radius, count)
     first, second = np.meshgrid(positions, positions, indexing="ij")
     losses = np.empty(count * count)
@@ -265,6 +276,22 @@ def loss_plane(
         losses[k : k + 64] = 0.5 * np.sum(found**2, axis=1)
     kind = directions if isinstance(directions, str) else "given"
     return Plane(positions, losses.reshape(count, count), pair, kind, curvatures)
+
+
+def _check_span(pair: Float[np.ndarray, "2 p"]) -> None:
+    """Raise unless two directions span a plane.
+
+    Raises:
+        PointsError: One is zero or not finite, or they are parallel.
+    """
+    lengths = np.linalg.norm(pair, axis=1, keepdims=True)
+    whole = bool(np.isfinite(pair).all()) and bool((lengths > 0).all())
+    # The smaller singular value is zero but for rounding where both point along one line.
+    if not whole or np.linalg.svd(pair / lengths, compute_uv=False)[-1] < PARALLEL:
+        raise PointsError(
+            "directions were given that span no plane: give two vectors of finite numbers, neither "
+            "of which is zero or a multiple of the other."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,15 +370,16 @@ def singular_values(
             values are those of `J D⁻¹`.
 
     Raises:
-        DiagnosticError: The damping is negative, or an objective was given without parameters.
+        DiagnosticError: The damping is negative or not finite, or an objective was given without
+            parameters.
 
     Example:
         >>> found = singular_values(objective, theta, damping=1e-6)
         >>> bool(found.undamped <= len(found.values))
         True
     """
-    if damping is not None and not damping >= 0:
-        raise DiagnosticError(f"the damping {damping} was given: give zero or more.")
+    if damping is not None:
+        check_number("the damping", damping)
     at = tangent(source, theta)
     if scaled:
         lengths = np.linalg.norm(at.rows, axis=0)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from pinnzoo.analysis._arguments import check_number, row_of_numbers
 from pinnzoo.analysis.modes import Modes, kernel_modes
 from pinnzoo.analysis.tangent import Source, residuals, study, tangent
 from pinnzoo.entry import Entry
-from pinnzoo.errors import DiagnosticError, refuse_names
+from pinnzoo.errors import DiagnosticError, PointsError, refuse_names
 from pinnzoo.objective import Objective
 
 LAZY = 0.1
@@ -41,9 +42,11 @@ class Linearised:
             times: t, `(t,)`; for descent with a small learning rate, steps times that rate.
 
         Raises:
-            DiagnosticError: A time is negative.
+            DiagnosticError: A time is negative, not finite, or no number.
         """
-        return self._scaled(np.exp(-np.multiply.outer(_array(times), self.modes.eigenvalues)))
+        return self._scaled(
+            np.exp(-np.multiply.outer(row_of_numbers("times", times), self.modes.eigenvalues))
+        )
 
     def descent(self, steps: Any, learning_rate: float | None = None) -> Float[np.ndarray, "t n"]:
         """Residuals after steps of gradient descent, `(1 - η λ)^k` per mode.
@@ -53,9 +56,13 @@ class Linearised:
             learning_rate: η, 1/λ₁ by default; from 2/λ₁ on descent diverges.
 
         Raises:
-            DiagnosticError: A number of steps is negative.
+            DiagnosticError: A number of steps is negative or not whole, or the learning rate is not
+                positive and finite.
         """
-        return self._scaled(self.modes.decays(_array(steps), learning_rate))
+        if learning_rate is not None:
+            check_number("the learning rate", learning_rate, zero=False)
+        counts = row_of_numbers("steps", steps, whole=True)
+        return self._scaled(self.modes.decays(counts, learning_rate))
 
     def gauss_newton(self, steps: Any, damping: float = 0.0) -> Float[np.ndarray, "t n"]:
         """Residuals after damped steps of Gauss and Newton, `(μ / (λ + μ))^k` per mode.
@@ -68,14 +75,15 @@ class Linearised:
             damping: μ ≥ 0, in the units of the eigenvalues.
 
         Raises:
-            DiagnosticError: The damping or a number of steps is negative.
+            DiagnosticError: The damping or a number of steps is negative or not finite, or a number
+                of steps is not whole.
         """
-        if not damping >= 0:
-            raise DiagnosticError(f"the damping {damping} was given: give zero or more.")
+        check_number("the damping", damping)
+        counts = row_of_numbers("steps", steps, whole=True)
         values = self.modes.eigenvalues
         bottom = values + damping
         factor = np.where(bottom > 0, damping / np.where(bottom > 0, bottom, 1.0), 1.0)
-        return self._scaled(factor[None, :] ** _array(steps)[:, None])
+        return self._scaled(factor[None, :] ** counts[:, None])
 
     def losses(self, found: Float[np.ndarray, "t n"]) -> Float[np.ndarray, " t"]:
         """`½ |r|²` of residuals that one of the methods returned."""
@@ -83,20 +91,6 @@ class Linearised:
 
     def _scaled(self, factors: Float[np.ndarray, "t n"]) -> Float[np.ndarray, "t n"]:
         return (factors * self.modes.residual) @ self.modes.vectors.T
-
-
-def _array(numbers: Any) -> Float[np.ndarray, " t"]:
-    """Times, or numbers of steps.
-
-    Raises:
-        DiagnosticError: One is negative, where a mode that is gone would have been infinite.
-    """
-    array = np.atleast_1d(np.asarray(numbers, np.float64))
-    if not (array >= 0).all():
-        raise DiagnosticError(
-            f"times or steps down to {array.min():g} were given: give numbers of zero or more."
-        )
-    return array
 
 
 def linearise(source: Source, theta: Any = None) -> Linearised:
@@ -175,7 +169,9 @@ def laziness(source: Entry | Objective, *, thetas: Any = None, steps: Any = None
         steps: Their steps, `(s,)`; 0, 1, 2, … by default.
 
     Raises:
-        DiagnosticError: An objective was given without parameters.
+        DiagnosticError: An objective was given without parameters, or `steps` has another length
+            than `thetas`.
+        PointsError: The parameters are not rows of as many numbers as the network has.
         PrecisionError: Not everything is float64.
         TrainingError: Some of the parameters are not finite.
 
@@ -197,9 +193,32 @@ def laziness(source: Entry | Objective, *, thetas: Any = None, steps: Any = None
         )
     else:
         objective, stacked = source, np.asarray(thetas)
+    _check_rows(objective, stacked, steps)
     return laziness_from(
         (tangent(objective, theta) for theta in stacked), objective, stacked, steps
     )
+
+
+def _check_rows(objective: Objective, thetas: np.ndarray, steps: Any) -> None:
+    """Raise unless there is one row of parameters for each step.
+
+    Raises:
+        PointsError: The parameters are no rows, or rows of another length.
+        DiagnosticError: There are more or fewer steps.
+    """
+    # An objective that was not assembled from a network does not say how many it takes.
+    expected = sum(int(np.prod(shape)) for shape in objective.shapes) or "p"
+    fits = thetas.ndim == 2 and len(thetas) > 0 and expected in ("p", thetas.shape[1])
+    if not fits or thetas.dtype.kind not in "fiu":
+        raise PointsError(
+            f"thetas of shape {thetas.shape} and type {thetas.dtype} were given: give real numbers "
+            f"of shape (s, {expected}), one row per step."
+        )
+    if steps is not None and np.shape(steps) != thetas.shape[:1]:
+        raise DiagnosticError(
+            f"steps of shape {np.shape(steps)} were given for {len(thetas)} rows of parameters: "
+            "give one step for each row, or leave them out."
+        )
 
 
 def laziness_from(

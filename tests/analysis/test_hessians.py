@@ -7,7 +7,7 @@ import scipy.linalg
 
 from pinnzoo import analysis, diagnostics
 from pinnzoo.analysis import hessians
-from pinnzoo.errors import DiagnosticError, UnknownNameError
+from pinnzoo.errors import DiagnosticError, PointsError, UnknownNameError
 from tests.analysis.models import linear
 from tests.diagnostics.oracles import (
     dense_jacobian,
@@ -101,6 +101,31 @@ def test_damped_step_turns_gauss_newton_into_ones_and_zeros(at, dense):
     np.testing.assert_allclose(density.nodes, values / (values + damping), rtol=1e-7, atol=1e-8)
     with pytest.raises(DiagnosticError, match="positive"):
         analysis.damped_gauss_newton(at, damping=0.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (3, "3 was given as the preconditioner: give a function"),
+        (np.eye(2), "type ndarray was given as the preconditioner"),
+        (lambda rows: rows @ np.eye(3), "fails on rows of shape"),
+        (lambda rows: rows[:, 1:], "returns shape"),
+    ],
+)
+def test_preconditioners_that_do_not_fit_are_refused(at, wrong, says):
+    with pytest.raises(DiagnosticError, match=says):
+        analysis.hessian_density(at, part="gauss_newton", preconditioner=wrong)
+
+
+@pytest.mark.parametrize("part", hessians.PARTS)
+def test_vectors_that_do_not_fit_are_refused(at, part):
+    matrix = analysis.hessian_part(at, part=part)
+    for wrong in (np.ones((2, matrix.size + 1)), np.ones((2, 1)), np.ones(matrix.size)):
+        with pytest.raises(PointsError, match=f"give one per row, .b, {matrix.size}."):
+            matrix.products(wrong)
+    if part in hessians.CURVED:
+        with pytest.raises(PointsError, match="with b of 8 or less"):
+            matrix.products(np.ones((9, matrix.size)))
 
 
 def test_undamped_gauss_newton_has_modes_zero_and_one():

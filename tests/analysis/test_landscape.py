@@ -68,6 +68,44 @@ def test_plane_of_eigenvectors_has_their_curvatures(burgers, loss):
         analysis.loss_plane(objective, theta, directions=theta)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"beyond": np.nan}, "beyond nan was given: give a finite number of zero or more"),
+        ({"beyond": -1}, "beyond -1 was given"),
+        ({"count": 1}, "the count 1 was given: give a whole number of 2 or more"),
+        ({"count": 2.5}, "the count 2.5 was given"),
+    ],
+)
+def test_lines_of_no_meaning_are_refused(burgers, wrong, says):
+    objective, theta = burgers
+    with pytest.raises(DiagnosticError, match=says):
+        analysis.loss_line(objective, theta, 2 * theta, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"radius": np.nan}, "the radius nan was given: give a positive finite number"),
+        ({"radius": 0}, "the radius 0 was given"),
+        ({"seed": -1}, "the seed -1 was given: give a whole number of 0 or more"),
+        ({"count": 0}, "the count 0 was given"),
+    ],
+)
+def test_planes_of_no_meaning_are_refused(burgers, wrong, says):
+    objective, theta = burgers
+    with pytest.raises(DiagnosticError, match=says):
+        analysis.loss_plane(objective, theta, **{"count": 3, **wrong})
+
+
+def test_two_directions_along_one_line_span_no_plane(burgers):
+    objective, theta = burgers
+    for other in (theta, -3 * theta, 0 * theta, np.nan * theta):
+        with pytest.raises(PointsError, match="span no plane"):
+            analysis.loss_plane(objective, theta, directions=[theta, other], count=3)
+    analysis.loss_plane(objective, theta, directions=[theta, moved(theta, 1e-3)], count=1)
+
+
 def test_gradients_of_terms_are_compared(burgers):
     objective, theta = burgers
     rows = dense_jacobian(objective, theta)

@@ -4,7 +4,7 @@ import pytest
 import scipy.linalg
 
 from pinnzoo import analysis
-from pinnzoo.errors import DiagnosticError
+from pinnzoo.errors import DiagnosticError, PointsError
 from tests.analysis.models import descend, linear
 from tests.diagnostics.oracles import dense_jacobian, moved, small, toy
 
@@ -60,6 +60,41 @@ def test_one_step_of_gauss_newton_removes_all_modes_or_none():
     np.testing.assert_allclose(share, [0] * 6 + [1] * 6, atol=1e-8)
     with pytest.raises(DiagnosticError, match="zero or more"):
         model.gauss_newton([1], -1.0)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda m: m.descent([1], np.nan), "the learning rate nan was given"),
+        (lambda m: m.descent([1], -1.0), "the learning rate -1.0 was given"),
+        (lambda m: m.descent([1], "a"), "the learning rate 'a' was given"),
+        (lambda m: m.descent([0.5]), "steps with 0.5 among them were given: give whole numbers"),
+        (lambda m: m.descent([1, -2]), "steps with -2 among them"),
+        (lambda m: m.gauss_newton([0.5], 0.1), "steps with 0.5 among them"),
+        (lambda m: m.gauss_newton([1], np.inf), "the damping inf was given"),
+        (lambda m: m.gauss_newton([1], None), "the damping None was given"),
+        (lambda m: m.flow("a"), "times were given as 'a': give finite numbers"),
+        (lambda m: m.flow([np.nan]), "times with nan among them"),
+        (lambda m: m.flow([[1.0]]), r"times of shape \(1, 1\) were given"),
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(ask, says):
+    objective, theta = linear()
+    with pytest.raises(DiagnosticError, match=says):
+        ask(analysis.linearise(objective, theta))
+
+
+def test_laziness_takes_one_step_for_each_row():
+    objective, theta = linear()
+    rows = np.stack([theta] * 9)
+    with pytest.raises(DiagnosticError, match=r"\(2,\) were given for 9 rows"):
+        analysis.laziness(objective, thetas=rows, steps=[0, 1])
+    for wrong in (theta, rows[:0], [["a", "b"]]):
+        with pytest.raises(PointsError, match="one row per step"):
+            analysis.laziness(objective, thetas=wrong)
+    assembly = small(terms=2)
+    with pytest.raises(PointsError, match="one row per step"):
+        analysis.laziness(assembly.objective, thetas=np.asarray(assembly.theta)[None, 1:])
 
 
 def test_wide_network_on_a_linear_equation_trains_as_gradient_flow_predicts():

@@ -1,0 +1,81 @@
+"""What the analyses check of the numbers that they are given."""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pinnzoo.errors import DiagnosticError
+
+
+def shown(given: Any) -> str:
+    """Something given, as a message tells it: a number or a word as it is, of others the type."""
+    plain = isinstance(given, str | numbers.Number | None)
+    return repr(given) if plain else f"an object of the type {type(given).__name__}"
+
+
+def is_finite(given: Any) -> bool:
+    """Whether something is a finite real number."""
+    if isinstance(given, numbers.Real):
+        return not isinstance(given, bool) and math.isfinite(given)
+    # An array that holds one number, such as JAX returns, is none of `numbers`.
+    kind = np.dtype(getattr(given, "dtype", object)).kind
+    return kind in "iuf" and np.shape(given) == () and bool(np.isfinite(np.asarray(given)))
+
+
+def check_number(what: str, given: Any, *, zero: bool = True) -> None:
+    """Raise unless a finite number is given that is not negative.
+
+    Args:
+        what: What it is, for the message.
+        given: What was given.
+        zero: Whether 0 is allowed.
+
+    Raises:
+        DiagnosticError: It is something else.
+    """
+    if not (is_finite(given) and (given > 0 or (zero and given == 0))):
+        allowed = "a finite number of zero or more" if zero else "a positive finite number"
+        raise DiagnosticError(f"{what} {shown(given)} was given: give {allowed}.")
+
+
+def check_whole_number(what: str, given: Any, least: int) -> None:
+    """Raise unless a whole number is given that is at least this.
+
+    Raises:
+        DiagnosticError: It is something else.
+    """
+    whole = isinstance(given, numbers.Integral) and not isinstance(given, bool)
+    if not (whole and int(given) >= least):
+        raise DiagnosticError(
+            f"{what} {shown(given)} was given: give a whole number of {least} or more."
+        )
+
+
+def row_of_numbers(what: str, given: Any, *, whole: bool = False) -> Float[np.ndarray, " t"]:
+    """Times or numbers of steps, as a row.
+
+    Args:
+        what: What they are, for the message.
+        given: One number, or several.
+        whole: Whether they have to be whole.
+
+    Raises:
+        DiagnosticError: They are something else, negative, or not finite.
+    """
+    kind = "whole numbers" if whole else "finite numbers"
+    advice = f"give {kind} of zero or more, one or a list of them"
+    try:
+        row = np.atleast_1d(np.asarray(given, np.float64))
+    except (TypeError, ValueError) as error:
+        raise DiagnosticError(f"{what} were given as {shown(given)}: {advice}.") from error
+    if row.ndim > 1:
+        raise DiagnosticError(f"{what} of shape {row.shape} were given: {advice}.")
+    wrong = ~(np.isfinite(row) & (row >= 0))
+    if whole:
+        wrong |= row != np.floor(row)
+    if wrong.any():
+        raise DiagnosticError(f"{what} with {row[wrong][0]:g} among them were given: {advice}.")
+    return row
