@@ -252,7 +252,7 @@ def evaluate(entry: Evaluable, points: ArrayLike | None = None) -> dict[str, Any
     Returns:
         "relative_l2_error", "max_error" and "reference_error", and on the default grid also
         "reference_method" and "evaluation_shape". Where the reference is zero at all of the given
-        points, a warning says so and only "max_error" is there.
+        points, exactly or up to its own error, a warning says so and only "max_error" is there.
 
     Raises:
         PinnzooError: The problem has no reference, or the name of an entry was given in its place.
@@ -271,15 +271,20 @@ def evaluate(entry: Evaluable, points: ArrayLike | None = None) -> dict[str, Any
     checked = problem.check_points(points, inside=True)
     exact = reference(checked)
     figures: dict[str, Any] = dict(error_figures(evaluate_function(function, checked), exact))
-    if "relative_l2_error" not in figures:
+    # Numbers whose squares are below all floats are zero to the norm too.
+    relative = "relative_l2_error" in figures
+    certified = reference.certified_error(checked, exact) if relative else None
+    # From an error of 1 on, all of the reference may be rounding: nothing is relative to that.
+    if certified is None or certified >= 1:
+        close = "" if certified is None else ", up to its own error,"
         warnings.warn(
-            f"the reference of {problem.name} is zero at all {len(checked)} points, so there is "
-            "no relative error.",
+            f"the reference of {problem.name} is zero{close} at all {len(checked)} points, so "
+            "there is no relative error.",
             UserWarning,
             stacklevel=2,
         )
-        return figures
-    return figures | {"reference_error": reference.certified_error(checked, exact)}
+        return {"max_error": figures["max_error"]}
+    return figures | {"reference_error": certified}
 
 
 def derivatives(

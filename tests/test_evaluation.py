@@ -153,6 +153,13 @@ class TestEvaluate:
         with pytest.raises(PointsError, match="zero"):
             evaluate(entry)
 
+    def test_a_reference_of_nothing_but_rounding_gives_no_relative_error(self):
+        problem = make_problem("burgers", {})
+        entry: Any = SimpleNamespace(problem=problem, model=small_network(problem))
+        with pytest.warns(UserWarning, match="zero, up to its own error, at all 2 points"):
+            assert set(evaluate(entry, [[0.5, 1.0], [0.5, -1.0]])) == {"max_error"}
+        assert evaluate(entry, [[0.5, 1.0], [0.5, 0.3]])["reference_error"] < 1e-9
+
     def test_the_reference_is_computed_once_per_problem(self):
         calls = []
 
