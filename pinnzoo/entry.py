@@ -205,7 +205,7 @@ class Entry:
         leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
         recipe = Recipe(
             problem.name,
-            architecture or snake_case(type(model).__name__),
+            architecture or snake_case(type(with_unknowns(model, {})).__name__),
             (Phase(optimizer, steps),),
             problem_arguments=dict(problem.arguments),
             architecture_arguments=dict(architecture_arguments or {}),

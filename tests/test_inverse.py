@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
+from flax import nnx
 
 import pinnzoo
 from pinnzoo import (
@@ -1082,6 +1083,25 @@ def test_a_network_of_ones_own_needs_values_of_the_unknowns():
     with blind:
         entry = made(to_model(theta))
     assert entry.unknowns["rate"].value == pytest.approx(0.7)
+
+
+def test_an_entry_with_unknowns_is_named_after_the_network_inside():
+    class MyNet(nnx.Module):
+        def __init__(self):
+            self.inside = small_network(DECAY)
+
+        def __call__(self, z):
+            return self.inside(z)  # pyright: ignore[reportCallIssue]
+
+    with pytest.warns(UserWarning, match="'rate' is not determined"):
+        entry = pinnzoo.Entry.from_model(
+            DECAY,
+            MyNet(),
+            unknowns={"rate": 1.25, "level": 0.5},
+            points=POINTS,
+            diagnostics=False,
+        )
+    assert entry.recipe.architecture == "my_net"
 
 
 @pytest.mark.parametrize("raw", [-1e4, 1e4])
