@@ -1544,6 +1544,35 @@ def test_an_optimizer_that_fails_loses_nothing(tmp_path):
     assert done == [0, 1, 2, 3, 4, 5]
 
 
+def test_an_optimizer_that_cannot_begin_is_told_of(tmp_path):
+    def init(objective, theta):
+        return theta["weights"] if wrong else jnp.array(0)
+
+    def step(objective, theta, state):
+        loss = objective.loss(theta)
+        return theta * 0.99, state + 1, Info(loss, loss, loss, jnp.array(True))
+
+    wrong = True
+    mine = Optimizer(init, step, traceable=False, name="mine")
+    alone = recipe(phases=(Phase("mine", 2),))
+    with pytest.raises(
+        TrainingError, match=r"'mine' failed after 0 steps .*\): correct it"
+    ) as told:
+        train(optimizers={"mine": mine}, made=alone, workdir=tmp_path / "alone")
+    assert isinstance(told.value.__cause__, (TypeError, IndexError))
+    later: Any = {
+        "made": recipe(phases=(Phase("adam", 2), Phase("mine", 2))),
+        "workdir": tmp_path / "later",
+        "optimizers": {"mine": mine},
+    }
+    with pytest.raises(
+        TrainingError, match=r"'mine' failed after 2 steps .* reached is in .*later"
+    ):
+        train(**later)
+    wrong = False
+    assert train(**later).recipe.steps == 4
+
+
 def test_what_a_file_prints_does_not_spoil_json(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MINE + "\nprint('read')\n")

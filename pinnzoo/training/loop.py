@@ -271,7 +271,9 @@ class Trainer:
         scope = phase_scope(self.problem, self.assembly, self.recipe, phase, run.theta)
         # The structure of the optimizer's state comes from a fresh one.
         objective = scope.objective.with_points(run.points)
-        return saved.restored(self.optimizer(phase).init(objective, run.theta[scope.part]))
+        return saved.restored(
+            self._fresh_state(run, phase, self.optimizer(phase), objective, run.theta[scope.part])
+        )
 
     def _check_beginning(self, run: Run) -> None:
         """Raise unless a stored run began where this training would begin.
@@ -408,7 +410,7 @@ class Trainer:
         if begins and (moved or reweighed):
             self._restart_best(run, loss_at(objective, run.theta[part]))
         if run.state is None:
-            run.state = optimizer.init(objective, run.theta[part])
+            run.state = self._fresh_state(run, phase, optimizer, objective, run.theta[part])
         return _Stage(
             phase,
             scope,
@@ -431,7 +433,8 @@ class Trainer:
         except PinnzooError:
             raise
         except Exception as error:
-            raise self._failed(run, stage, error) from error
+            self._save(run, force=True)
+            raise self._failed(run, stage.phase, error) from error
         # Records and files are made in this process alone, without the mesh.
         theta, run.state, info = advanced if self.mesh is None else local(advanced)
         run.theta = run.theta.at[part].set(theta)
@@ -456,12 +459,30 @@ class Trainer:
             self._check_rejected(run, stage)
         return info, loss
 
-    def _failed(self, run: Run, stage: _Stage, error: Exception) -> TrainingError:
-        """What is told of an optimizer that raised, after the state before its step was saved."""
-        self._save(run, force=True)
-        kept = "" if self.workdir is None else f"; what was reached is in {str(self.workdir)!r}"
+    def _fresh_state(
+        self, run: Run, phase: Phase, optimizer: Optimizer, objective: Objective, theta: Theta
+    ) -> Any:
+        """The state with which an optimizer begins.
+
+        Nothing is saved where it fails: the file of the phase before goes on with this one, and
+        draws its points anew.
+
+        Raises:
+            TrainingError: The optimizer failed.
+        """
+        try:
+            return optimizer.init(objective, theta)
+        except PinnzooError:
+            raise
+        except Exception as error:
+            raise self._failed(run, phase, error) from error
+
+    def _failed(self, run: Run, phase: Phase, error: Exception) -> TrainingError:
+        """What is told of an optimizer that raised."""
+        nothing = self.workdir is None or not written(self.workdir)
+        kept = "" if nothing else f"; what was reached is in {str(self.workdir)!r}"
         return TrainingError(
-            f"the optimizer {stage.phase.optimizer!r} failed after {run.total} steps of "
+            f"the optimizer {phase.optimizer!r} failed after {run.total} steps of "
             f"{self.recipe.name} ({type(error).__name__}: {shortened(error)})"
             f"{kept}: correct it, or train with another."
         )
