@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any
 
-MOST_NAMED = 20
-"""Names at most that a message lists."""
+MOST_NAMED = 30
+"""Names at most that a message lists all of."""
+
+FIRST_NAMED = 10
+"""Names that it lists of more."""
 
 MOST_SHOWN = 40
 """Letters of a value at most that a message repeats."""
@@ -56,8 +59,10 @@ class UnknownNameError(PinnzooError, KeyError):
         if near:
             told = f"did you mean {', '.join(map(repr, near))}?"
         else:
-            listed = ", ".join(map(repr, names[:MOST_NAMED]))
-            more = f" and {len(names) - MOST_NAMED} others" if len(names) > MOST_NAMED else ""
+            first = names if len(names) <= MOST_NAMED else names[:FIRST_NAMED]
+            others = len(names) - len(first)
+            more = f" and {others} others, {len(names)} in all" if others else ""
+            listed = ", ".join(map(repr, first))
             told = f"allowed are {listed}{more}." if names else "none exist here."
         if hint:
             told = f"{told[:-1]}, or {hint}{told[-1]}"

@@ -1573,6 +1573,14 @@ def test_an_optimizer_that_cannot_begin_is_told_of(tmp_path):
     assert train(**later).recipe.steps == 4
 
 
+def test_of_many_names_the_first_few_are_told():
+    few, many = ([f"k{i:03}" for i in range(n)] for n in (30, 440))
+    assert str(UnknownNameError.of("entry", "zzz", few)).count("k0") == 30
+    told = str(UnknownNameError.of("entry", "zzz", many))
+    assert told.endswith("'k009' and 430 others, 440 in all.")
+    assert told.count("k0") == 10
+
+
 def test_what_a_file_prints_does_not_spoil_json(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MINE + "\nprint('read')\n")
