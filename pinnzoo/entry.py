@@ -19,7 +19,14 @@ from jaxtyping import Float
 from pinnzoo._typing import PointFunction
 from pinnzoo.architectures import is_known, snake_case
 from pinnzoo.derivatives import Names
-from pinnzoo.errors import AbsentRecordsError, EntryError, PointsError, RecipeError, require_dict
+from pinnzoo.errors import (
+    AbsentRecordsError,
+    EntryError,
+    PointsError,
+    RecipeError,
+    require_dict,
+    with_article,
+)
 from pinnzoo.evaluation import derivatives, field_of, residual
 from pinnzoo.objective import OBSERVATIONS, check_counts, check_network, check_weights, joined
 from pinnzoo.observations import Measured, Observations, check_observations
@@ -776,8 +783,8 @@ def _flat(given: Any, step: int) -> Float[np.ndarray, " p"]:
         return flat_parameters(state) if isinstance(state, nnx.State) else _real(state)
     except (TypeError, ValueError):
         raise RecipeError(
-            f"a {type(given).__name__} was given as the snapshot after step {step}: give a network "
-            "or its flat parameters."
+            f"{with_article(type(given).__name__)} was given as the snapshot after step {step}: "
+            "give a network or its flat parameters."
         ) from None
 
 

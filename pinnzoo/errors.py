@@ -139,7 +139,7 @@ def require(
     if not isinstance(given, kinds):
         shown = repr(given)
         if len(shown) > MOST_SHOWN or not isinstance(given, PLAIN):
-            shown = f"a {type(given).__name__}"
+            shown = with_article(type(given).__name__)
         raise error(f"{shown} was given as {what}: {advice}.")
 
 
@@ -179,6 +179,16 @@ def refuse_names(*given: Any) -> None:
             raise EntryError(
                 f"{name!r} was given as an entry: load it first, with pinnzoo.load({name!r})."
             )
+
+
+def with_article(noun: str) -> str:
+    """A word with "a" or "an" before it, by its first letter.
+
+    Example:
+        >>> with_article("int"), with_article("dict")
+        ('an int', 'a dict')
+    """
+    return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"
 
 
 def shortened(error: BaseException) -> str:

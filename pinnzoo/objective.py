@@ -26,7 +26,7 @@ from pinnzoo._programs import Program, Signature
 from pinnzoo._typing import Jacobian, Point, PointFunction, Points, Residuals, Scalar, Theta
 from pinnzoo.derivatives import Field
 from pinnzoo.domains import Region
-from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError
+from pinnzoo.errors import PinnzooError, PointsError, RecipeError, UnknownNameError, with_article
 from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import CONDITIONS as CONDITIONS
 from pinnzoo.pdes import EQUATION as EQUATION
@@ -715,7 +715,7 @@ def check_terms(problem: Problem) -> None:
             raise type(error)(f"term {name!r} of {problem.name}: {error}") from None
         shape = getattr(value, "shape", None)
         if shape != ():
-            given = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
+            given = f"an array of shape {shape}" if shape else with_article(type(value).__name__)
             several = (
                 ", or several, and name those after the first one in "
                 "Problem(system=('continuity', ...))"
@@ -783,7 +783,9 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
         f"returns shape ({problem.m},)"
     )
     if not isinstance(model, nnx.Module) or not callable(model):
-        raise RecipeError(f"a {kind} was given as the network: give an nnx.Module; {wanted}.")
+        raise RecipeError(
+            f"{with_article(kind)} was given as the network: give an nnx.Module; {wanted}."
+        )
     leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
     if not leaves:
         raise RecipeError(f"the network {kind} has no nnx.Param, so there is nothing to train.")
@@ -823,7 +825,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
         ) from error
     shape: Any = getattr(value, "shape", None)
     if shape != (problem.m,):
-        given = f"shape {shape}" if shape is not None else f"a {type(value).__name__}"
+        given = f"shape {shape}" if shape is not None else with_article(type(value).__name__)
         raise RecipeError(f"the network {kind} returns {given}: {wanted}.")
     _check_field(problem, model, dtype)
     if not jnp.issubdtype(value.dtype, jnp.floating):
@@ -843,7 +845,7 @@ def check_network(problem: Problem, model: nnx.Module) -> None:
 
     for leaf in jax.tree.leaves(nnx.state(model)):
         if getattr(getattr(leaf, "dtype", None), "kind", "") not in tuple("fiub"):
-            given = getattr(leaf, "dtype", None) or f"a {type(leaf).__name__}"
+            given = getattr(leaf, "dtype", None) or with_article(type(leaf).__name__)
             raise RecipeError(
                 f"the network {kind} keeps {given} in a Variable, which no entry can hold: keep "
                 "arrays of real or whole numbers, or plain attributes."

@@ -17,7 +17,14 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pinnzoo.errors import PinnzooError, RecipeError, RegistrationError, UnknownNameError, shortened
+from pinnzoo.errors import (
+    PinnzooError,
+    RecipeError,
+    RegistrationError,
+    UnknownNameError,
+    shortened,
+    with_article,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -76,19 +83,19 @@ def register(
         )
     if not (isinstance(key, str) and _NAME.fullmatch(key)):
         raise RegistrationError(
-            f"a {kind} called {key!r} was given: names are lower-case letters, digits and '_', so "
-            "give one as name=..."
+            f"{with_article(kind)} called {key!r} was given: names are lower-case letters, digits "
+            "and '_', so give one as name=..."
         )
     if key in reserved:
         raise RegistrationError(
-            f"a {kind} called {key!r} was given, a name that pinnzoo keeps for itself, as it does "
-            f"{', '.join(sorted(reserved))}: give another with name=..."
+            f"{with_article(kind)} called {key!r} was given, a name that pinnzoo keeps for "
+            f"itself, as it does {', '.join(sorted(reserved))}: give another with name=..."
         )
     if key in table and not _is_same(source(thing), source(table[key])):
         taken_by = provider(source(table[key])) or "pinnzoo"
         raise RegistrationError(
-            f"a {kind} called {key!r} was given, a name that {taken_by} has taken: give another "
-            "with name=..."
+            f"{with_article(kind)} called {key!r} was given, a name that {taken_by} has "
+            "taken: give another with name=..."
         )
     table[key] = thing
     if title is not None:
@@ -319,7 +326,7 @@ def make(
         if argument not in allowed:
             raise RecipeError(
                 f"{kind} {name!r} was given the argument {argument!r}: "
-                f"it takes {', '.join(allowed)}."
+                f"it takes {', '.join(allowed) or 'no arguments'}."
             )
     try:
         return factory(**given, **arguments)

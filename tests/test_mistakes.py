@@ -57,6 +57,7 @@ from pinnzoo.errors import (
     RegistrationError,
     TrainingError,
     UnknownNameError,
+    require,
 )
 from pinnzoo.evaluation import derivatives, evaluate_function, residual
 from pinnzoo.hub.remote import parse_address
@@ -65,6 +66,7 @@ from pinnzoo.optimizers import OPTIMIZERS, Info, Optimizer, make_optimizer
 from pinnzoo.pdes import PROBLEMS, make_problem
 from pinnzoo.plots import save_comparison, save_plots
 from pinnzoo.plots.history import history
+from pinnzoo.registry import make as make_from
 from tests.solving import rod
 
 DOMAIN = Box("tx", (0.0, 0.0), (1.0, 1.0))
@@ -1571,6 +1573,24 @@ def test_an_optimizer_that_cannot_begin_is_told_of(tmp_path):
         train(**later)
     wrong = False
     assert train(**later).recipe.steps == 4
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda: train(optimizers=3), "given an int: give a dict"),
+        (lambda: train(optimizers={"adam": jnp.ones(2)}), "^an ArrayImpl was given as the opt"),
+        (lambda: require(jnp.ones(2), dict, "points", "give a dict"), "^an ArrayImpl was given"),
+        (lambda: pinnzoo.register_optimizer(int, name="A b"), "^an optimizer called 'A b'"),
+        (
+            lambda: make_from("problem", {"plain": lambda: problem()}, "plain", {"speed": 3.0}),
+            "'speed': it takes no arguments.$",
+        ),
+    ],
+)
+def test_messages_are_sentences_of_english(ask, says):
+    with pytest.raises(pinnzoo.PinnzooError, match=says):
+        ask()
 
 
 def test_of_many_names_the_first_few_are_told():

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from pinnzoo.diagnostics._programs import Tick, silent
 from pinnzoo.diagnostics.ntk import NTKSnapshots, ntk_snapshots
-from pinnzoo.errors import DiagnosticError, PinnzooError
+from pinnzoo.errors import DiagnosticError, PinnzooError, with_article
 from pinnzoo.objective import Objective
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Recipe
@@ -340,7 +340,7 @@ def _compute(diagnostic: Diagnostic, study: Study) -> Block:
             "mend it, or name the diagnostics that are to be computed."
         ) from error
     if not isinstance(found, dict) or "version" in found:
-        given = "a key 'version'" if isinstance(found, dict) else f"a {type(found).__name__}"
+        given = "a key 'version'" if isinstance(found, dict) else with_article(type(found).__name__)
         raise DiagnosticError(
             f"the diagnostic {diagnostic.name!r} returned {given}: it must return a dictionary, to "
             "which its version is added."

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from pinnzoo._typing import Scalar, Theta
-from pinnzoo.errors import RecipeError
+from pinnzoo.errors import RecipeError, with_article
 from pinnzoo.objective import Objective
 
 
@@ -116,8 +116,8 @@ def as_optimizer(given: Any, name: str = "") -> Optimizer:
         return from_optax(given)
     about = f"the optimizer {name!r}" if name else "the optimizer"
     raise RecipeError(
-        f"a {type(given).__name__} was given as {about}: give a pinnzoo.optimizers.Optimizer, or "
-        "an optimizer of optax such as optax.lion(1e-4)."
+        f"{with_article(type(given).__name__)} was given as {about}: give a "
+        "pinnzoo.optimizers.Optimizer, or an optimizer of optax such as optax.lion(1e-4)."
     )
 
 

@@ -16,7 +16,7 @@ from pinnzoo._typing import Point, PointFunction
 from pinnzoo.derivatives import Field, Recorder, check_names, stand_in
 from pinnzoo.domains import Domain, Region, sample
 from pinnzoo.domains.regions import leaves, turned
-from pinnzoo.errors import PointsError, RecipeError, UnknownNameError, require
+from pinnzoo.errors import PointsError, RecipeError, UnknownNameError, require, with_article
 from pinnzoo.pdes.conditions import (
     AlongNormal,
     Condition,
@@ -235,10 +235,11 @@ class Problem:
         for term in terms:
             if not isinstance(term, Condition):
                 raise RecipeError(
-                    f"problem {self.name!r} was given a {type(term).__name__} among its conditions "
-                    "or in system: give conditions, such as pinnzoo.dirichlet(...) or "
-                    "pinnzoo.Condition(name, residual, region); further equations can also be "
-                    "returned by equation, as a tuple, with their names in system."
+                    f"problem {self.name!r} was given {with_article(type(term).__name__)} among "
+                    "its conditions or in system: give conditions, such as "
+                    "pinnzoo.dirichlet(...) or pinnzoo.Condition(name, residual, region); further "
+                    "equations can also be returned by equation, as a tuple, with their names in "
+                    "system."
                 )
         counts = Counter([EQUATION, *(term.name for term in terms)])
         doubled = [name for name, count in counts.items() if count > 1]
@@ -272,9 +273,10 @@ class Problem:
         region, domain = term.region, self.domain
         if not isinstance(region, Region) or not callable(term.residual):
             raise RecipeError(
-                f"condition {term.name!r} of problem {self.name!r} was given a "
-                f"{type(term.residual).__name__} as its residual and a {type(region).__name__} as "
-                "its region: give a function of the field and the point first, then a part of the "
+                f"condition {term.name!r} of problem {self.name!r} was given "
+                f"{with_article(type(term.residual).__name__)} as its residual and "
+                f"{with_article(type(region).__name__)} as its region: give a "
+                "function of the field and the point first, then a part of the "
                 'domain, such as Condition("wall", lambda u, z: u(z, "u")[0], domain.face("x", 0)).'
             )
         lower, upper = np.asarray(domain.lower), np.asarray(domain.upper)

@@ -27,6 +27,7 @@ from pinnzoo.errors import (
     TrainingError,
     refuse_names,
     require,
+    with_article,
 )
 from pinnzoo.measure import (
     Tick,
@@ -268,8 +269,8 @@ def _by_name(optimizers: Any) -> Mapping[str, Any]:
     if optimizers is None or isinstance(optimizers, Mapping):
         return optimizers or {}
     raise RecipeError(
-        f"optimizers was given a {type(optimizers).__name__}: give a dict with the names that the "
-        'phases use, such as {"lion": optax.lion(1e-4)}.'
+        f"optimizers was given {with_article(type(optimizers).__name__)}: give a dict with "
+        'the names that the phases use, such as {"lion": optax.lion(1e-4)}.'
     )
 
 
