@@ -232,10 +232,13 @@ class _Watch:
         self.tell(run)
 
     def is_over(self, run: Run) -> bool:
-        """Whether the stages that are left would be of no use either, once this one is done."""
+        """Whether the stages that are left have no time, or would be of no use either."""
         stage = self.stages[run.phase]
         if not (stage.deeper and (run.ended or run.step == stage.phase.steps)):
             return False
+        if self.allowance.left < self.step:
+            # The first step of a stage is done in any case.
+            return True
         loss = self._fresh_loss(run, stage, run.best_theta)
         before, self.lowest = self.lowest, min(loss, self.lowest)
         return loss >= before

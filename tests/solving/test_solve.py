@@ -573,6 +573,18 @@ def test_less_damping_ends_where_fresh_points_are_met_no_better():
     assert all(len(values) == rows for values in best.history.values())
 
 
+@pytest.mark.parametrize(("left", "expected"), [(3.9, True), (4.1, False)])
+def test_no_stage_of_the_tangent_begins_without_the_time_of_a_step(monkeypatch, left, expected):
+    monkeypatch.setattr(clock, "now", lambda: 100.0)
+    stages = linear({"equation": 1}, {})
+    trainer: Any = SimpleNamespace(assembly=SimpleNamespace(observations=None))
+    watch = _Watch(trainer, stages, Allowance(0.0, 100.0 + left), print)
+    monkeypatch.setattr(watch, "_fresh_loss", lambda *_: 1e-9)
+    watch.step = 4.0
+    run: Any = SimpleNamespace(phase=0, ended=True, step=2, best_theta=None)
+    assert watch.is_over(run) is expected
+
+
 def test_nothing_is_left_of_a_tangent_that_was_of_no_use():
     theta = np.zeros(2)
     history = {"phase": [0, 0, 1], "loss": [3.0, 2.0, 1.0]}
