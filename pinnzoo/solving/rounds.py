@@ -249,8 +249,8 @@ class Round:
 
     @property
     def fall(self) -> float:
-        """Loss of the network on fresh points over the one it began with."""
-        return self.base.fresh[-1] / self.start_loss
+        """Loss on fresh points over that of the network that it began with."""
+        return self.loss / self.start_loss
 
     @property
     def start_loss(self) -> float:
@@ -344,7 +344,7 @@ def refine(
     off = missed(problem, base if tangent is None else tangent)
     # A window begins close to its solution, as a wider network does, and cannot fall so far.
     fresh = before is None and earlier is None
-    hard = fresh and base.fresh[-1] > HARD * base.fresh[0]
+    hard = fresh and losses[-1] > HARD * base.fresh[0]
     known = freedom(base, points) if off[1] > MISSED or hard else None
     if known is not None:
         # What grows from there may be as large as the solution, however little the steps moved.
