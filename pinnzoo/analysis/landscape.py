@@ -266,7 +266,9 @@ def loss_plane(
             raise PointsError(
                 f"directions of shape {pair.shape} were given: give two vectors, (2, {at.size})."
             )
-        _check_span(pair)
+        # One parameter has a single direction: its plane is a line.
+        if at.size > 1:
+            _check_span(pair)
     positions = np.linspace(-radius, radius, count)
     first, second = np.meshgrid(positions, positions, indexing="ij")
     losses = np.empty(count * count)
