@@ -182,13 +182,14 @@ def refuse_names(*given: Any) -> None:
 
 
 def with_article(noun: str) -> str:
-    """A word with "a" or "an" before it, by its first letter.
+    """A word with "a" or "an" before it, by its first letters.
 
     Example:
-        >>> with_article("int"), with_article("dict")
-        ('an int', 'a dict')
+        >>> with_article("int"), with_article("UserNet"), with_article("unknown")
+        ('an int', 'a UserNet', 'an unknown')
     """
-    return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"
+    vowel = noun[:1].lower() in tuple("aeio") or noun[:2].lower() == "un"
+    return f"{'an' if vowel else 'a'} {noun}"
 
 
 def shortened(error: BaseException) -> str:

@@ -434,7 +434,7 @@ def test_plain_arrays_of_a_registered_network_are_refused_first():
         (lambda e: e.predict({"t": [0.5, 0.6], "x": [0.5]}), PointsError, "shape"),
         (lambda _: pinnzoo.load(UNTYPED), EntryError, "give its name"),
         (lambda e: loss_line(e, pinnzoo.load("heat-mlp-lm"), e), PointsError, "same problem"),
-        (lambda e: loss_plane(e, count=0), PointsError, "one point or more"),
+        (lambda e: loss_plane(e, count=0), PointsError, "whole number of 1 or more"),
         (lambda _: pinnzoo.Unknown(0.5, 1.0, 0.0), RecipeError, "below the upper one"),
         (lambda _: recipe(dtype="float16"), RecipeError, "'float64' or 'float32'"),
         (lambda e: pinnzoo.finetune(e, UNTYPED, steps=1), RecipeError, "Box was given as the opt"),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.errors import DiagnosticError
+from pinnzoo.errors import DiagnosticError, PinnzooError
 
 
 def shown(given: Any) -> str:
@@ -41,17 +41,23 @@ def check_number(what: str, given: Any, *, zero: bool = True) -> None:
         raise DiagnosticError(f"{what} {shown(given)} was given: give {allowed}.")
 
 
-def check_whole_number(what: str, given: Any, least: int) -> None:
+def check_whole_number(
+    what: str, given: Any, least: int, error: type[PinnzooError] = DiagnosticError
+) -> None:
     """Raise unless a whole number is given that is at least this.
 
+    Args:
+        what: What it is, for the message.
+        given: What was given.
+        least: The least that is allowed.
+        error: What to raise.
+
     Raises:
-        DiagnosticError: It is something else.
+        PinnzooError: It is something else.
     """
     whole = isinstance(given, numbers.Integral) and not isinstance(given, bool)
     if not (whole and int(given) >= least):
-        raise DiagnosticError(
-            f"{what} {shown(given)} was given: give a whole number of {least} or more."
-        )
+        raise error(f"{what} {shown(given)} was given: give a whole number of {least} or more.")
 
 
 def row_of_numbers(what: str, given: Any, *, whole: bool = False) -> Float[np.ndarray, " t"]:

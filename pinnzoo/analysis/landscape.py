@@ -83,8 +83,8 @@ def loss_line(
 
     Raises:
         PointsError: The two have different numbers of parameters, are different networks or solve
-            different problems.
-        DiagnosticError: There are fewer than two points, or `beyond` is negative or not finite.
+            different problems, or there are fewer than two points.
+        DiagnosticError: `beyond` is negative or not finite.
 
     Example:
         >>> found = loss_line(objective, theta, 2 * theta, count=3)
@@ -92,7 +92,7 @@ def loss_line(
         [0.0, 0.5, 1.0]
     """
     refuse_names(source, first, second)
-    check_whole_number("the count", count, 2)
+    check_whole_number("the count", count, 2, PointsError)
     check_number("beyond", beyond)
     posed = [e.problem.name for e in (source, first, second) if isinstance(e, Entry)]
     if len(set(posed)) > 1:
@@ -232,9 +232,9 @@ def loss_plane(
 
     Raises:
         UnknownNameError: There are no such directions.
-        PointsError: The given directions have another shape, or span no plane.
-        DiagnosticError: The radius is not positive and finite, there are no points, or the seed is
-            negative.
+        PointsError: The given directions have another shape or span no plane, or there are no
+            points.
+        DiagnosticError: The radius is not positive and finite, or the seed is negative.
 
     Example:
         >>> found = loss_plane(objective, theta, count=3)
@@ -244,7 +244,7 @@ def loss_plane(
     if isinstance(directions, str) and directions not in DIRECTIONS:
         raise UnknownNameError.of("directions", directions, DIRECTIONS)
     check_number("the radius", radius, zero=False)
-    check_whole_number("the count", count, 1)
+    check_whole_number("the count", count, 1, PointsError)
     check_whole_number("the seed", seed, 0)
     if isinstance(source, Tangent) and theta is not None:
         raise DiagnosticError(
