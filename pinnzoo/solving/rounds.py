@@ -40,7 +40,7 @@ from pinnzoo.solving.doubt import (
     missed,
     sharpened,
 )
-from pinnzoo.solving.estimate import estimated_error
+from pinnzoo.solving.estimate import MUCH, estimated_error
 from pinnzoo.solving.fitting import (
     LM,
     Allowance,
@@ -341,6 +341,9 @@ def refine(
         losses = [max(loss, losses[-1]) for loss in losses]
     rounding = _root_mean_square(moved - states[-1]) / max(_root_mean_square(states[-1]), 1e-300)
     estimate, noise = max(estimated_error(states, losses), rounding), 0.0
+    if before is not None and before.loss < MUCH * losses[-1]:
+        # All that is near it stalled there: what was said of the narrower one holds of this one.
+        estimate = max(estimate, before.estimate * math.sqrt(min(losses[-1] / before.loss, 1.0)))
     off = missed(problem, base if tangent is None else tangent)
     # A window begins close to its solution, as a wider network does, and cannot fall so far.
     fresh = before is None and earlier is None

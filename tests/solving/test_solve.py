@@ -42,7 +42,7 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
-from pinnzoo.solving.estimate import estimated_error
+from pinnzoo.solving.estimate import MUCH, estimated_error
 from pinnzoo.solving.fitting import (
     Allowance,
     Fit,
@@ -602,6 +602,20 @@ def test_nothing_is_left_of_a_tangent_that_was_of_no_use():
     assert (best.phases, best.history) == ([], {"phase": [], "loss": []})
     assert best.fresh == [1.0]
     np.testing.assert_array_equal(best.theta, theta)
+
+
+def test_a_wider_network_that_gained_nothing_keeps_the_estimate():
+    problem = decay()
+    plan = plan_for(problem, 0, None)
+    first = refine(plan, problem, 6, Allowance(0.0, math.inf))
+    # At a loss that no network falls far below, whatever was said of it.
+    narrow = replace(first, estimate=0.3)
+    wider = refine(plan, problem, 7, Allowance(0.0, math.inf), before=narrow)
+    gained = first.loss >= MUCH * wider.loss
+    assert gained or wider.estimate >= 0.3 * min(math.sqrt(wider.loss / first.loss), 1.0)
+    stalled = refine(plan, problem, 7, Allowance(0.0, 0.0), before=narrow)
+    assert first.loss < MUCH * stalled.loss
+    assert stalled.estimate >= 0.3 * min(math.sqrt(stalled.loss / first.loss), 1.0)
 
 
 def test_the_defect_is_that_of_the_tangent_where_there_is_one(monkeypatch):
