@@ -360,7 +360,7 @@ def check_finite(**arguments: float) -> None:
     Example:
         >>> check_finite(offset=-1.5)
     """
-    _check_each(arguments, _is_finite, "a number")
+    _check_each(arguments, is_finite, "a number")
 
 
 def check_positive(**arguments: float) -> None:
@@ -372,7 +372,7 @@ def check_positive(**arguments: float) -> None:
     Example:
         >>> check_positive(diffusivity=0.25, length=1.0)
     """
-    _check_each(arguments, lambda value: _is_finite(value) and value > 0, "a positive number")
+    _check_each(arguments, lambda value: is_finite(value) and value > 0, "a positive number")
 
 
 def check_not_negative(**arguments: float) -> None:
@@ -384,7 +384,7 @@ def check_not_negative(**arguments: float) -> None:
     Example:
         >>> check_not_negative(seconds=0.0)
     """
-    allowed = lambda value: _is_finite(value) and value >= 0  # noqa: E731
+    allowed = lambda value: is_finite(value) and value >= 0  # noqa: E731
     _check_each(arguments, allowed, "a number of zero or more")
 
 
@@ -401,12 +401,9 @@ def check_whole(least: int = 1, **arguments: int) -> None:
     Example:
         >>> check_whole(memory_size=100)
     """
-
-    def allowed(value: Any) -> bool:
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return whole and int(value) >= least
-
-    _check_each(arguments, allowed, f"a whole number of {least} or more")
+    _check_each(
+        arguments, lambda value: is_whole(value, least), f"a whole number of {least} or more"
+    )
 
 
 def check_rates(**arguments: float) -> None:
@@ -418,7 +415,7 @@ def check_rates(**arguments: float) -> None:
     Example:
         >>> check_rates(momentum=0.9)
     """
-    _check_each(arguments, lambda value: _is_finite(value) and 0 <= value < 1, "in [0, 1)")
+    _check_each(arguments, lambda value: is_finite(value) and 0 <= value < 1, "in [0, 1)")
 
 
 def _check_each(arguments: Mapping[str, Any], allowed: Callable[[Any], bool], words: str) -> None:
@@ -428,5 +425,12 @@ def _check_each(arguments: Mapping[str, Any], allowed: Callable[[Any], bool], wo
             raise RecipeError(f"{name}={value!r} was given: it must be {words}.")
 
 
-def _is_finite(value: object) -> bool:
+def is_whole(value: Any, least: int) -> bool:
+    """Whether something is a whole number of `least` or more."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and int(value) >= least
+
+
+def is_finite(value: object) -> bool:
+    """Whether something is a finite real number."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,6 +1,5 @@
 """What the analyses check of the numbers that they are given."""
 
-import math
 import numbers
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnzoo.errors import DiagnosticError, PinnzooError
+from pinnzoo.registry import is_finite, is_whole
 
 
 def shown(given: Any) -> str:
@@ -16,11 +16,10 @@ def shown(given: Any) -> str:
     return repr(given) if plain else f"an object of the type {type(given).__name__}"
 
 
-def is_finite(given: Any) -> bool:
-    """Whether something is a finite real number."""
+def _is_one_finite(given: Any) -> bool:
+    """Whether something is a finite real number, or an array that holds one, as JAX returns it."""
     if isinstance(given, numbers.Real):
-        return not isinstance(given, bool) and math.isfinite(given)
-    # An array that holds one number, such as JAX returns, is none of `numbers`.
+        return is_finite(given)
     kind = np.dtype(getattr(given, "dtype", object)).kind
     return kind in "iuf" and np.shape(given) == () and bool(np.isfinite(np.asarray(given)))
 
@@ -36,7 +35,7 @@ def check_number(what: str, given: Any, *, zero: bool = True) -> None:
     Raises:
         DiagnosticError: It is something else.
     """
-    if not (is_finite(given) and (given > 0 or (zero and given == 0))):
+    if not (_is_one_finite(given) and (given > 0 or (zero and given == 0))):
         allowed = "a finite number of zero or more" if zero else "a positive finite number"
         raise DiagnosticError(f"{what} {shown(given)} was given: give {allowed}.")
 
@@ -55,8 +54,7 @@ def check_whole_number(
     Raises:
         PinnzooError: It is something else.
     """
-    whole = isinstance(given, numbers.Integral) and not isinstance(given, bool)
-    if not (whole and int(given) >= least):
+    if not is_whole(given, least):
         raise error(f"{what} {shown(given)} was given: give a whole number of {least} or more.")
 
 
