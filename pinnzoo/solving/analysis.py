@@ -48,6 +48,9 @@ LARGE = 10.0
 ALL_AROUND = 2048
 """Points of a condition, among which there are some on each face."""
 
+OPEN_FROM = 0.02
+"""Share of a face from which on a condition on it, or what it leaves open, counts."""
+
 JUMPING = {"select_n", "sign", "floor", "ceil", "round", "cond", "lt", "gt", "le", "ge"}
 """Primitives that jump."""
 
@@ -380,17 +383,19 @@ def partly_open(problem: Problem) -> tuple[str, float, tuple[float, ...]] | None
     domain, highest = problem.domain, orders(problem)
     if problem.ansatz is not None or not isinstance(domain, Box) or domain.d < 2:
         return None
+    boxes = [f for c in problem.conditions for f in faces(c.region) if isinstance(f, Box)]
+    # One on an edge or at a point, as where a constant is fixed, covers nothing.
+    covering = [box for box in boxes if box.degrees == domain.d - 1]
     for axis, coord in enumerate(domain.coords):
         if highest[axis] < 2 or coord in domain.parameters:
             continue
         for bound in domain.bounds(coord):
-            face = domain.face(coord, bound)
-            points = sample(face, ALL_AROUND, "sobol", np.random.default_rng(0))
+            points = sample(
+                domain.face(coord, bound), ALL_AROUND, "sobol", np.random.default_rng(0)
+            )
             held = np.zeros(len(points), bool)
-            for region in (f for c in problem.conditions for f in faces(c.region)):
-                # One on an edge or at a point, as where a constant is fixed, covers nothing.
-                if isinstance(region, Box) and region.degrees == face.degrees:
-                    held |= region.contains(points, NEAR)
+            for box in covering:
+                held |= box.contains(points, NEAR)
             if OPEN_FROM < held.mean() < 1 - OPEN_FROM:
                 return coord, bound, tuple(points[~held][0])
     return None
@@ -731,9 +736,6 @@ def offset_and_scale(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     size = float(np.sqrt(np.mean(values**2)))
     return 0.0, size if size > LARGE else 1.0
 
-
-OPEN_FROM = 0.02
-"""Share of a face from which on a condition on it, or what it leaves open, counts."""
 
 FAINT = 3.0
 """Power of ten of the smallest trace of a term up to which its weight is one. In units in which an

@@ -285,15 +285,15 @@ class _Watch:
     def _overfits(self, run: Run, stage: Stage) -> bool:
         if not stage.watch_fresh or len(self.losses) % LOOK:
             return False
-        return self._fresh_loss(run, stage) > OVERFIT * self.misses[-1]
+        return self._fresh_loss(run, stage, run.theta) > OVERFIT * self.misses[-1]
 
     def _given_up(self, run: Run, stage: Stage) -> bool:
         if self.hopeless is None or len(self.losses) % LOOK:
             return False
-        fall = self._fresh_loss(run, stage) / max(run.history["loss"][0], 1e-300)
+        fall = self._fresh_loss(run, stage, run.theta) / max(run.history["loss"][0], 1e-300)
         return self.hopeless(fall, self.setup, self.step)
 
-    def _fresh_loss(self, run: Run, stage: Stage, theta: Any = None) -> float:
+    def _fresh_loss(self, run: Run, stage: Stage, theta: Any) -> float:
         scope = self.trainer.scope
         assert scope is not None
         if self.fresh is None:
@@ -307,7 +307,7 @@ class _Watch:
             )
             base = self.trainer.objective(run, stage.phase, scope)
             self.fresh = refreshable(base).with_points(points)
-        return loss_at(self.fresh, run.theta if theta is None else theta)
+        return loss_at(self.fresh, theta)
 
 
 def refreshable(objective: Objective) -> Objective:

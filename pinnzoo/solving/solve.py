@@ -460,9 +460,8 @@ def _time_for_defect(problem: Problem, allowance: Allowance, last: Round) -> boo
 
 def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
     """Whether a wider network is needed, and there is time for it."""
-    if allowance.left == 0 or last.noise > NOISY * last.estimate:
-        return False
-    if last.estimate <= max(tolerance, ROUNDING):
+    enough = last.estimate <= max(tolerance, ROUNDING)
+    if enough or allowance.left == 0 or last.noise > NOISY * last.estimate:
         return False
     step = last.base.step * (width / last.width) ** 3
     return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
