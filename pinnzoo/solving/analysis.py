@@ -205,10 +205,10 @@ def keeps_kink(problem: Problem, axis: int) -> bool:
         >>> [keeps_kink(make_problem(name, {}), 1) for name in ("schrodinger", "allen_cahn", "kdv")]
         [True, False, False]
     """
-    return _has_kink(problem, axis) and not _diffuses(problem, axis)
+    return has_kink(problem, axis) and not _diffuses(problem, axis)
 
 
-def _has_kink(problem: Problem, axis: int) -> bool:
+def has_kink(problem: Problem, axis: int) -> bool:
     """Whether an initial value has other values or slopes at one end of an axis than at the other.
 
     Slopes are from differences of second order, so that up to some hundred waves do not matter.

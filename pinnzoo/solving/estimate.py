@@ -18,6 +18,11 @@ MUCH = 4.0
 loss are close to one another, however far both are from the solution."""
 
 
+NEAR = 0.1
+"""Relative distance to the last one up to which that is so: what is further off is as good as no
+approximation, and of what its residuals are like nothing follows."""
+
+
 def estimated_error(
     states: Sequence[Float[np.ndarray, "n m"]], losses: Sequence[float], factor: float = FACTOR
 ) -> float:
@@ -36,7 +41,7 @@ def estimated_error(
 
     Returns:
         The largest of what the latest approximations with a much larger loss, and the better
-        ones, say; at least rounding.
+        ones, say; those that are far off count where there is no other. At least rounding.
 
     Example:
         >>> exact = np.ones((4, 1))
@@ -47,7 +52,9 @@ def estimated_error(
     norm = float(np.linalg.norm(final))
     apart = [float(np.linalg.norm(state - final)) for state in states[:-1]]
     pairs = list(zip(apart, losses[:-1], strict=True))
-    said = [d * math.sqrt(loss / value) for d, value in pairs if value >= MUCH * loss and value > 0]
+    much = [(d, value) for d, value in pairs if value >= MUCH * loss and value > 0]
+    near = [(d, value) for d, value in much if d <= NEAR * norm]
+    said = [d * math.sqrt(loss / value) for d, value in near or much]
     better = [distance for distance, value in pairs if value < loss]
     absolute = factor * max([*said[-LATEST:], *better], default=0.0)
     return max(absolute / norm if norm > 0 else absolute, float(np.finfo(float).eps))

@@ -56,12 +56,23 @@ PLATEAU = 20
 """Steps over which a network that looks for the solution has to make progress: where values travel
 through the domain, the loss stands still for as long before it falls."""
 
+FOUND = 1e-5
+"""Share of the first loss from which on a network is taken to have something like the solution."""
+
+FURTHER = 25
+"""Steps of a network that goes on from a narrower one. Its new neurons come to count in a few, and
+its tangent then does in some more what no number of its own steps does."""
+
 LOOK = 5
 """Steps between two looks at fresh points."""
 
-TANGENT_SETUP, TANGENT_STEPS = 1.8, 14
-"""Time of eight steps of the tangent, in times until the first step and in steps of the network:
-measured, it takes 1.5 to 1.7 times as long to the first step, and a step 1.5 to 1.9 times."""
+WORTHWHILE = 0.5
+"""Share of its loss that a stage of the tangent leaves at most: parameters grow with each, and the
+last digits are lost with them."""
+
+TANGENT_SETUP, TANGENT_STEPS = 1.8, 24
+"""Time of a dozen steps of the tangent, in times until the first step and in steps of the network:
+measured, it takes 1.5 to 1.8 times as long to the first step, and a step 1.3 to 2.2 times."""
 
 DEEPER = (1e-21, 1e-25, 1e-29)
 """Dampings of the tangent after the gentle one, each for as long as fresh points say that the last
@@ -126,7 +137,8 @@ class Stage:
         gain: The factor by which the loss has to fall in as many.
         watch_fresh: Whether it ends when fresh points say that the points are too few.
         before_tangent: Whether it may take more than its share, all but what the tangent needs.
-        deeper: Whether it is the last one where it does not lower the loss on fresh points.
+        deeper: Whether it is the last one where it does not much lower the loss on fresh points.
+        found: The share of the first loss of the training at which it ends.
     """
 
     phase: Phase
@@ -136,6 +148,7 @@ class Stage:
     watch_fresh: bool = False
     before_tangent: bool = False
     deeper: bool = False
+    found: float = 0.0
 
 
 @dataclass
@@ -175,8 +188,10 @@ class Fit:
         return self.assembly.to_model(self.theta)
 
     def best(self) -> "Fit":
-        """The same, ended after the phase that left the lowest loss on fresh points."""
-        done = int(np.argmin(self.fresh))
+        """The same, ended after the first phase that left about the lowest loss on fresh points."""
+        lowest = min(self.fresh)
+        enough = [lowest, *[lowest / WORTHWHILE] * len(self.phases)]
+        done = next(k for k, loss in enumerate(self.fresh) if loss <= enough[k])
         rows = [k for k, phase in enumerate(self.history["phase"]) if phase < done]
         return replace(
             self,
@@ -206,7 +221,7 @@ class _Watch:
         self.unknowns: list[np.ndarray] = []
         self.measured = trainer.assembly.observations is not None
         self.last = clock.now()
-        self.step = self.setup = self.began = self.until = 0.0
+        self.step = self.setup = self.began = self.until = self.shared = 0.0
         self.fresh: Objective | None = None
         self.lowest = math.inf
 
@@ -217,15 +232,18 @@ class _Watch:
         if run.phase != self.phase:
             self.phase, self.losses, self.misses, self.began = run.phase, [], [], now
             self.setup = max(self.setup, elapsed)
-            self.until = self._end(stage)
+            self.shared = self.allowance.share(stage.share)
         else:
             self.step = (now - self.began) / len(self.losses)
+        # A step of this phase may take longer than one of that before it.
+        self.until = self._end(stage)
         loss = run.history["loss"][-1]
         self.losses.append(loss)
         self.misses.append(self._miss(run, stage, loss))
         if self.measured:
             self.unknowns.append(_raw_unknowns(self.trainer.assembly, run.theta))
         run.ended = run.ended or loss < EXACT or now + self.step > self.until
+        run.ended = run.ended or loss < stage.found * run.history["loss"][0]
         run.ended = run.ended or self._stalls(stage) or self._overfits(run, stage)
         self.abandoned = self.abandoned or self._given_up(run, stage)
         run.ended = run.ended or self.abandoned
@@ -241,16 +259,17 @@ class _Watch:
             return True
         loss = self._fresh_loss(run, stage, run.best_theta)
         before, self.lowest = self.lowest, min(loss, self.lowest)
-        return loss >= before
+        return loss > WORTHWHILE * before
 
     def _end(self, stage: Stage) -> float:
-        """When a phase that begins now has to end."""
-        shared = self.allowance.share(stage.share)
+        """When a phase has to end, by what its steps have taken so far."""
         if self.measured or not stage.before_tangent:
-            return shared
+            return self.shared
         before = self.allowance.until - tangent_time(self.setup, self.step)
+        if before >= self.shared:
+            return before
         # Where its share leaves the tangent too little, nothing else needs the time but the end.
-        return before if before >= shared else max(shared, self.allowance.until - self.setup)
+        return max(self.shared, self.allowance.until - self.setup)
 
     def _miss(self, run: Run, stage: Stage, loss: float) -> float:
         """The loss of equations and conditions alone."""
@@ -437,19 +456,23 @@ def finding(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
 
 
 def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: bool) -> Stage:
-    """Points by residual, drawn anew every five steps, until the loss stalls."""
+    """Points by residual, drawn anew every few steps, until the loss stalls.
+
+    Scaling by columns is many times quicker once there is something like the solution, and finds
+    none before that. It meets its points so closely that they have to move more often.
+    """
     phase = Phase(
         LM,
-        100 if scaled else 300,
+        300,
         SCALED if scaled else {},
         points=dict(points),
         weights=dict(weights),
-        resample_every=5,
+        resample_every=3 if scaled else 5,
         adaptive=True,
     )
     if scaled:
         return Stage(phase, 0.35, window=8, before_tangent=True)
-    return Stage(phase, 0.45, window=PLATEAU)
+    return Stage(phase, 0.45, window=PLATEAU, found=FOUND)
 
 
 def linear(points: Mapping[str, int], weights: Mapping[str, float]) -> list[Stage]:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import (
     balanced_weights,
+    has_kink,
     keeps_kink,
     known_values,
     offset_and_scale,
@@ -42,6 +43,8 @@ from pinnzoo.solving.doubt import (
 )
 from pinnzoo.solving.estimate import MUCH, estimated_error
 from pinnzoo.solving.fitting import (
+    FOUND,
+    FURTHER,
     LM,
     Allowance,
     Fit,
@@ -51,11 +54,13 @@ from pinnzoo.solving.fitting import (
     fit,
     linear,
     moving,
+    refreshable,
     tangent_of,
     tangent_time,
     values_of,
 )
 from pinnzoo.solving.growth import widen
+from pinnzoo.training.loop import loss_at
 from pinnzoo.training.run import Run
 from pinnzoo.unknowns import WithUnknowns
 
@@ -107,6 +112,7 @@ class Plan:
         recipe: Architecture, seed, sampler and points.
         observations: What was measured, or None.
         tell: Told of every step.
+        kinked: Whether the initial data have a kink where periods meet.
     """
 
     problem: Problem
@@ -115,10 +121,15 @@ class Plan:
     recipe: Recipe
     observations: Observations | None = None
     tell: Callable[[Run], None] = lambda _: None
+    kinked: bool = False
 
     def neurons(self, width: int) -> int:
         """Neurons of a layer for a width, which is that of a network of several layers."""
         return width if self.network["depth"] > 1 else SINES * width
+
+    def growth(self, width: int, wider: int) -> float:
+        """About how many times as many parameters a network of another width has."""
+        return (wider / width) ** (2 if self.network["depth"] > 1 else 1)
 
     def draw(self, problem: Problem, width: int) -> nnx.Module:
         """A network on the domain of the problem or of a window, without its tangent."""
@@ -187,6 +198,7 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
     """
     axes, idle = periodic_axes(problem)
     highest = orders(problem)
+    kinked = any(has_kink(problem, axis) for axis in axes)
     if any(highest[axis] < SMOOTHING or keeps_kink(problem, axis) for axis in axes):
         axes, idle = (), ()
     counted = waves(problem)
@@ -195,13 +207,45 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
         most = max(counted[axis] for axis in axes)
         network |= {"periodic_axes": list(axes), "harmonics": int(max(HARMONICS, most))}
     elif max(counted) >= OSCILLATING:
-        # With d inputs the largest wave number of a sine layer along one of them is ω/d.
-        fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
-        network |= {"depth": 1, "omega": fastest}
+        network |= _one_layer(problem, counted)
     bare = "siren" if "omega" in network else "mlp"
     named = _named(problem, ARCHITECTURE if observations is None else bare)
     recipe = replace(named, points=counts_for(problem, PROBE, idle), seed=seed)
-    return Plan(problem, network, idle, recipe, observations)
+    return Plan(problem, network, idle, recipe, observations, kinked=kinked)
+
+
+def with_sines(plan: Plan) -> Plan | None:
+    """The plan with one layer of sines in the place of several layers; None where it has one.
+
+    A sum of waves, such as that of a wave equation, is what this network resolves to rounding with
+    a tenth of the parameters, and a sharp layer is what it hardly resolves. The data do not tell
+    which of them a solution is, so that both are tried.
+
+    Args:
+        plan: What was read off a problem.
+
+    Example:
+        >>> with_sines(plan_for(make_problem("heat", {}))).network
+        {'depth': 1, 'omega': [8.2, 8.2]}
+    """
+    if plan.network["depth"] == 1:
+        return None
+    # It is not periodic by itself, so that conditions that say so count again.
+    recipe = replace(plan.recipe, points=counts_for(plan.problem, PROBE, ()))
+    network = _one_layer(plan.problem, waves(plan.problem))
+    return replace(plan, network=network, idle=(), recipe=recipe)
+
+
+def with_depth(plan: Plan, depth: int) -> Plan:
+    """The plan with another number of hidden layers."""
+    return replace(plan, network={**plan.network, "depth": depth})
+
+
+def _one_layer(problem: Problem, counted: Sequence[float]) -> dict[str, Any]:
+    """A layer of sines for so many waves along each axis."""
+    # With d inputs the largest wave number of a sine layer along one of them is ω/d.
+    fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
+    return {"depth": 1, "omega": fastest}
 
 
 @dataclass(frozen=True)
@@ -246,6 +290,13 @@ class Round:
     def loss(self) -> float:
         """½ |r|² on points that were not trained, without the observations."""
         return self.fits[-1].fresh[-1]
+
+    def loss_under(self, weights: Mapping[str, float]) -> float:
+        """The same in other weights, to compare what balanced its own."""
+        last = self.fits[-1]
+        others = refreshable(last.objective)
+        scales = {t.name: math.sqrt(weights.get(t.name, 1.0) / t.n) for t in others.terms}
+        return loss_at(others.with_scales(scales), last.theta)
 
     @property
     def fall(self) -> float:
@@ -320,10 +371,12 @@ def refine(
     many = counts_for(problem, int(rows), plan.idle)
     stages = [finding(many, weights)] if before is None else []
     first = QUIET if before is None else QUIETER
-    stages += [
-        moving(many, _quieter(weights, first), scaled=False),
-        moving(many, _quieter(weights, QUIETER), scaled=True),
-    ]
+    if before is None or data is not None or before.fall > FOUND:
+        stages.append(moving(many, _quieter(weights, first), scaled=False))
+    last = moving(many, _quieter(weights, QUIETER), scaled=True)
+    if before is not None and data is None:
+        last = replace(last, phase=replace(last.phase, steps=FURTHER))
+    stages.append(last)
     base = fit(problem, model, plan.recipe, stages, allowance, plan.tell, data, hopeless)
     tangent = None if base.abandoned else _tangent(plan, problem, base, allowance)
     # Those of the window: of the whole domain's, few or none may lie at the window's times.

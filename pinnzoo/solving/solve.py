@@ -1,5 +1,6 @@
 """`solve`: a problem in, an entry out, with everything chosen by the program."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +37,11 @@ from pinnzoo.solving.doubt import (
     left_open,
     unknowns_moved,
 )
-from pinnzoo.solving.fitting import Allowance, Hopeless
+from pinnzoo.solving.estimate import MUCH
+from pinnzoo.solving.fitting import FURTHER, LOOK, Allowance, Hopeless, tangent_time
 from pinnzoo.solving.result import joined_estimate, result
 from pinnzoo.solving.rounds import (
+    DEPTH,
     Plan,
     Round,
     defect_of,
@@ -46,6 +49,8 @@ from pinnzoo.solving.rounds import (
     plan_for,
     refine,
     with_defect,
+    with_depth,
+    with_sines,
     with_teller,
 )
 from pinnzoo.training.progress import printable
@@ -67,12 +72,36 @@ ROUGH = 0.1
 FEW = 10
 """Steps below which the time was one for the compiler alone."""
 
-WIDTHS = (14, 24, 32, 40, 48)
-"""Widths of the networks that are tried one after another."""
+WIDTHS, WIDER = (14, 24, 28, 32, 40, 48), 1.3
+"""Widths of the networks, and by how much the next one is wider at least where none is left out."""
 
-FIRST_WIDTHS = ((60.0, 24), (0.0, 14))
-"""Seconds from which on the first network has a width. Every further network is compiled anew, so
-that where there is time for two wide ones, one that is trained twice as long is better."""
+FIRST_WIDTHS = ((50.0, 24), (0.0, 14))
+"""Seconds from which on the first network of several layers has a width. Every further network is
+compiled anew, so that where there is time for two wide ones, one that is trained twice as long is
+better."""
+
+DEEP_FROM, DEEP_WIDTH, DEEP = 90.0, 28, 4
+"""Seconds from which on it has a larger one and this many layers: its steps take longer, and it
+needs fewer, since its tangent resolves much more. Not where the initial data have a kink, since
+what is not smooth takes steps; nor where noise limits the error; nor where there is a tolerance and
+no time, for which a smaller one may be enough."""
+
+SINES_FROM, SINES_SHARE = 50.0, 0.2
+"""Seconds from which on a layer of sines is tried first, and the share of what is left that it may
+take. It needs half of that, unless its programs take long to compile."""
+
+DECIDED_BY = 0.1
+"""Share that a narrow network of several layers may take which decides."""
+
+SOON = 40
+"""Steps after which it is given up where its loss has hardly fallen."""
+
+SURE, UNSURE = 1e-6, 1e-2
+"""Its estimated error up to which it is followed at once, and from which on it is of no use. In
+between a network of several layers decides."""
+
+UNFOUND = 1e-4
+"""Estimated error of that network above which none goes on from it."""
 
 COARSE = 1e-6
 """Tolerance from which on the first network is the narrowest."""
@@ -92,7 +121,15 @@ ROUNDING = 1e-14
 """Estimated error from which on a wider network is of no use: it would be rounded no better."""
 
 WORTH, WORTH_SETUP = 20, 4
-"""Steps, and times until the first step, for which there has to be time in a further round."""
+"""Steps, and times until the first step, for which there has to be time in every window."""
+
+FURTHER_SETUP = 2
+"""Times until the first step of the last network for which there has to be time in a further round,
+beside its steps and its tangent."""
+
+STEP_GROWTH = 2.3
+"""Power of the number of parameters by which the time of a step grows: measured, from 500 to 5,000
+of them. Large matrices are multiplied more quickly."""
 
 
 def solve(
@@ -108,10 +145,11 @@ def solve(
     """Solve a problem; network, points, weights and schedule are chosen by the program.
 
     It reads periods and waves off the problem, weights the terms so that all move the network
-    alike, and trains a small network by Levenberg-Marquardt: on few points until fresh ones are
-    met less well, then on more that move to where the residual is, then its tangent. Where the
-    equation is far from being met, time is divided into windows; otherwise the network is widened
-    and trained again for as long as there is time. Ctrl-C ends the training with what there is.
+    alike, and tries whether a layer of sines resolves the solution. If not, it trains a network of
+    several layers by Levenberg-Marquardt: on points that stay until fresh ones are met less well,
+    then on such that move to where the residual is, then its tangent. Where the equation is far
+    from being met, time is divided into windows; otherwise the network is widened and trained again
+    for as long as there is time. Ctrl-C ends the training with what there is.
 
     Where something was measured, it is fitted beside the equations, and unknown coefficients and
     fields are found with the solution. The observations count as much as a condition until the
@@ -166,7 +204,7 @@ def solve(
     plan = plan_for(problem, seed, observations)
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
-        chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
+        plan, chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
         chosen, tried, open_ = _looked_through(chosen, tried)
         entry = result(plan, chosen, tried, seconds=clock.now() - begun)
         suspect = max(rounds[-1].defect for rounds in chosen)
@@ -384,57 +422,151 @@ def _above_zero(name: str, given: float | None) -> float | None:
 
 def _search(
     plan: Plan, allowance: Allowance, tolerance: float
-) -> tuple[list[list[Round]], list[Round]]:
-    """The rounds that led to the best solution, for each window of time, and all rounds."""
+) -> tuple[Plan, list[list[Round]], list[Round]]:
+    """The plan that was followed, the rounds that led to the best solution, and all rounds.
+
+    The rounds that led to it are those for each window of time.
+    """
+    chain: list[Round] = []
     tried: list[Round] = []
-    for width in _widths(allowance, tolerance):
-        if tried and not _worth(tried[-1], width, allowance, tolerance):
-            break
-        before = tried[-1] if tried else None
+    if allowance.left >= SINES_FROM and plan.observations is None:
+        plan, chain, tried = _first_by_sines(plan, allowance, tolerance)
+    if not chain and _for_a_deep_one(plan, allowance):
+        plan = with_depth(plan, DEEP)
+    while (width := _next_width(plan, chain, allowance, tolerance)) is not None:
+        before = chain[-1] if chain else None
         # A first network that is far from the solution leaves its time to windows, if that is
         # enough for all of them. An unknown is the same at all times, so that windows cannot find
         # it one by one.
-        divisible = not tried and plan.observations is None and marches(plan.problem)
+        divisible = not chain and plan.observations is None and marches(plan.problem)
         hopeless = _hopeless(allowance) if divisible else None
         try:
             last = refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless)
         except TrainingError:
             # What there is already is worth more than a wider network that came to nothing.
-            if not tried:
+            if not chain:
                 raise
             break
         # A wider network begins as the same function.
-        doubted = divisible or (len(tried) > 0 and tried[0].defect > SUSPECT)
+        doubted = divisible or (len(chain) > 0 and chain[0].defect > SUSPECT)
         if doubted and not last.abandoned and _time_for_defect(plan.problem, allowance, last):
             last = with_defect(plan, last, before)
+        chain.append(last)
         tried.append(last)
         if last.abandoned or (
             hopeless is not None
-            and (last.fall > HARD or last.missed[1] > MISSED or last.defect > SUSPECT)
+            and _far_off(last)
             and last.estimate > tolerance
             and _time_for_windows(allowance, last.base.setup, last.base.step)
         ):
+            # Each has a part of the time, as a network of usual depth has.
+            divided = with_depth(plan, min(plan.network["depth"], DEPTH))
             try:
-                windows = _windows(plan, allowance)
+                windows = _windows(divided, allowance)
             except TrainingError:
                 break
             # A short time is sometimes too short for all of them.
+            tried += windows
             if last.estimate <= joined_estimate(windows):
-                return [[last]], [*tried, *windows]
-            return [[r] for r in windows], [*tried, *windows]
-    best = min(tried, key=lambda r: r.estimate)
-    return [tried[: tried.index(best) + 1]], tried
+                return plan, [[last]], tried
+            return divided, [[r] for r in windows], tried
+    best = min(range(len(chain)), key=lambda k: chain[k].estimate)
+    return plan, [chain[: best + 1]], tried
 
 
-def _widths(allowance: Allowance, tolerance: float) -> tuple[int, ...]:
-    """Those that are tried, from the first one on that suits the time there is.
+def _for_a_deep_one(plan: Plan, allowance: Allowance) -> bool:
+    """Whether the first network of several layers has more of them than usual."""
+    smooth = plan.network["depth"] > 1 and not plan.kinked
+    return smooth and plan.observations is None and DEEP_FROM <= allowance.left < math.inf
+
+
+def _far_off(last: Round) -> bool:
+    """Whether a first network is far from the solution."""
+    return last.fall > HARD or last.missed[1] > MISSED or last.defect > SUSPECT
+
+
+def _first_by_sines(
+    plan: Plan, allowance: Allowance, tolerance: float
+) -> tuple[Plan, list[Round], list[Round]]:
+    """A layer of sines that others go on from, with its plan, and what was tried.
+
+    It has a few hundred parameters: either it resolves the solution at once, or it is far off, and
+    then its time was short. In between a narrow network of several layers decides. No network goes
+    on from that one if it hardly found the solution: of its neurons, which are where it needed
+    them, a wider one does not easily get rid.
+    """
+    other = with_sines(plan)
+    if other is None or plan.kinked:
+        return plan, [], []
+    width, problem, looks = WIDTHS[0], plan.problem, itertools.count(1)
+
+    def hopeless(fall: float, *_: float) -> bool:
+        return next(looks) * LOOK >= SOON and fall > HARD
+
+    own = allowance.part(SINES_SHARE)
+    try:
+        sines = refine(other, problem, width, own, hopeless=hopeless)
+    except TrainingError:
+        return plan, [], []
+    if allowance.left == 0:
+        # Somebody asked for the end: there is nothing else yet.
+        return other, [sines], [sines]
+    if sines.abandoned or _far_off(sines) or sines.estimate > UNSURE:
+        return plan, [], [sines]
+    before: list[Round] = []
+    if sines.estimate > max(SURE, tolerance):
+        layered = refine(plan, problem, width, allowance.part(DECIDED_BY))
+        # In the same weights: each has balanced its own.
+        weights = layered.base.phases[-1].weights
+        lower = layered.loss_under(weights) < sines.loss_under(weights)
+        if lower or layered.estimate < sines.estimate:
+            layered = _looked_at(plan, layered, allowance)
+            far = _far_off(layered) or layered.estimate > UNFOUND
+            return plan, [] if far else [layered], [sines, layered]
+        before = [layered]
+    sines = _looked_at(other, sines, allowance)
+    tried = [*before, sines]
+    return (plan, [], tried) if _far_off(sines) else (other, [sines], tried)
+
+
+def _looked_at(plan: Plan, first: Round, allowance: Allowance) -> Round:
+    """A first network with its defect, where that says something and there is time for it."""
+    if marches(plan.problem) and _time_for_defect(plan.problem, allowance, first):
+        return with_defect(plan, first, None)
+    return first
+
+
+def _next_width(
+    plan: Plan,
+    chain: Sequence[Round],
+    allowance: Allowance,
+    tolerance: float,
+) -> int | None:
+    """Width of the next network, which goes on from the last one; None where that is enough.
 
     Where a small error is not asked for, a narrow network may be enough, in a fraction of the time.
     """
-    if tolerance >= COARSE:
-        return WIDTHS
-    first = next(width for seconds, width in FIRST_WIDTHS if allowance.left >= seconds)
-    return tuple(width for width in WIDTHS if width >= first) or WIDTHS
+    if not chain:
+        if tolerance >= COARSE:
+            return WIDTHS[0]
+        wanted = next(width for seconds, width in FIRST_WIDTHS if allowance.left >= seconds)
+        if plan.network["depth"] == DEEP:
+            wanted = DEEP_WIDTH
+        return next((width for width in WIDTHS if width >= wanted), WIDTHS[0])
+    last = chain[-1]
+    enough = last.estimate <= max(tolerance, ROUNDING)
+    if enough or allowance.left == 0 or last.noise > NOISY * last.estimate:
+        return None
+    wider = [width for width in WIDTHS if width > last.width]
+    if math.isinf(allowance.left) or plan.observations is not None:
+        width = next((width for width in wider if width >= WIDER * last.width), None)
+        return width if width is not None and _worth(plan, last, width, allowance) else None
+    # The tangent of a wide network is worth more than that of a narrow one and then of a wide one.
+    affordable = [width for width in wider if _worth(plan, last, width, allowance)]
+    if affordable:
+        return affordable[-1]
+    gained = len(chain) == 1 or last.loss * MUCH < chain[-2].loss
+    return last.width if gained and _worth(plan, last, last.width, allowance) else None
 
 
 def _hopeless(allowance: Allowance) -> Hopeless:
@@ -458,13 +590,13 @@ def _time_for_defect(problem: Problem, allowance: Allowance, last: Round) -> boo
     return problem.d == 1 or allowance.left > last.base.setup
 
 
-def _worth(last: Round, width: int, allowance: Allowance, tolerance: float) -> bool:
-    """Whether a wider network is needed, and there is time for it."""
-    enough = last.estimate <= max(tolerance, ROUNDING)
-    if enough or allowance.left == 0 or last.noise > NOISY * last.estimate:
-        return False
-    step = last.base.step * (width / last.width) ** 3
-    return allowance.left > WORTH * step + WORTH_SETUP * last.base.setup
+def _worth(plan: Plan, last: Round, width: int, allowance: Allowance) -> bool:
+    """Whether there is time for a network of this width that goes on from the last one."""
+    step = last.base.step * plan.growth(last.width, width) ** STEP_GROWTH
+    # One of the same width has its programs.
+    setup = last.base.setup if width > last.width else 0.0
+    tangent = tangent_time(setup, step) if plan.observations is None else 0.0
+    return allowance.left > FURTHER_SETUP * setup + FURTHER * step + tangent
 
 
 def _windows(plan: Plan, allowance: Allowance) -> list[Round]:

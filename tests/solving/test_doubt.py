@@ -464,12 +464,12 @@ def test_what_small_residuals_may_hide_is_looked_at(monkeypatch):
         return u(z, "u_xx")[0] + jnp.cos(z[0])
 
     problem = of(FRONT, rod, [dirichlet(FRONT, "u", "x", side) for side in ("left", "right")])
-    found = solve(problem, seconds=2, diagnostics=False)
+    found = solve(problem, seconds=4, diagnostics=False)
     assert found.metrics["estimated_error"] < 0.1
     # Whatever the residuals leave counts as much.
     monkeypatch.setattr(searching, "HIDDEN", -1.0)
     with pytest.warns(UserWarning, match="along other functions changes it by 40% of itself"):
-        doubted = solve(problem, seconds=2, diagnostics=False)
+        doubted = solve(problem, seconds=4, diagnostics=False)
     assert doubted.metrics["estimated_error"] == pytest.approx(0.4)
 
 

@@ -55,7 +55,7 @@ from pinnzoo.solving.fitting import (
     tangent_of,
 )
 from pinnzoo.solving.growth import widen
-from pinnzoo.solving.rounds import plan_for, refine, with_defect
+from pinnzoo.solving.rounds import plan_for, refine, with_defect, with_depth, with_sines
 from pinnzoo.storage.blueprint import build
 from pinnzoo.training.loop import Trainer
 from tests.solving.rod import rod
@@ -150,6 +150,13 @@ def test_the_time_is_kept(solved):
 
 
 @pytest.fixture
+def layered(monkeypatch):
+    """No layer of sines is tried first."""
+    module = importlib.import_module("pinnzoo.solving.solve")
+    monkeypatch.setattr(module, "_first_by_sines", lambda plan, *_: (plan, [], []))
+
+
+@pytest.fixture
 def hasty(monkeypatch):
     """Rounds of few seconds, also where there is no limit; the widths that were asked for."""
     module = importlib.import_module("pinnzoo.solving.solve")
@@ -176,6 +183,7 @@ def test_a_tolerance_ends_the_search(problem, hasty, monkeypatch):
 def test_without_it_the_search_goes_on(problem, hasty, monkeypatch):
     module, asked = hasty
     monkeypatch.setattr(module, "WIDTHS", (6, 8))
+    monkeypatch.setattr(module, "ROUNDING", 0.0)
     entry = solve(problem, tolerance=1e-300, diagnostics=False)
     assert asked == [6, 8]
     assert len(entry.metrics["solve"]["rounds"]) == 2
@@ -406,6 +414,16 @@ def test_approximations_that_stalled_at_one_loss_say_nothing_of_one_another():
     assert estimated_error(states, losses, factor=1.0) == pytest.approx(1e-4, rel=0.1)
 
 
+def test_what_is_far_off_says_nothing_of_the_error_where_something_is_near():
+    exact = np.ones((4, 1))
+    # The first two are on their way, with residuals of another shape.
+    states = [exact + off for off in (2.0, 0.5, 1e-5, 1e-7)]
+    losses = [1e-2, 1e-8, 1e-12, 1e-16]
+    assert estimated_error(states, losses) == pytest.approx(1e-7, rel=0.1)
+    # Where there is nothing else, they count.
+    assert estimated_error([states[0], states[-1]], [1e-2, 1e-16]) == pytest.approx(2e-7, rel=0.1)
+
+
 def decay():
     """`u' = -2 u` from u(0) = 1."""
     domain = pinnzoo.Box("t", (0.0,), (1.0,))
@@ -423,9 +441,15 @@ def decay():
     )
 
 
+@pytest.mark.usefixtures("layered")
 def test_time_is_divided_into_windows_that_meet(hasty, monkeypatch, tmp_path):
     module, _ = hasty
-    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+    for name, value in {
+        "WINDOWS": 2,
+        "WINDOW_WIDTH": 4,
+        "WIDTHS": (3,),
+        "HARD": 0.0,
+    }.items():
         monkeypatch.setattr(module, name, value)
     entry = solve(decay(), tolerance=1e-30, diagnostics=False)
     assert entry.recipe.architecture_arguments["windows"] == [0.5]
@@ -457,9 +481,15 @@ def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypat
 
 
 @pytest.mark.parametrize(("estimate", "finals"), [(1e-25, [0]), (1e9, [1, 2])])
+@pytest.mark.usefixtures("layered")
 def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimate, finals):
     module, _ = hasty
-    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+    for name, value in {
+        "WINDOWS": 2,
+        "WINDOW_WIDTH": 4,
+        "WIDTHS": (3,),
+        "HARD": 0.0,
+    }.items():
         monkeypatch.setattr(module, name, value)
     refined = module.refine
 
@@ -475,24 +505,36 @@ def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimat
     assert len(windows) == len(finals) - 1
 
 
+@pytest.mark.usefixtures("layered")
 def test_a_tolerance_that_is_met_asks_for_no_windows(hasty, monkeypatch):
     module, asked = hasty
-    for name, value in {"WINDOWS": 2, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+    for name, value in {
+        "WINDOWS": 2,
+        "WINDOW_WIDTH": 4,
+        "WIDTHS": (3,),
+        "HARD": 0.0,
+    }.items():
         monkeypatch.setattr(module, name, value)
     solve(decay(), tolerance=1.0, diagnostics=False)
     assert asked == [3]
 
 
+@pytest.mark.usefixtures("layered")
 def test_windows_between_the_times_of_a_coarse_grid_have_an_estimate_too(hasty, monkeypatch):
     module, _ = hasty
-    for name, value in {"WINDOWS": 3, "WINDOW_WIDTH": 4, "WIDTHS": (3,), "HARD": 0.0}.items():
+    for name, value in {
+        "WINDOWS": 3,
+        "WINDOW_WIDTH": 4,
+        "WIDTHS": (3,),
+        "HARD": 0.0,
+    }.items():
         monkeypatch.setattr(module, name, value)
     # Of its times every fourth one counts: the first and the last of all.
     problem = replace(decay(), evaluation_shape=(5,))
     entry = solve(problem, tolerance=1e-30, diagnostics=False)
     windows = [r for r in entry.metrics["solve"]["rounds"] if r["final"]]
     assert len(windows) == 3
-    assert all(r["estimated_error"] > 1e-14 for r in windows)
+    assert all(r["estimated_error"] > 1e-17 for r in windows)
     t = np.linspace(0, 1, 21)[:, None]
     error = relative(entry.predict(t), np.exp(-2 * t))
     assert entry.metrics["estimated_error"] > error / 10
@@ -635,13 +677,162 @@ def test_the_defect_is_that_of_the_tangent_where_there_is_one(monkeypatch):
     assert looked[0](t) == last.tangent.model(t) != last.base.model(t)
 
 
-def test_a_solution_that_is_at_its_rounding_is_not_widened():
+def after(width, *, setup=1.0, step=0.1, **told):
+    """A round as far as it decides what comes next."""
+    base = SimpleNamespace(setup=setup, step=step)
+    told = {"estimate": 1e-6, "noise": 0.0, "loss": 1e-12} | told
+    return cast(Any, SimpleNamespace(width=width, base=base, **told))
+
+
+@pytest.fixture
+def next_width(monkeypatch):
+    """The width that comes after some rounds, for seconds that are left."""
     module = importlib.import_module("pinnzoo.solving.solve")
-    base = SimpleNamespace(step=0.0, setup=0.0)
-    last: Any = SimpleNamespace(estimate=1e-12, noise=0.0, width=14, base=base)
-    assert module._worth(last, 24, Allowance(0.0), 0.0)
-    last.estimate = 1e-15
-    assert not module._worth(last, 24, Allowance(0.0), 0.0)
+    monkeypatch.setattr(clock, "now", lambda: 100.0)
+    plan = plan_for(rod())
+
+    def width(chain, left, tolerance=0.0, **other):
+        given = replace(plan, **other)
+        return module._next_width(given, chain, Allowance(100.0, 100.0 + left), tolerance)
+
+    return width
+
+
+def test_a_solution_that_is_at_its_rounding_is_not_widened(next_width):
+    assert next_width([after(14)], 1e9) == 48
+    assert next_width([after(14, estimate=1e-15)], 1e9) is None
+    assert next_width([after(14)], 1e9, tolerance=1e-5) is None
+
+
+def test_the_next_network_is_the_widest_that_there_is_time_for(next_width):
+    times = [1e9, 600.0, 120.0, 60.0, 30.0, 2.0]
+    widths = [next_width([after(14)], left) for left in times]
+    assert widths[0] == 48
+    assert widths[-1] is None
+    assert [w or 0 for w in widths] == sorted([w or 0 for w in widths], reverse=True)
+    assert len(set(widths)) > 3
+    # Of one layer, the parameters and the time of a step grow much less.
+    sines = with_sines(plan_for(rod()))
+    assert sines is not None
+    assert next_width([after(14)], 120.0, network=sines.network) == 48
+    assert (widths[2] or 0) < 48
+    # Where there is no limit, none is left out.
+    assert next_width([after(14)], math.inf) == 24
+
+
+def test_a_network_goes_on_where_a_wider_one_has_no_time(next_width):
+    # Its programs are there already.
+    slow = {"setup": 20.0, "step": 1.0}
+    first = after(32, loss=1e-8, **slow)
+    assert next_width([first], 60.0) == 32
+    assert next_width([first, after(32, loss=1e-10, **slow)], 60.0) == 32
+    assert next_width([first, after(32, loss=9e-9, **slow)], 60.0) is None
+    assert next_width([first], 20.0) is None
+
+
+def test_the_first_network_suits_the_time_and_the_data(next_width):
+    assert [next_width([], left) for left in (100.0, 55.0, 20.0)] == [24, 24, 14]
+    assert next_width([], math.inf) == 24
+    assert next_width([], 100.0, tolerance=1e-3) == 14
+    module = importlib.import_module("pinnzoo.solving.solve")
+    plan = plan_for(rod())
+
+    def deep(plan, left):
+        return module._for_a_deep_one(plan, Allowance(100.0, 100.0 + left))
+
+    assert deep(plan, 100.0)
+    assert next_width([], 100.0, network=with_depth(plan, module.DEEP).network) == 28
+    assert not deep(plan, 80.0)
+    assert not deep(plan, math.inf)
+    assert not deep(replace(plan, kinked=True), 100.0)
+    assert not deep(with_sines(plan), 100.0)
+    data = pinnzoo.Observations(np.zeros((1, 1)), np.zeros((1, 1)), ("u",))
+    assert not deep(plan_for(rod(), 0, data), 100.0)
+
+
+def spring(rate=6.0):
+    """Oscillations of which the data say nothing."""
+    domain = Box("t", (0.0,), (2.0,))
+
+    def equation(u, z):
+        value, acceleration = u(z, "u u_tt")
+        return acceleration / rate**2 + value
+
+    return Problem(
+        name="spring",
+        domain=domain,
+        components=("u",),
+        equation=equation,
+        conditions=(
+            initial(domain, "u", 1.0),
+            initial(domain, "u_t", 0.0, name="at_rest"),
+        ),
+    )
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """All networks are narrow, and a layer of sines is tried in any case."""
+    module = importlib.import_module("pinnzoo.solving.solve")
+    for name, value in {"WIDTHS": (6,), "SINES_FROM": 0.0, "FIRST_WIDTHS": ((0.0, 6),)}.items():
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(clock, "now", Ticking())
+    return module
+
+
+def test_a_sum_of_waves_is_solved_by_a_layer_of_sines(quick):
+    assert plan_for(spring()).network["depth"] == 3
+    entry = solve(spring(), seconds=20, diagnostics=False)
+    assert entry.recipe.architecture_arguments["depth"] == 1
+    t = np.linspace(0, 2, 101)[:, None]
+    assert relative(entry.predict(t), np.cos(6 * t)) < 1e-10
+    assert entry.metrics["solve"]["rounds"][0]["estimated_error"] < 1e-9
+
+
+def test_what_sines_do_not_resolve_is_left_to_several_layers(quick):
+    entry = solve("reaction", seconds=20, diagnostics=False)
+    assert entry.recipe.architecture_arguments["depth"] == 3
+    rounds = entry.metrics["solve"]["rounds"]
+    assert not rounds[0]["final"]
+    assert rounds[-1]["estimated_error"] < rounds[0]["estimated_error"]
+
+
+def test_a_layer_of_sines_that_is_far_off_takes_few_steps(quick):
+    entry = solve("burgers", seconds=40, diagnostics=False)
+    sines, *others = entry.metrics["solve"]["rounds"]
+    assert quick.SOON <= sines["steps"] < quick.SOON + 25
+    assert sum(r["steps"] for r in others) > sines["steps"]
+    assert entry.recipe.architecture_arguments["depth"] == 3
+
+
+def test_sines_are_not_tried_where_the_data_have_a_kink():
+    assert plan_for(make_problem("allen_cahn", {})).kinked
+    assert plan_for(make_problem("schrodinger", {})).kinked
+    assert not plan_for(make_problem("kdv", {})).kinked
+
+
+def test_a_layer_of_sines_meets_the_conditions_that_a_periodic_network_need_not():
+    plan = plan_for(make_problem("kdv", {}))
+    other = with_sines(plan)
+    assert other is not None
+    assert plan.idle
+    assert not other.idle
+    assert all(other.recipe.points[name] > plan.recipe.points[name] for name in plan.idle)
+    assert with_sines(other) is None
+
+
+def test_the_end_that_was_asked_for_takes_what_sines_came_to(quick, monkeypatch):
+    real = quick.refine
+
+    def asked(plan, problem, width, allowance, **options):
+        last = real(plan, problem, width, allowance, **options)
+        allowance.request.signals.append(2)
+        return last
+
+    monkeypatch.setattr(quick, "refine", asked)
+    entry = solve(spring(), seconds=20, diagnostics=False)
+    assert len(entry.metrics["solve"]["rounds"]) == 1
+    assert entry.recipe.architecture_arguments["depth"] == 1
 
 
 def test_no_estimate_is_below_what_the_last_place_of_the_parameters_moves(monkeypatch):
@@ -768,8 +959,8 @@ def test_the_verb_solves_a_file_and_saves_the_entry(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("until", "observations", "expected"),
     [
-        # The tangent needs 1.8 x 4 + 14 x 1 = 21.2 seconds, and the share ends at 135.
-        (200.0, None, 178.8),
+        # The tangent needs 1.8 x 4 + 24 x 1 = 31.2 seconds, and the share ends at 135.
+        (200.0, None, 168.8),
         # The share ends at 107 and leaves it 13, so that there will be none: all but a compilation.
         (120.0, None, 116.0),
         (math.inf, None, math.inf),
@@ -783,7 +974,7 @@ def test_last_stage_of_a_network_leaves_the_tangent_its_time(
     stage = moving({"equation": 1}, {}, scaled=True)
     trainer: Any = SimpleNamespace(assembly=SimpleNamespace(observations=observations))
     watch = _Watch(trainer, [stage], Allowance(0.0, until), print)
-    watch.setup, watch.step = 4.0, 1.0
+    watch.setup, watch.step, watch.shared = 4.0, 1.0, watch.allowance.share(stage.share)
     assert watch._end(stage) == pytest.approx(expected)
 
 
