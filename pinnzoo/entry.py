@@ -663,6 +663,7 @@ class Entry:
         Raises:
             EntryError: There is such a folder already, it cannot be written, or it is that of the
                 entry that this one was tuned from.
+            RecipeError: `overwrite` is neither True nor False.
             IntegrityError: The entry is not in a state to be published, such as NaN weights.
 
         Example:

@@ -418,6 +418,20 @@ def check_rates(**arguments: float) -> None:
     _check_each(arguments, lambda value: is_finite(value) and 0 <= value < 1, "in [0, 1)")
 
 
+def check_switches(**arguments: bool) -> None:
+    """Raise unless every argument is True or False; words such as "no" would count as True.
+
+    Raises:
+        RecipeError: One is not.
+
+    Example:
+        >>> check_switches(resume=False)
+    """
+    # NumPy's as well, which this module does not import.
+    kinds = ("bool", "bool_")
+    _check_each(arguments, lambda value: type(value).__name__ in kinds, "True or False")
+
+
 def _check_each(arguments: Mapping[str, Any], allowed: Callable[[Any], bool], words: str) -> None:
     """Raise for the first argument that is not allowed; the words say what is."""
     for name, value in arguments.items():

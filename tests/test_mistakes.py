@@ -13,7 +13,7 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -784,6 +784,40 @@ def test_condition_made_of_another_shape_is_refused_where_it_is_wrong(also):
     # Values have no direction, and a surface inside has the domain on both sides.
     on(plate, dirichlet(hole, "u", "hole"))
     on(side, neumann(hole, "u", "hole"), neumann(side, "u", "x_left"))
+
+
+def test_robin_condition_that_says_nothing_is_refused():
+    with pytest.raises(RecipeError, match="alpha=0 and beta=0 were given in a Robin condition on"):
+        robin(DOMAIN, "u", "x", "left", alpha=0.0, beta=0)
+    # What is a function may be zero in places.
+    robin(DOMAIN, "u", "x", "left", alpha=0.0, beta=lambda z: 0.0 * z[0])
+
+
+def test_domain_without_length_is_refused():
+    domain = Box("tx", (0.0, 2.0), (1.0, 2.0))
+    with pytest.raises(RecipeError, match="a domain with x from 2 to 2: give one of some length"):
+        pinnzoo.Problem(
+            name="thin",
+            domain=domain,
+            components=("u",),
+            equation=lambda u, z: u(z, "u_t")[0],
+            conditions=(),
+        )
+
+
+@pytest.mark.parametrize("given", ["no", 0, None])
+def test_words_for_switches_are_refused(tmp_path, given):
+    recipe = pinnzoo.Recipe("heat", "mlp", (pinnzoo.Phase("lm", 1),))
+    said = "it must be True or False"
+    for option in ("resume", "progress"):
+        with pytest.raises(RecipeError, match=f"{option}={given!r} was given: {said}"):
+            pinnzoo.train(recipe, **{option: given})
+        with pytest.raises(RecipeError, match=f"{option}={given!r} was given: {said}"):
+            pinnzoo.finetune(pinnzoo.load("heat-mlp-adam"), **{option: given})
+    with pytest.raises(RecipeError, match=f"overwrite={given!r} was given: {said}"):
+        pinnzoo.load("heat-mlp-adam").save(tmp_path / "here", overwrite=given)
+    assert not (tmp_path / "here").exists()
+    pinnzoo.load("heat-mlp-adam").save(tmp_path / "here", overwrite=cast(Any, np.bool_(False)))
 
 
 def test_normal_is_looked_at_in_space_too():

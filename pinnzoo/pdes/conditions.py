@@ -287,6 +287,7 @@ def robin(
 
     Raises:
         UnknownNameError: There is no such coordinate, side or part.
+        RecipeError: α and β are both zero.
 
     Example:
         >>> robin(Ball("xy", (0, 0), 1.0), "u", "ball", alpha=2.0, value=1.0)
@@ -295,6 +296,11 @@ def robin(
     slopes, along = _normal_derivative(component, outward, domain)
     for given in (alpha, beta, value):
         _check_value(component, given)
+    if not (callable(alpha) or callable(beta) or alpha or beta):
+        raise RecipeError(
+            f"alpha=0 and beta=0 were given in a Robin condition on {component!r}, which says "
+            "nothing of it then: give one that is not zero."
+        )
 
     def residual(u: Field, z: Point) -> Scalar:
         mixed = _at(alpha, z) * u(z, component)[0] + _at(beta, z) * along(u, z)

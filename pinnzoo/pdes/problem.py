@@ -179,10 +179,19 @@ class Problem:
             object.__setattr__(self, "symmetry", self.symmetry.inside(*bounds))
         if self.features is not None:
             Features.check(self.features, self.name, self.d)
+        self._check_domain()
         self._check_components()
         self._check_unknowns()
         self._check_reference()
         self._check_terms()
+
+    def _check_domain(self) -> None:
+        for coord, low, high in zip(self.coords, self.domain.lower, self.domain.upper, strict=True):
+            if not low < high:
+                raise RecipeError(
+                    f"problem {self.name!r} was given a domain with {coord} from {low:g} to "
+                    f"{high:g}: give one of some length along each coordinate."
+                )
 
     def _check_components(self) -> None:
         plain = all(c.isidentifier() and "_" not in c for c in self.components)

@@ -455,11 +455,13 @@ def finding(points: Mapping[str, int], weights: Mapping[str, float]) -> Stage:
     return Stage(phase, 0.2, watch_fresh=True)
 
 
-def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: bool) -> Stage:
+def moving(
+    points: Mapping[str, int], weights: Mapping[str, float], *, scaled: bool, every: int = 5
+) -> Stage:
     """Points by residual, drawn anew every few steps, until the loss stalls.
 
     Scaling by columns is many times quicker once there is something like the solution, and finds
-    none before that. It meets its points so closely that they have to move more often.
+    none before that.
     """
     phase = Phase(
         LM,
@@ -467,7 +469,7 @@ def moving(points: Mapping[str, int], weights: Mapping[str, float], *, scaled: b
         SCALED if scaled else {},
         points=dict(points),
         weights=dict(weights),
-        resample_every=3 if scaled else 5,
+        resample_every=every,
         adaptive=True,
     )
     if scaled:

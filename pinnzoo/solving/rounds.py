@@ -373,7 +373,10 @@ def refine(
     first = QUIET if before is None else QUIETER
     if before is None or data is not None or before.fall > FOUND:
         stages.append(moving(many, _quieter(weights, first), scaled=False))
-    last = moving(many, _quieter(weights, QUIETER), scaled=True)
+    # Points are met so closely that they have to move often. At a kink, which no network follows,
+    # they would only chase its residual.
+    every = 5 if plan.kinked or data is not None else 3
+    last = moving(many, _quieter(weights, QUIETER), scaled=True, every=every)
     if before is not None and data is None:
         last = replace(last, phase=replace(last.phase, steps=FURTHER))
     stages.append(last)

@@ -18,6 +18,7 @@ from pinnzoo.objective import check_terms, warn_of_unread
 from pinnzoo.observations import Measured, Observations, check_observations
 from pinnzoo.pdes import Problem, make_problem, require_problem
 from pinnzoo.precision import require_x64
+from pinnzoo.registry import check_switches, is_finite
 from pinnzoo.solving import clock
 from pinnzoo.solving.analysis import (
     jumping_factor,
@@ -38,7 +39,7 @@ from pinnzoo.solving.doubt import (
     unknowns_moved,
 )
 from pinnzoo.solving.estimate import MUCH
-from pinnzoo.solving.fitting import FURTHER, LOOK, Allowance, Hopeless, tangent_time
+from pinnzoo.solving.fitting import FURTHER, LOOK, Allowance, tangent_time
 from pinnzoo.solving.result import joined_estimate, result
 from pinnzoo.solving.rounds import (
     DEPTH,
@@ -85,6 +86,10 @@ DEEP_FROM, DEEP_WIDTH, DEEP = 90.0, 28, 4
 needs fewer, since its tangent resolves much more. Not where the initial data have a kink, since
 what is not smooth takes steps; nor where noise limits the error; nor where there is a tolerance and
 no time, for which a smaller one may be enough."""
+
+EARLY, DEEP_STEPS = 10, 60
+"""Its first steps, after which it is given up where there is no time for so many and its tangent:
+on a slow machine it would not even find the solution."""
 
 SINES_FROM, SINES_SHARE = 50.0, 0.2
 """Seconds from which on a layer of sines is tried first, and the share of what is left that it may
@@ -191,6 +196,7 @@ def solve(
     begun = clock.now()
     names = wanted_diagnostics(diagnostics)
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
+    check_switches(progress=progress)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf
     require_x64("solve")
@@ -411,13 +417,9 @@ def _above_zero(name: str, given: float | None) -> float | None:
     """
     if given is None:
         return None
-    try:
-        number = float(given)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
+    if not (is_finite(given) and given > 0):
         raise RecipeError(f"{name}={given!r} was given: give a number above zero, or None.")
-    return number
+    return float(given)
 
 
 def _search(
@@ -439,14 +441,26 @@ def _search(
         # enough for all of them. An unknown is the same at all times, so that windows cannot find
         # it one by one.
         divisible = not chain and plan.observations is None and marches(plan.problem)
-        hopeless = _hopeless(allowance) if divisible else None
+        judge = _Judge(allowance, divisible, deep=not chain and plan.network["depth"] == DEEP)
         try:
-            last = refine(plan, plan.problem, width, allowance, before=before, hopeless=hopeless)
+            last = refine(
+                plan,
+                plan.problem,
+                width,
+                allowance,
+                before=before,
+                hopeless=judge if divisible or judge.deep else None,
+            )
         except TrainingError:
             # What there is already is worth more than a wider network that came to nothing.
             if not chain:
                 raise
             break
+        if judge.slow:
+            # A smaller one takes a fraction of its time.
+            tried.append(last)
+            plan = with_depth(plan, DEPTH)
+            continue
         # A wider network begins as the same function.
         doubted = divisible or (len(chain) > 0 and chain[0].defect > SUSPECT)
         if doubted and not last.abandoned and _time_for_defect(plan.problem, allowance, last):
@@ -454,7 +468,7 @@ def _search(
         chain.append(last)
         tried.append(last)
         if last.abandoned or (
-            hopeless is not None
+            divisible
             and _far_off(last)
             and last.estimate > tolerance
             and _time_for_windows(allowance, last.base.setup, last.base.step)
@@ -569,15 +583,27 @@ def _next_width(
     return last.width if gained and _worth(plan, last, last.width, allowance) else None
 
 
-def _hopeless(allowance: Allowance) -> Hopeless:
-    """Whether a first network is given up before it stalls, from its fall and its times."""
-    decided = allowance.share(DECIDED)
+class _Judge:
+    """Whether a network is given up before it stalls, from its fall and its times.
 
-    def judge(fall: float, setup: float, step: float) -> bool:
-        late = clock.now() >= decided
-        return late and fall > HARD and _time_for_windows(allowance, setup, step)
+    Because a deep one is too slow here for the steps that it needs, which is seen in its first
+    ones; or because what is to be divided into windows is far from the solution when these have to
+    begin.
+    """
 
-    return judge
+    def __init__(self, allowance: Allowance, divisible: bool, *, deep: bool):
+        self.allowance, self.divisible, self.deep = allowance, divisible, deep
+        self.decided = allowance.share(DECIDED)
+        self.slow, self.looks = False, 0
+
+    def __call__(self, fall: float, setup: float, step: float) -> bool:
+        self.looks += 1
+        if self.deep and self.looks * LOOK <= EARLY and not self.allowance.request.asked:
+            needed = DEEP_STEPS * step + tangent_time(setup, step)
+            self.slow = self.allowance.left < needed
+            return self.slow
+        late = self.divisible and clock.now() >= self.decided
+        return late and fall > HARD and _time_for_windows(self.allowance, setup, step)
 
 
 def _time_for_windows(allowance: Allowance, setup: float, step: float) -> bool:

@@ -47,7 +47,7 @@ from pinnzoo.pdes.conditions import whole
 from pinnzoo.pdes.posed import posed
 from pinnzoo.precision import full_precision, require_device
 from pinnzoo.recipes import Recipe
-from pinnzoo.registry import provider
+from pinnzoo.registry import check_switches, provider
 from pinnzoo.storage import metrics as metrics_file
 from pinnzoo.storage.arrays import pack
 from pinnzoo.storage.blueprint import (
@@ -639,6 +639,7 @@ def check_writable(folder: str | os.PathLike[str], *, overwrite: bool, entry: bo
 
     Raises:
         EntryError: There is something else, or it cannot be written.
+        RecipeError: `overwrite` is neither True nor False.
 
     Example:
         ```python
@@ -647,6 +648,7 @@ def check_writable(folder: str | os.PathLike[str], *, overwrite: bool, entry: bo
         entry.save(place)
         ```
     """
+    check_switches(overwrite=overwrite)
     target = Path(os.path.abspath(folder_path(folder)))
     if entry:
         _check_target(target, overwrite=overwrite)

@@ -19,6 +19,7 @@ from pinnzoo.observations import Measured
 from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem, require_problem
 from pinnzoo.recipes import Phase, derived_tag, resolve_optimizer
+from pinnzoo.registry import check_switches
 from pinnzoo.storage.blueprint import pose
 from pinnzoo.training.progress import Report
 from pinnzoo.training.scope import frozen_parameters
@@ -119,6 +120,7 @@ def finetune(
     """
     refuse_names(entry)
     require(entry, Entry, "the entry", "load one first", EntryError)
+    check_switches(progress=progress, resume=resume)
     if problem is not None:
         require_problem(problem)
     require_dict(problem_arguments, "problem_arguments", {"viscosity": 0.02})

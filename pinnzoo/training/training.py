@@ -55,7 +55,7 @@ from pinnzoo.optimizers import Optimizer, as_optimizer, make_optimizer
 from pinnzoo.pdes import Problem
 from pinnzoo.precision import every_digit, require_x64
 from pinnzoo.recipes import Phase, Recipe, resolve_optimizer
-from pinnzoo.registry import is_builtin
+from pinnzoo.registry import check_switches, is_builtin
 from pinnzoo.sharding import all_equal
 from pinnzoo.storage.blueprint import (
     blueprint,
@@ -161,6 +161,7 @@ def train(
     """
     begun = time.monotonic()
     _check_given_kinds(recipe, problem, model, base, report, mesh)
+    check_switches(progress=progress, resume=resume)
     names = _diagnostics(diagnostics)
     budget, save_every = _limit("seconds", seconds), _limit("save_every", save_every)
     recipe = _with_arguments(recipe, problem)

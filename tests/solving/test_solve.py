@@ -196,6 +196,9 @@ def test_without_it_the_search_goes_on(problem, hasty, monkeypatch):
         ({"seconds": math.nan}, "seconds=nan was given"),
         ({"tolerance": -1e-3}, "tolerance=-0.001 was given"),
         ({"tolerance": "small"}, "tolerance='small' was given"),
+        ({"seconds": True}, "seconds=True was given"),
+        ({"seconds": "3"}, "seconds='3' was given"),
+        ({"progress": "no"}, "progress='no' was given: it must be True or False"),
     ],
 )
 def test_numbers_that_are_not_above_zero_are_refused_first(options, said):
@@ -472,12 +475,41 @@ def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypat
     module = importlib.import_module("pinnzoo.solving.solve")
     monkeypatch.setattr(clock, "now", lambda: now[0])
     now = [0.0]
-    judge = module._hopeless(Allowance(0.0, 1000.0))
+    judge = module._Judge(Allowance(0.0, 1000.0), True, deep=False)
     assert not judge(1.0, 1.0, 0.1)
     now[0] = 400.0
     assert judge(1.0, 1.0, 0.1)
     assert not judge(module.HARD / 2, 1.0, 0.1)
     assert not judge(1.0, 100.0, 0.1)
+
+
+def test_a_deep_network_is_given_up_at_once_where_its_steps_are_slow(monkeypatch):
+    module = importlib.import_module("pinnzoo.solving.solve")
+    monkeypatch.setattr(clock, "now", lambda: 0.0)
+
+    def judge(deep=True):
+        return module._Judge(Allowance(0.0, 100.0), False, deep=deep)
+
+    # 60 steps, and the tangent takes 24 more and 1.8 x 5 seconds.
+    quick, slow, late = judge(), judge(), judge()
+    assert not quick(1e-3, 5.0, 1.0)
+    assert slow(1e-3, 5.0, 1.2)
+    assert slow.slow
+    # Later on, its time is spent already.
+    assert not any(late(1e-3, 5.0, step) for step in (1.0, 1.0, 1.2))
+    assert not judge(deep=False)(1e-3, 5.0, 1.2)
+
+
+def test_a_network_of_usual_depth_follows_a_deep_one_that_is_slow(quick, monkeypatch):
+    monkeypatch.setattr(quick, "DEEP_FROM", 0.0)
+    monkeypatch.setattr(quick, "_first_by_sines", lambda plan, *_: (plan, [], []))
+    monkeypatch.setattr(quick, "DEEP_STEPS", 1e9)
+    entry = solve("burgers", seconds=20, diagnostics=False)
+    deep, *others = entry.metrics["solve"]["rounds"]
+    assert deep["steps"] <= quick.EARLY
+    assert not deep["final"]
+    assert others
+    assert entry.recipe.architecture_arguments["depth"] == 3
 
 
 @pytest.mark.parametrize(("estimate", "finals"), [(1e-25, [0]), (1e9, [1, 2])])
