@@ -266,6 +266,8 @@ class Round:
         known: What the residuals leave open, where it was looked at already.
         defect: By which share of itself a step along other functions changes it; zero where that
             was not looked at.
+        begun: Loss on fresh points of the first one of the networks that led to this one, before
+            its first step; zero where it is the first one itself.
     """
 
     problem: Problem
@@ -280,6 +282,7 @@ class Round:
     missed: tuple[str, float] = ("", 0.0)
     known: Freedom | None = None
     defect: float = 0.0
+    begun: float = 0.0
 
     @property
     def fits(self) -> list[Fit]:
@@ -300,13 +303,13 @@ class Round:
 
     @property
     def fall(self) -> float:
-        """Loss on fresh points over that of the network that it began with."""
+        """Loss on fresh points over that of the network that all began with."""
         return self.loss / self.start_loss
 
     @property
     def start_loss(self) -> float:
-        """Loss of the network that it began with, on fresh points."""
-        return max(self.base.fresh[0], 1e-300)
+        """Loss of the network that all began with, on fresh points."""
+        return max(self.begun or self.base.fresh[0], 1e-300)
 
     @property
     def abandoned(self) -> bool:
@@ -425,6 +428,7 @@ def refine(
         noise,
         off,
         known,
+        begun=0.0 if before is None else before.start_loss,
     )
 
 

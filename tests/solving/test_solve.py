@@ -483,6 +483,18 @@ def test_a_first_network_that_is_far_from_the_solution_leaves_its_time(monkeypat
     assert not judge(1.0, 100.0, 0.1)
 
 
+def test_networks_that_go_on_from_one_that_found_the_solution_do_not_look_for_it():
+    problem = decay()
+    plan = plan_for(problem, 0, None)
+    chain = [refine(plan, problem, 5, Allowance(0.0, math.inf))]
+    for width in (6, 7):
+        chain.append(refine(plan, problem, width, Allowance(0.0, math.inf), before=chain[-1]))
+    assert chain[0].fall < 1e-5
+    for later in chain[1:]:
+        assert later.start_loss == chain[0].start_loss
+        assert [phase.arguments.get("scaling") for phase in later.base.phases] == ["columns"]
+
+
 def test_a_deep_network_is_given_up_at_once_where_its_steps_are_slow(monkeypatch):
     module = importlib.import_module("pinnzoo.solving.solve")
     monkeypatch.setattr(clock, "now", lambda: 0.0)
