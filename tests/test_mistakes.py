@@ -789,8 +789,9 @@ def test_condition_made_of_another_shape_is_refused_where_it_is_wrong(also):
 def test_robin_condition_that_says_nothing_is_refused():
     with pytest.raises(RecipeError, match="alpha=0 and beta=0 were given in a Robin condition on"):
         robin(DOMAIN, "u", "x", "left", alpha=0.0, beta=0)
-    # What is a function may be zero in places.
+    # What is a function may be zero in places, and what is traced is not known yet.
     robin(DOMAIN, "u", "x", "left", alpha=0.0, beta=lambda z: 0.0 * z[0])
+    jax.jit(lambda a: bool(robin(DOMAIN, "u", "x", "left", alpha=a, beta=0.0)) + a)(1.0)
 
 
 def test_domain_without_length_is_refused():

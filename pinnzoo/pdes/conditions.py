@@ -296,7 +296,7 @@ def robin(
     slopes, along = _normal_derivative(component, outward, domain)
     for given in (alpha, beta, value):
         _check_value(component, given)
-    if not (callable(alpha) or callable(beta) or alpha or beta):
+    if all(not (callable(x) or isinstance(x, Tracer) or x) for x in (alpha, beta)):
         raise RecipeError(
             f"alpha=0 and beta=0 were given in a Robin condition on {component!r}, which says "
             "nothing of it then: give one that is not zero."
