@@ -87,7 +87,7 @@ needs fewer, since its tangent resolves much more. Not where the initial data ha
 what is not smooth takes steps; nor where noise limits the error; nor where there is a tolerance and
 no time, for which a smaller one may be enough."""
 
-EARLY, DEEP_STEPS = 10, 60
+EARLY, DEEP_STEPS = 10, 50
 """Its first steps, after which it is given up where there is no time for so many and its tangent:
 on a slow machine it would not even find the solution."""
 

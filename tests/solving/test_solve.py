@@ -502,14 +502,14 @@ def test_a_deep_network_is_given_up_at_once_where_its_steps_are_slow(monkeypatch
     def judge(deep=True):
         return module._Judge(Allowance(0.0, 100.0), False, deep=deep)
 
-    # 60 steps, and the tangent takes 24 more and 1.8 x 5 seconds.
+    # 50 steps, and the tangent takes 24 more and 1.8 x 5 seconds.
     quick, slow, late = judge(), judge(), judge()
-    assert not quick(1e-3, 5.0, 1.0)
-    assert slow(1e-3, 5.0, 1.2)
+    assert not quick(1e-3, 5.0, 1.2)
+    assert slow(1e-3, 5.0, 1.3)
     assert slow.slow
     # Later on, its time is spent already.
-    assert not any(late(1e-3, 5.0, step) for step in (1.0, 1.0, 1.2))
-    assert not judge(deep=False)(1e-3, 5.0, 1.2)
+    assert not any(late(1e-3, 5.0, step) for step in (1.2, 1.2, 1.3))
+    assert not judge(deep=False)(1e-3, 5.0, 1.3)
 
 
 def test_a_network_of_usual_depth_follows_a_deep_one_that_is_slow(quick, monkeypatch):
