@@ -264,6 +264,16 @@ class Objective:
             terms.append(term)
         return dataclasses.replace(self, terms=sharing_points(terms))
 
+    def with_weights(self, weights: Mapping[str, float]) -> "Objective":
+        """The same objective with other weights of its terms, one where none is given.
+
+        Args:
+            weights: w of a term's `w/n Σ r²`, by its name.
+        """
+        return self.with_scales(
+            {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in self.terms}
+        )
+
     def with_scales(
         self, scales: Mapping[str, Float[Array | np.ndarray, " *n"] | float]
     ) -> "Objective":

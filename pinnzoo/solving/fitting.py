@@ -402,11 +402,7 @@ def fit(
     counts = {**recipe.points, **last.points}
     weights = {**recipe.weights, **last.weights}
     fresh = draw_points(problem, counts, recipe.sampler, recipe.seed, FRESH_DRAW)
-    scales = {
-        term.name: math.sqrt(weights.get(term.name, 1.0) / term.n)
-        for term in assembly.objective.terms
-    }
-    objective = assembly.objective.with_scales(scales).with_points(fresh)
+    objective = assembly.objective.with_weights(weights).with_points(fresh)
     theta = run.best_theta
     ends[run.phase] = theta
     kept, others = [assembly.theta, *ends.values()], refreshable(objective)

@@ -297,9 +297,7 @@ class Round:
     def loss_under(self, weights: Mapping[str, float]) -> float:
         """The same in other weights, to compare what balanced its own."""
         last = self.fits[-1]
-        others = refreshable(last.objective)
-        scales = {t.name: math.sqrt(weights.get(t.name, 1.0) / t.n) for t in others.terms}
-        return loss_at(others.with_scales(scales), last.theta)
+        return loss_at(refreshable(last.objective).with_weights(weights), last.theta)
 
     @property
     def fall(self) -> float:

@@ -620,8 +620,7 @@ class Trainer:
         """The objective on the current points with the weights of a phase."""
         weights = {**self.recipe.weights, **phase.weights}
         base = scope.objective
-        scales = {term.name: math.sqrt(weights.get(term.name, 1.0) / term.n) for term in base.terms}
-        objective = base.with_scales(scales).with_points(run.points)
+        objective = base.with_weights(weights).with_points(run.points)
         followed = {
             term.name: term.scale * np.sqrt(run.factors[term.name])
             for term in objective.terms

@@ -149,10 +149,8 @@ def test_the_time_is_kept(solved):
     assert entry.metrics["training_seconds"] <= elapsed < SECONDS + 2
 
 
-@pytest.fixture
-def layered(monkeypatch):
+def layered(module, monkeypatch):
     """No layer of sines is tried first."""
-    module = importlib.import_module("pinnzoo.solving.solve")
     monkeypatch.setattr(module, "_first_by_sines", lambda plan, *_: (plan, [], []))
 
 
@@ -444,16 +442,21 @@ def decay():
     )
 
 
-@pytest.mark.usefixtures("layered")
-def test_time_is_divided_into_windows_that_meet(hasty, monkeypatch, tmp_path):
-    module, _ = hasty
+def in_windows(module, monkeypatch, count):
+    """The first network is of several layers and counts as far off, and time is divided."""
+    layered(module, monkeypatch)
     for name, value in {
-        "WINDOWS": 2,
+        "WINDOWS": count,
         "WINDOW_WIDTH": 4,
         "WIDTHS": (3,),
         "HARD": 0.0,
     }.items():
         monkeypatch.setattr(module, name, value)
+
+
+def test_time_is_divided_into_windows_that_meet(hasty, monkeypatch, tmp_path):
+    module, _ = hasty
+    in_windows(module, monkeypatch, 2)
     entry = solve(decay(), tolerance=1e-30, diagnostics=False)
     assert entry.recipe.architecture_arguments["windows"] == [0.5]
     assert {0, 2} <= {phase.part for phase in entry.recipe.phases} <= {0, 1, 2, 3}
@@ -514,7 +517,7 @@ def test_a_deep_network_is_given_up_at_once_where_its_steps_are_slow(monkeypatch
 
 def test_a_network_of_usual_depth_follows_a_deep_one_that_is_slow(quick, monkeypatch):
     monkeypatch.setattr(quick, "DEEP_FROM", 0.0)
-    monkeypatch.setattr(quick, "_first_by_sines", lambda plan, *_: (plan, [], []))
+    layered(quick, monkeypatch)
     monkeypatch.setattr(quick, "DEEP_STEPS", 1e9)
     entry = solve("burgers", seconds=20, diagnostics=False)
     deep, *others = entry.metrics["solve"]["rounds"]
@@ -525,16 +528,9 @@ def test_a_network_of_usual_depth_follows_a_deep_one_that_is_slow(quick, monkeyp
 
 
 @pytest.mark.parametrize(("estimate", "finals"), [(1e-25, [0]), (1e9, [1, 2])])
-@pytest.mark.usefixtures("layered")
 def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimate, finals):
     module, _ = hasty
-    for name, value in {
-        "WINDOWS": 2,
-        "WINDOW_WIDTH": 4,
-        "WIDTHS": (3,),
-        "HARD": 0.0,
-    }.items():
-        monkeypatch.setattr(module, name, value)
+    in_windows(module, monkeypatch, 2)
     refined = module.refine
 
     def judged(plan, problem, *rest, **options):
@@ -549,30 +545,16 @@ def test_windows_are_taken_where_they_are_the_better(hasty, monkeypatch, estimat
     assert len(windows) == len(finals) - 1
 
 
-@pytest.mark.usefixtures("layered")
 def test_a_tolerance_that_is_met_asks_for_no_windows(hasty, monkeypatch):
     module, asked = hasty
-    for name, value in {
-        "WINDOWS": 2,
-        "WINDOW_WIDTH": 4,
-        "WIDTHS": (3,),
-        "HARD": 0.0,
-    }.items():
-        monkeypatch.setattr(module, name, value)
+    in_windows(module, monkeypatch, 2)
     solve(decay(), tolerance=1.0, diagnostics=False)
     assert asked == [3]
 
 
-@pytest.mark.usefixtures("layered")
 def test_windows_between_the_times_of_a_coarse_grid_have_an_estimate_too(hasty, monkeypatch):
     module, _ = hasty
-    for name, value in {
-        "WINDOWS": 3,
-        "WINDOW_WIDTH": 4,
-        "WIDTHS": (3,),
-        "HARD": 0.0,
-    }.items():
-        monkeypatch.setattr(module, name, value)
+    in_windows(module, monkeypatch, 3)
     # Of its times every fourth one counts: the first and the last of all.
     problem = replace(decay(), evaluation_shape=(5,))
     entry = solve(problem, tolerance=1e-30, diagnostics=False)
