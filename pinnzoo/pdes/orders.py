@@ -50,7 +50,8 @@ def uneven(m: int, domain: Domain | None = None) -> PointFunction:
     def function(z: Any) -> Any:
         if domain is not None:
             lower, upper = (np.asarray(end, float) for end in (domain.lower, domain.upper))
-            z = (z - lower) / np.where(upper > lower, upper - lower, 1.0)
+            # Features may come after the coordinates.
+            z = (z[: domain.d] - lower) / np.where(upper > lower, upper - lower, 1.0)
         phases = jnp.arange(1.0, m + 1).astype(z.dtype)
         return 0.37 + jnp.sin(phases + jnp.arange(1.0, len(z) + 1) @ z)
 

@@ -112,14 +112,17 @@ def periodic_axes(problem: Problem) -> tuple[tuple[int, ...], tuple[str, ...]]:
     space = [i for i, coord in enumerate(domain.coords) if coord != "t"]
     aperiodic = uneven(problem.m, domain)
 
+    lower, upper = problem.network_bounds
+
     @functools.cache
     def with_period(axis: int) -> Any:
+        # What it sees of a point besides the coordinates may not have the period.
         return make_architecture(
             "mlp",
             {"width": PROBES, "depth": 1, "periodic_axes": (axis,), "initialization": "ntk"},
             m=problem.m,
-            lower=domain.lower,
-            upper=domain.upper,
+            lower=lower,
+            upper=upper,
             dtype="float64",
             seed=0,
         )

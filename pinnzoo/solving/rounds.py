@@ -243,8 +243,10 @@ def with_depth(plan: Plan, depth: int) -> Plan:
 
 def _one_layer(problem: Problem, counted: Sequence[float]) -> dict[str, Any]:
     """A layer of sines for so many waves along each axis."""
+    lower, _ = problem.network_bounds
+    along = [*counted, *[1.0] * (len(lower) - problem.d)]
     # With d inputs the largest wave number of a sine layer along one of them is ω/d.
-    fastest = [round(1.3 * problem.d * math.pi * max(k, 1.0), 1) for k in counted]
+    fastest = [round(1.3 * len(lower) * math.pi * max(k, 1.0), 1) for k in along]
     return {"depth": 1, "omega": fastest}
 
 

@@ -17,6 +17,7 @@ import pinnzoo
 from pinnzoo import (
     Box,
     Condition,
+    Features,
     Phase,
     Problem,
     Recipe,
@@ -254,6 +255,32 @@ def test_only_equations_that_smooth_get_periodic_features(name, highest):
     problem = make_problem(name, {})
     assert orders(problem) == highest
     assert ("periodic_axes" in plan_for(problem).network) == (name == "kdv")
+
+
+@pytest.mark.parametrize("wave", [2.0, 0.5])
+def test_a_network_that_sees_features_too_is_planned(wave):
+    domain = Box("tx", (0.0, 0.0), (1.0, 1.0))
+    # What has no period of its own takes it from the network.
+    seen = Features(lambda z: jnp.atleast_1d(jnp.cos(wave * jnp.pi * z[1])), (-1.0,), (1.0,))
+    problem = Problem(
+        name="ring",
+        domain=domain,
+        components=("u",),
+        equation=lambda u, z: u(z, "u_t")[0] - u(z, "u_xx")[0],
+        conditions=(
+            initial(domain, "u", lambda x: jnp.sin(2 * jnp.pi * x)),
+            periodic(domain, "u", "x", "periodic"),
+            periodic(domain, "u_x", "x", "periodic_x"),
+        ),
+        features=seen,
+    )
+    plan = plan_for(problem)
+    assert ("periodic_axes" in plan.network) == (wave == 2.0)
+    for each in (plan, with_sines(plan)):
+        assert each is not None
+        network: Any = each.draw(problem, 8)
+        field = problem.constrain(network)
+        assert field(jnp.array([0.3, 0.4])).shape == (1,)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"omega": [3.0, 8.0]}, {"periodic_axes": [1]}])
