@@ -71,6 +71,7 @@ WITHOUT_JAX = [
 ]
 
 BLOCKS = {
+    "corners",
     "layers",
     "problem",
     "conditions",

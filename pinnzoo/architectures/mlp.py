@@ -7,6 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
+from pinnzoo.architectures.corners import Corner, Corners
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, find_activation
 
 
@@ -25,6 +26,7 @@ class MLP(nnx.Module):
         initialization: str = "xavier",
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
+        corners: Sequence[str | Corner] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -40,11 +42,12 @@ class MLP(nnx.Module):
             initialization: "xavier" or "ntk".
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
+            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: A size is not a positive whole number.
+            RecipeError: A size is not a positive whole number, or a corner is none.
             UnknownNameError: No such activation or initialisation.
         """
         check_sizes(width=width, depth=depth)
@@ -57,10 +60,11 @@ class MLP(nnx.Module):
             for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, **options)
+        self.corners = Corners(corners, m)
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
         h = self.inputs(z)
         for layer in self.hidden:
             h = self.activation(layer(h))
-        return self.output(h)
+        return self.corners.added(z, self.output(h))

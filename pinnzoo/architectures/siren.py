@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
+from pinnzoo.architectures.corners import Corner, Corners
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
 from pinnzoo.precision import product
 from pinnzoo.registry import check_positive
@@ -63,6 +64,7 @@ class Siren(nnx.Module):
         hidden_omega: float = 1.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
+        corners: Sequence[str | Corner] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -79,12 +81,13 @@ class Siren(nnx.Module):
             hidden_omega: ω of the other layers.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
+            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
         Raises:
-            RecipeError: A size is not a positive whole number, ω is not positive, or there is not
-                one for each input.
+            RecipeError: A size is not a positive whole number, ω is not positive, there is not
+                one for each input, or a corner is none.
         """
         check_sizes(width=width, depth=depth)
         self.inputs = Inputs(lower, upper, periodic_axes, harmonics, dtype=dtype)
@@ -97,10 +100,11 @@ class Siren(nnx.Module):
             for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, dtype=dtype, rngs=rngs)
+        self.corners = Corners(corners, m)
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
         h = self.inputs(z) * jnp.array(self.stretch, z.dtype)
         for layer in self.hidden:
             h = layer(h)
-        return self.output(h)
+        return self.corners.added(z, self.output(h))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, PointFunction, Values
+from pinnzoo.architectures.corners import Corner
 from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
@@ -51,6 +52,7 @@ class TangentMLP(nnx.Module):
         centre: float = 0.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
+        corners: Sequence[str | Corner] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -76,14 +78,16 @@ class TangentMLP(nnx.Module):
             centre: What the factors of products begin around, as in `SPINN`.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
+            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`;
+                not to products.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
         Raises:
             RecipeError: `tangent` is neither True nor False, the windows do not divide the domain,
                 or divide a periodic coordinate, a size is not a positive whole number,
-                "ntk" is given for sine layers or for products, which draw their own way, or
-                `centre` without products.
+                "ntk" is given for sine layers or for products, which draw their own way,
+                `centre` is given without products or `corners` with them, or a corner is none.
             UnknownNameError: No such activation or initialisation.
         """
         if not isinstance(tangent, bool):
@@ -106,6 +110,11 @@ class TangentMLP(nnx.Module):
                 f"centre={centre!r} was given without rank: it is what the factors of products "
                 "begin around, so give a rank too, or leave it out."
             )
+        if corners and rank is not None:
+            raise RecipeError(
+                f"corners={corners!r} were given with rank={rank!r}: products have none, so leave "
+                "one of the two out."
+            )
         sizes = {"width": width, "depth": depth}
         inputs = {"periodic_axes": periodic_axes, "harmonics": harmonics}
 
@@ -116,6 +125,7 @@ class TangentMLP(nnx.Module):
                 sines: dict[str, Any] = {"activation": "sin", "omega": omega}
                 body = {"activation": activation} if omega is None else sines
                 return SPINN(m, rank=rank, centre=centre, **body, **options)
+            options["corners"] = corners
             if omega is not None:
                 return Siren(m, omega=omega, **options)
             return MLP(m, activation=activation, initialization=initialization, **options)

@@ -1,11 +1,13 @@
 """Conditions that contradict one another where they meet."""
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from pinnzoo.architectures.corners import Corner
 from pinnzoo.domains import Box, sample
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
@@ -37,11 +39,15 @@ class Clash(NamedTuple):
     point: np.ndarray
 
 
-def clash(problem: Problem) -> Clash | None:
+def clash(problem: Problem, corners: Sequence[Corner] = ()) -> Clash | None:
     """Two conditions at whose common edge the solution jumps; None where all agree.
 
     Such as a slab at zero whose surface is at one from the first moment on. Of those conditions
     alone that give the value of a component on faces of a box.
+
+    Args:
+        problem: What is solved.
+        corners: What becomes of jumps that are known; these are no clashes.
 
     Example:
         >>> clash(make_problem("heat", {})) is None
@@ -68,10 +74,25 @@ def clash(problem: Problem) -> Clash | None:
             values = [_given(problem, each, edge) for each in (one, other)]
             apart = np.abs(values[0] - values[1])
             k = int(np.argmax(apart))
+            if _is_known(problem, corners, one.asks, _points(edge)[k]):
+                continue
             if apart[k] > CLASHES * scale and _ask_the_same(problem, one, other, edge):
                 said = (float(values[0][k]), float(values[1][k]))
                 return Clash(one.name, other.name, one.asks, said, _points(edge)[k])
     return None
+
+
+def _is_known(
+    problem: Problem, corners: Sequence[Corner], component: str, point: np.ndarray
+) -> bool:
+    """Whether it is known what becomes of a jump."""
+    return any(
+        each.kind == "wall_value"
+        and problem.components[each.component] == component
+        and point[each.axis] == each.place
+        and point[each.time] == each.begin
+        for each in corners
+    )
 
 
 def _ask_the_same(problem: Problem, one: Condition, other: Condition, edge: Box) -> bool:

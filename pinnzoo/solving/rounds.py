@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from pinnzoo.architectures import make_architecture
+from pinnzoo.architectures.corners import Corner
 from pinnzoo.architectures.tangent_mlp import read_later
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import field_deviation
@@ -28,6 +29,7 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
+from pinnzoo.solving.corners import corners_of
 from pinnzoo.solving.doubt import (
     COARSEN,
     HARD,
@@ -113,6 +115,7 @@ class Plan:
         observations: What was measured, or None.
         tell: Told of every step.
         kinked: Whether the initial data have a kink where periods meet.
+        corners: What becomes of other jumps and kinks of the data; a part of the network.
     """
 
     problem: Problem
@@ -122,6 +125,7 @@ class Plan:
     observations: Observations | None = None
     tell: Callable[[Run], None] = lambda _: None
     kinked: bool = False
+    corners: tuple[Corner, ...] = ()
 
     def neurons(self, width: int) -> int:
         """Neurons of a layer for a width, which is that of a network of several layers."""
@@ -201,6 +205,7 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
     kinked = any(has_kink(problem, axis) for axis in axes)
     if any(highest[axis] < SMOOTHING or keeps_kink(problem, axis) for axis in axes):
         axes, idle = (), ()
+    corners = corners_of(problem, periodic=bool(axes))
     counted = waves(problem)
     network: dict[str, Any] = {"depth": DEPTH}
     if axes:
@@ -208,10 +213,12 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
         network |= {"periodic_axes": list(axes), "harmonics": int(max(HARMONICS, most))}
     elif max(counted) >= OSCILLATING:
         network |= _one_layer(problem, counted)
+    if corners:
+        network["corners"] = list(map(str, corners))
     bare = "siren" if "omega" in network else "mlp"
     named = _named(problem, ARCHITECTURE if observations is None else bare)
     recipe = replace(named, points=counts_for(problem, PROBE, idle), seed=seed)
-    return Plan(problem, network, idle, recipe, observations, kinked=kinked)
+    return Plan(problem, network, idle, recipe, observations, kinked=kinked, corners=corners)
 
 
 def with_sines(plan: Plan) -> Plan | None:
@@ -233,6 +240,8 @@ def with_sines(plan: Plan) -> Plan | None:
     # It is not periodic by itself, so that conditions that say so count again.
     recipe = replace(plan.recipe, points=counts_for(plan.problem, PROBE, ()))
     network = _one_layer(plan.problem, waves(plan.problem))
+    if plan.corners:
+        network["corners"] = list(map(str, plan.corners))
     return replace(plan, network=network, idle=(), recipe=recipe)
 
 
@@ -376,9 +385,9 @@ def refine(
     first = QUIET if before is None else QUIETER
     if before is None or data is not None or before.fall > FOUND:
         stages.append(moving(many, _quieter(weights, first), scaled=False))
-    # Points are met so closely that they have to move often. At a kink, which no network follows,
+    # Points are met so closely that they have to move often. At a kink that no network follows,
     # they would only chase its residual.
-    every = 5 if plan.kinked or data is not None else 3
+    every = 5 if (plan.kinked and not plan.corners) or data is not None else 3
     last = moving(many, _quieter(weights, QUIETER), scaled=True, every=every)
     if before is not None and data is None:
         last = replace(last, phase=replace(last.phase, steps=FURTHER))

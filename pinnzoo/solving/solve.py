@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pinnzoo.architectures.corners import Corner
 from pinnzoo.diagnostics.covariance import AT_ITS
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
@@ -206,8 +207,8 @@ def solve(
     check_terms(problem)
     observations = _checked(observations, problem)
     warn_of_unread(problem, observations)
-    unsure = _doubted_beforehand(problem, observations)
     plan = plan_for(problem, seed, observations)
+    unsure = _doubted_beforehand(problem, observations, plan.corners)
     with stop_request() as request, _telling(plan, begun, budget, show=progress) as tell:
         allowance = Allowance(begun, begun + budget, request)
         plan, chosen, tried = _search(with_teller(plan, tell), allowance, goal or 0.0)
@@ -257,7 +258,9 @@ def solve(
     return entry.with_metrics({"wall_time_seconds": clock.now() - begun})
 
 
-def _doubted_beforehand(problem: Problem, observations: Observations | None) -> bool:
+def _doubted_beforehand(
+    problem: Problem, observations: Observations | None, corners: Sequence[Corner]
+) -> bool:
     """Tell what a problem says against its own solution; whether no residual bounds the error."""
     unsure = False
     if (axis := runs_backward(problem)) is not None:
@@ -294,7 +297,7 @@ def _doubted_beforehand(problem: Problem, observations: Observations | None) -> 
             "such as a source, a prescribed value, or for an eigenfunction a slope at one end.",
             stacklevel=3,
         )
-    if (found := clash(problem)) is not None:
+    if (found := clash(problem, corners)) is not None:
         place = ", ".join(
             f"{c} = {x:.4g}" for c, x in zip(problem.coords, found.point, strict=True)
         )

@@ -1,0 +1,222 @@
+"""What diffusion makes of a jump or a kink in the data, as a known part of a network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from pinnzoo._typing import Point, Scalar, Values
+from pinnzoo.errors import RecipeError
+from pinnzoo.registry import is_finite
+
+Kind = Literal["wall_value", "wall_flux", "jump", "kink"]
+
+MOST_IMAGES, NEGLIGIBLE = 8, 6.0
+"""Periods up to which a break is felt, and distances from it in units of the layer's width at which
+it no longer is: erfc(6) is 2e-17."""
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A solution of `u_t = D u_xx - V u_x + c u` that is not smooth where t and x begin.
+
+    A wall that is heated at once, a flux that is switched on, or an initial profile with a jump or
+    a kink give the solution a layer of width `√(4 D t)`, which no smooth network follows. To
+    leading order the layer is a multiple of one of these functions (Carslaw and Jaeger, "Conduction
+    of heat in solids", 1959, chapter II), with `d` the distance from the place and
+    `s = d / √(4 D t)`:
+
+    - "wall_value": `erfc s`, which is zero at first and one at the wall from then on; with V as
+      `½ erfc((d - V t) / √(4 D t)) + ½ exp(V d / D) erfc((d + V t) / √(4 D t))` (Ogata and Banks
+      1961, U.S. Geological Survey Professional Paper 411-A, equation 8).
+    - "wall_flux": `√(4 D t) ierfc s`, zero at first, whose slope at the wall is one outwards.
+    - "jump": `½ erf s`, a step of one.
+    - "kink": `½ |d|` at first, whose slope rises by one at the place.
+
+    In the last two the place moves at the speed V, and with a period there is one in each, beside a
+    line or a parabola that makes the function periodic.
+
+    Attributes:
+        kind: Which one.
+        place: Where it is along the axis.
+        size: What it is multiplied by.
+        diffusion: D, in squares of the axis' unit per unit of time.
+        component: Index of the component.
+        begin: The time at which it begins.
+        velocity: V, along the axis; "wall_flux" takes none. At a wall up to `V d / D = 700`.
+        rate: c.
+        inwards: 1 for a wall at the lower end of the axis, -1 for one at the upper end.
+        period: Length of the axis where a jump or a kink is periodic in it, or zero.
+        last: The last time, up to which it is periodic.
+        axis: Index of the coordinate of space.
+        time: Index of that of time.
+
+    Raises:
+        RecipeError: An attribute is out of range.
+    """
+
+    kind: Kind
+    place: float
+    size: float
+    diffusion: float
+    component: int = 0
+    begin: float = 0.0
+    velocity: float = 0.0
+    rate: float = 0.0
+    inwards: int = 1
+    period: float = 0.0
+    last: float = 0.0
+    axis: int = 1
+    time: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise RecipeError(
+                f"a corner of the kind {self.kind!r} was given: give one of "
+                f"{', '.join(map(repr, get_args(Kind)))}."
+            )
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "kind"}
+        wrong = next((name for name, value in numbers.items() if not is_finite(value)), None)
+        if wrong is None and self.diffusion <= 0:
+            wrong = "diffusion"
+        if wrong is None and (self.period < 0 or (self.period and not self.images)):
+            wrong = "period"
+        if wrong is not None:
+            raise RecipeError(
+                f"a corner with {wrong}={numbers[wrong]!r} was given: give finite numbers, the "
+                "diffusion above zero, and a period that the layer does not fill."
+            )
+
+    @classmethod
+    def read(cls, text: str) -> "Corner":
+        """The corner that a recipe means.
+
+        Args:
+            text: Its kind, then names with numbers, separated by spaces.
+
+        Raises:
+            RecipeError: It is no such text, or an attribute is out of range.
+
+        Example:
+            >>> Corner.read("jump place=0.5 size=1 diffusion=0.1").size
+            1.0
+        """
+        numbers = {f.name: int if f.type is int else float for f in fields(cls)[1:]}
+        try:
+            kind, *words = text.split()
+            pairs = dict(word.split("=") for word in words)
+            given: Any = {name: numbers[name](value) for name, value in pairs.items()}
+            return cls(kind, **given)  # pyright: ignore[reportArgumentType]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise RecipeError(
+                f"the corner {text!r} was given: give a kind and numbers, such as 'jump place=0.5 "
+                f"size=1 diffusion=0.1', with some of {', '.join(numbers)}."
+            ) from None
+
+    def __str__(self) -> str:
+        """As in a recipe: without what is as by default."""
+        given = {f.name: (getattr(self, f.name), f.default) for f in fields(self)[1:]}
+        return " ".join(
+            [self.kind, *(f"{name}={v!r}" for name, (v, default) in given.items() if v != default)]
+        )
+
+    @property
+    def images(self) -> int:
+        """Periods that are felt on either side; none where there would be too many."""
+        if self.period <= 0:
+            return 0
+        reach = NEGLIGIBLE * math.sqrt(4 * self.diffusion * max(self.last - self.begin, 0.0))
+        needed = 1 + math.ceil(reach / self.period)
+        return needed if needed <= MOST_IMAGES else 0
+
+    def __call__(self, z: Point) -> Scalar:
+        """Its value at one point."""
+        passed = z[self.time] - self.begin
+        spread = 4 * self.diffusion * passed
+        # At first the layer has no width, and its derivative in time does not exist.
+        late = spread > 0
+        width = jnp.sqrt(jnp.where(late, spread, 1.0))
+        distance = z[self.axis] - self.place
+        if self.kind in ("wall_value", "wall_flux"):
+            value = self._at_wall(self.inwards * distance, passed, width, late)
+        elif self.period:
+            value = self._periodic(distance - self.velocity * passed, width, late)
+        else:
+            value = self._inside(distance - self.velocity * passed, width, late)
+        return self.size * jnp.exp(self.rate * passed) * value
+
+    def _at_wall(self, distance: Scalar, passed: Scalar, width: Scalar, late: Scalar) -> Scalar:
+        erfc, speed = jax.scipy.special.erfc, self.inwards * self.velocity
+        if self.kind == "wall_flux":
+            layer = width * _ierfc(distance / width)
+        elif speed:
+            carried = speed * passed
+            layer = erfc((distance - carried) / width) / 2 + (
+                jnp.exp(speed / self.diffusion * distance) * erfc((distance + carried) / width) / 2
+            )
+        else:
+            layer = erfc(distance / width)
+        return jnp.where(late, layer, 0.0)
+
+    def _inside(self, distance: Scalar, width: Scalar, late: Scalar) -> Scalar:
+        s = distance / width
+        if self.kind == "jump":
+            return jnp.where(late, jax.scipy.special.erf(s), jnp.sign(distance)) / 2
+        bend = distance * jax.scipy.special.erf(s) + width * jnp.exp(-(s**2)) / math.sqrt(math.pi)
+        return jnp.where(late, bend, jnp.abs(distance)) / 2
+
+    def _periodic(self, distance: Scalar, width: Scalar, late: Scalar) -> Scalar:
+        length = self.period
+        distance = jnp.mod(distance, length)
+        pairs = [
+            ((k * length + distance) / width, ((k + 1) * length - distance) / width)
+            for k in range(self.images)
+        ]
+        erfc = jax.scipy.special.erfc
+        if self.kind == "jump":
+            layers = sum(erfc(after) - erfc(before) for after, before in pairs)
+            return 0.5 - distance / length - jnp.where(late, layers, 0.0) / 2
+        layers = sum(_ierfc(after) + _ierfc(before) for after, before in pairs)
+        # A parabola with slopes of a half at both ends falls as it diffuses.
+        grown = jnp.where(late, width, 0.0)
+        arc = distance * (1 - distance / length) - grown**2 / (2 * length) - length / 6
+        return (arc + grown * layers) / 2
+
+
+def _ierfc(s: Scalar) -> Scalar:
+    """The integral of erfc from s to infinity."""
+    return jnp.exp(-(s**2)) / math.sqrt(math.pi) - s * jax.scipy.special.erfc(s)
+
+
+class Corners(tuple[Corner, ...]):
+    """All of a network's: what is added to its output; none by default."""
+
+    def __new__(cls, given: Sequence[str | Corner], m: int) -> "Corners":
+        """Read them.
+
+        Args:
+            given: Corners, or their texts, as in a recipe.
+            m: Components of the network.
+
+        Raises:
+            RecipeError: One is none, or of a component that there is not.
+        """
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise RecipeError(f"corners={given!r} was given: give a list of texts, one for each.")
+        read = [each if isinstance(each, Corner) else Corner.read(each) for each in given]
+        for each in read:
+            if each.component not in range(m):
+                raise RecipeError(
+                    f"a corner of component {each.component!r} was given: give one from 0 to "
+                    f"{m - 1}."
+                )
+        return super().__new__(cls, read)
+
+    def added(self, z: Point, values: Values) -> Values:
+        """Values at one point with those of the corners added."""
+        for each in self:
+            values = values.at[each.component].add(each(z))
+        return values

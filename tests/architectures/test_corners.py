@@ -1,0 +1,180 @@
+"""Layers that diffusion makes of jumps and kinks solve their equations and begin as they should."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnzoo import Field
+from pinnzoo.architectures import make_architecture
+from pinnzoo.architectures.corners import Corner
+from pinnzoo.errors import RecipeError
+
+COMMON: dict[str, Any] = {"place": 0.2, "size": 1.3, "diffusion": 0.3, "begin": 0.1, "rate": -0.4}
+LENGTH = 1.5
+WALLS = {
+    "wall_value": Corner("wall_value", **COMMON),
+    "wall with a flow": Corner("wall_value", velocity=0.7, **COMMON),
+    "wall against a flow": Corner("wall_value", velocity=-0.7, **COMMON),
+    "wall_flux": Corner("wall_flux", **COMMON),
+    "upper wall": Corner("wall_flux", inwards=-1, **COMMON),
+}
+INSIDE = {
+    "jump": Corner("jump", velocity=0.7, **COMMON),
+    "kink": Corner("kink", velocity=0.7, **COMMON),
+}
+PERIODIC = {
+    name: dataclasses.replace(each, period=LENGTH, last=1.1) for name, each in INSIDE.items()
+}
+ALL = [*WALLS.values(), *INSIDE.values(), *PERIODIC.values()]
+
+
+def as_field(corner):
+    return Field(lambda z: corner(z)[None], ("u",), "tx")
+
+
+def at(corner, times, places):
+    return np.asarray(jax.vmap(corner)(jnp.stack(jnp.broadcast_arrays(times, places), axis=1)))
+
+
+@pytest.mark.parametrize("corner", ALL, ids=str)
+def test_it_solves_its_equation(corner):
+    field = as_field(corner)
+
+    def residual(z):
+        u, u_t, u_x, u_xx = field(z, "u u_t u_x u_xx")
+        return u_t + corner.velocity * u_x - corner.diffusion * u_xx - corner.rate * u, u_t
+
+    points = np.random.default_rng(0).random((200, 2)) * [1.0, LENGTH * corner.inwards] + [
+        0.11,
+        0.2,
+    ]
+    left, scale = map(np.asarray, jax.vmap(residual)(points))
+    assert np.abs(left / (1 + np.abs(scale))).max() < 1e-13
+
+
+@pytest.mark.parametrize("corner", WALLS.values(), ids=WALLS)
+def test_a_wall_is_left_by_nothing_at_first(corner):
+    inside = corner.place + corner.inwards * jnp.array([1e-9, 0.1, 1.0])
+    np.testing.assert_array_equal(at(corner, corner.begin, inside), 0.0)
+    wall = jnp.array([1.0, corner.place])
+    value, slope = as_field(corner)(wall, "u u_x")
+    grown = corner.size * math.exp(corner.rate * 0.9)
+    told = value if corner.kind == "wall_value" else -corner.inwards * slope
+    assert float(told) == pytest.approx(grown, rel=1e-13)
+
+
+@pytest.mark.parametrize("corners", [INSIDE, PERIODIC], ids=["inside", "periodic"])
+def test_breaks_are_as_large_as_they_should_be(corners):
+    for kind, corner in corners.items():
+        h = 1e-4
+        places = corner.place + h * jnp.array([-2.0, -1.0, 1.0, 2.0])
+        a, b, c, d = at(corner, corner.begin, places)
+        if kind == "jump":
+            assert (2 * c - d) - (2 * b - a) == pytest.approx(corner.size, rel=1e-7)
+        else:
+            assert (d - c) / h - (b - a) / h == pytest.approx(corner.size, rel=1e-3)
+        # The first values are the limit of later ones.
+        places = corner.place + jnp.array([0.1, 0.7, 1.1])
+        early = at(corner, corner.begin + 1e-12, places)
+        np.testing.assert_allclose(early, at(corner, corner.begin, places), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("corner", PERIODIC.values(), ids=PERIODIC)
+def test_a_period_later_it_is_the_same(corner):
+    places = jnp.linspace(0.2, 0.2 + LENGTH, 7)
+    for time in (0.3, 1.1):
+        one, other = at(corner, time, places), at(corner, time, places + LENGTH)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-14)
+        slopes = [
+            float(as_field(corner)(jnp.array([time, x]), "u_x")[0]) for x in (0.2, 0.2 + LENGTH)
+        ]
+        assert slopes[0] == pytest.approx(slopes[1], abs=1e-13)
+
+
+def test_without_diffusion_to_speak_of_it_is_finite():
+    for corner in ALL:
+        speed = 0.0 if corner.kind == "wall_value" else corner.velocity
+        thin = dataclasses.replace(corner, diffusion=1e-12, velocity=speed)
+        for z in ([0.1, 0.2], [0.1, 0.9], [0.5, 0.2], [1.1, 1.0]):
+            assert np.isfinite(as_field(thin)(jnp.array(z), "u u_t u_x u_xx")).all()
+
+
+def test_a_text_says_all_of_it():
+    for corner in ALL:
+        assert Corner.read(str(corner)) == corner
+    assert str(Corner("jump", 0.5, 1.0, 0.1)) == "jump place=0.5 size=1.0 diffusion=0.1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "jump",
+        "bend place=0 size=1 diffusion=1",
+        "jump place=0 size=1 diffusion=0",
+        "jump place=0 size=1 diffusion=-1",
+        "jump place=0 size=nan diffusion=1",
+        "jump place=0 size=1 diffusion=1 speed=1",
+        "jump place=0 size=1 diffusion=1 component=0.5",
+        "jump place=0 size=1 diffusion=1 place=0 place",
+        "kink place=0 size=1 diffusion=1 period=0.1 last=10",
+        "kink place=0 size=1 diffusion=1 period=-1",
+        7,
+    ],
+)
+def test_another_text_is_refused(text):
+    with pytest.raises(RecipeError, match="give"):
+        make_architecture(
+            "mlp", {"corners": [text]}, m=1, lower=(0, 0), upper=(1, 1), dtype="float64", seed=0
+        )
+
+
+@pytest.mark.parametrize("corners", ["jump place=0.5 size=1 diffusion=0.1", 3])
+def test_what_is_no_list_is_refused(corners):
+    with pytest.raises(RecipeError, match="give a list of texts"):
+        make_architecture(
+            "mlp", {"corners": corners}, m=1, lower=(0, 0), upper=(1, 1), dtype="float64", seed=0
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("mlp", {}), ("siren", {}), ("tangent_mlp", {}), ("tangent_mlp", {"omega": 3.0, "depth": 1})],
+)
+def test_networks_have_them_beside_what_is_trained(name, arguments):
+    def drawn(**more):
+        return make_architecture(
+            name,
+            {**arguments, **more},
+            m=2,
+            lower=(0, 0),
+            upper=(1, 1),
+            dtype="float64",
+            seed=0,
+        )
+
+    corner = dataclasses.replace(INSIDE["kink"], component=1)
+    plain: Any = drawn()
+    added: Any = drawn(corners=[str(corner)])
+    z = jnp.array([0.7, 0.4])
+    np.testing.assert_allclose(added(z) - plain(z), [0.0, float(corner(z))], rtol=0, atol=1e-15)
+    with pytest.raises(RecipeError, match="component"):
+        drawn(corners=[str(dataclasses.replace(corner, component=2))])
+
+
+def test_products_have_none():
+    with pytest.raises(RecipeError, match="products have none"):
+        make_architecture(
+            "tangent_mlp",
+            {"rank": 2, "corners": [str(INSIDE["jump"])]},
+            m=1,
+            lower=(0, 0),
+            upper=(1, 1),
+            dtype="float64",
+            seed=0,
+        )
