@@ -1,14 +1,14 @@
-"""What diffusion makes of a jump or a kink in the data, as a known part of a network."""
+"""What becomes of a jump or a kink in the data, as a known part of a network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 
-from pinnzoo._typing import Point, Scalar, Values
+from pinnzoo._typing import HostPoint, Point, Scalar, Values
 from pinnzoo.errors import RecipeError
 from pinnzoo.registry import is_finite
 
@@ -78,8 +78,8 @@ class Corner:
                 f"a corner of the kind {self.kind!r} was given: give one of "
                 f"{', '.join(map(repr, get_args(Kind)))}."
             )
-        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "kind"}
-        wrong = next((name for name, value in numbers.items() if not is_finite(value)), None)
+        numbers = _numbers(self)
+        wrong = _not_finite(numbers)
         if wrong is None and self.diffusion <= 0:
             wrong = "diffusion"
         if wrong is None and (self.period < 0 or (self.period and not self.images)):
@@ -90,38 +90,14 @@ class Corner:
                 "diffusion above zero, and a period that the layer does not fill."
             )
 
-    @classmethod
-    def read(cls, text: str) -> "Corner":
-        """The corner that a recipe means.
-
-        Args:
-            text: Its kind, then names with numbers, separated by spaces.
-
-        Raises:
-            RecipeError: It is no such text, or an attribute is out of range.
-
-        Example:
-            >>> Corner.read("jump place=0.5 size=1 diffusion=0.1").size
-            1.0
-        """
-        numbers = {f.name: int if f.type is int else float for f in fields(cls)[1:]}
-        try:
-            kind, *words = text.split()
-            pairs = dict(word.split("=") for word in words)
-            given: Any = {name: numbers[name](value) for name, value in pairs.items()}
-            return cls(kind, **given)  # pyright: ignore[reportArgumentType]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise RecipeError(
-                f"the corner {text!r} was given: give a kind and numbers, such as 'jump place=0.5 "
-                f"size=1 diffusion=0.1', with some of {', '.join(numbers)}."
-            ) from None
-
     def __str__(self) -> str:
         """As in a recipe: without what is as by default."""
-        given = {f.name: (getattr(self, f.name), f.default) for f in fields(self)[1:]}
-        return " ".join(
-            [self.kind, *(f"{name}={v!r}" for name, (v, default) in given.items() if v != default)]
-        )
+        return _text(self.kind, self)
+
+    def jumps_at(self, point: HostPoint) -> bool:
+        """Whether it takes several values around a point."""
+        jumps = self.kind == "wall_value"
+        return jumps and bool(point[self.axis] == self.place and point[self.time] == self.begin)
 
     @property
     def images(self) -> int:
@@ -191,10 +167,131 @@ def _ierfc(s: Scalar) -> Scalar:
     return jnp.exp(-(s**2)) / math.sqrt(math.pi) - s * jax.scipy.special.erfc(s)
 
 
-class Corners(tuple[Corner, ...]):
+@dataclass(frozen=True)
+class Angle:
+    """A solution of `a u_xx + b u_yy = 0` that is not smooth in the corner of a rectangle.
+
+    Where two sides of a plate are at different temperatures, a slope is prescribed that the value
+    on the next side does not have, or a source does not vanish where both sides are cold. To
+    leading order the solution is then a multiple of `Im(ζᵏ ln ζ)` with `ζ = ξ + iη = r exp(iφ)` and
+    distances ξ and η from the corner in units of √a and √b (Grisvard 1985, "Elliptic problems in
+    nonsmooth domains", section 4.4): the angle φ itself for k = 0. It is zero on the first side,
+    φ = 0; on the other one its value is ½π for k = 0, its slope in ξ ½π for k = 1, and its second
+    derivative along the side -π for k = 2.
+
+    Attributes:
+        power: k.
+        place: The corner's coordinate along the first side.
+        other: The one along the other side.
+        size: What it is multiplied by.
+        component: Index of the component.
+        inwards: 1 where the domain lies above the place, and -1 where it lies below.
+        other_inwards: The same along the other side.
+        scale: √a.
+        other_scale: √b.
+        axis: Index of the coordinate along the first side.
+        other_axis: That of the other one.
+
+    Raises:
+        RecipeError: An attribute is out of range.
+    """
+
+    power: int
+    place: float
+    other: float
+    size: float
+    component: int = 0
+    inwards: int = 1
+    other_inwards: int = 1
+    scale: float = 1.0
+    other_scale: float = 1.0
+    axis: int = 0
+    other_axis: int = 1
+
+    def __post_init__(self) -> None:
+        numbers = _numbers(self)
+        wrong = _not_finite(numbers)
+        wrong = wrong or next((n for n in ("scale", "other_scale") if numbers[n] <= 0), None)
+        wrong = wrong or (None if self.power in (0, 1, 2) else "power")
+        if wrong is not None:
+            raise RecipeError(
+                f"an angle with {wrong}={numbers[wrong]!r} was given: give finite numbers, scales "
+                "above zero, and a power of 0, 1 or 2."
+            )
+
+    def jumps_at(self, point: HostPoint) -> bool:
+        """Whether it takes several values around a point."""
+        here = point[self.axis] == self.place and point[self.other_axis] == self.other
+        return self.power == 0 and bool(here)
+
+    def __str__(self) -> str:
+        """As in a recipe: without what is as by default."""
+        return _text("angle", self)
+
+    def __call__(self, z: Point) -> Scalar:
+        """Its value at one point."""
+        along = self.inwards * (z[self.axis] - self.place) / self.scale
+        aside = self.other_inwards * (z[self.other_axis] - self.other) / self.other_scale
+        square = along**2 + aside**2
+        # In the corner itself there is no angle, and no derivative.
+        outside = square > 0
+        along, aside = jnp.where(outside, along, 1.0), jnp.where(outside, aside, 0.0)
+        logarithm = jnp.log(jnp.where(outside, square, 1.0)) / 2
+        angle = jnp.arctan2(aside, along)
+        real, imaginary = {
+            0: (1.0, 0.0),
+            1: (along, aside),
+            2: (along**2 - aside**2, 2 * along * aside),
+        }[self.power]
+        return self.size * jnp.where(outside, imaginary * logarithm + real * angle, 0.0)
+
+
+def _numbers(record: Any) -> dict[str, Any]:
+    """The attributes that are numbers."""
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.name != "kind"}
+
+
+def _not_finite(numbers: Mapping[str, Any]) -> str | None:
+    return next((name for name, value in numbers.items() if not is_finite(value)), None)
+
+
+def _text(kind: str, record: Any) -> str:
+    defaults = {f.name: f.default for f in fields(record)}
+    given = {name: v for name, v in _numbers(record).items() if v != defaults[name]}
+    return " ".join([kind, *(f"{name}={value!r}" for name, value in given.items())])
+
+
+def read(text: str) -> Corner | Angle:
+    """The corner that a recipe means.
+
+    Args:
+        text: Its kind, or "angle", then names with numbers, separated by spaces.
+
+    Raises:
+        RecipeError: It is no such text, or an attribute is out of range.
+
+    Example:
+        >>> read("jump place=0.5 size=1 diffusion=0.1").size
+        1.0
+    """
+    form: Any = Angle if isinstance(text, str) and text.startswith("angle") else Corner
+    numbers = {f.name: int if f.type is int else float for f in fields(form) if f.name != "kind"}
+    try:
+        kind, *words = text.split()
+        pairs = dict(word.split("=") for word in words)
+        given = {name: numbers[name](value) for name, value in pairs.items()}
+        return form(**given) if kind == "angle" else form(kind, **given)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise RecipeError(
+            f"the corner {text!r} was given: give a kind and numbers, such as 'jump place=0.5 "
+            f"size=1 diffusion=0.1', with some of {', '.join(numbers)}."
+        ) from None
+
+
+class Corners(tuple[Corner | Angle, ...]):
     """All of a network's: what is added to its output; none by default."""
 
-    def __new__(cls, given: Sequence[str | Corner], m: int) -> "Corners":
+    def __new__(cls, given: Sequence[str | Corner | Angle], m: int) -> "Corners":
         """Read them.
 
         Args:
@@ -206,14 +303,14 @@ class Corners(tuple[Corner, ...]):
         """
         if isinstance(given, str) or not isinstance(given, Sequence):
             raise RecipeError(f"corners={given!r} was given: give a list of texts, one for each.")
-        read = [each if isinstance(each, Corner) else Corner.read(each) for each in given]
-        for each in read:
+        found = [each if isinstance(each, (Corner, Angle)) else read(each) for each in given]
+        for each in found:
             if each.component not in range(m):
                 raise RecipeError(
                     f"a corner of component {each.component!r} was given: give one from 0 to "
                     f"{m - 1}."
                 )
-        return super().__new__(cls, read)
+        return super().__new__(cls, found)
 
     def added(self, z: Point, values: Values) -> Values:
         """Values at one point with those of the corners added."""

@@ -7,7 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Corner, Corners
+from pinnzoo.architectures.corners import Angle, Corner, Corners
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, find_activation
 
 
@@ -26,7 +26,7 @@ class MLP(nnx.Module):
         initialization: str = "xavier",
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
-        corners: Sequence[str | Corner] = (),
+        corners: Sequence[str | Corner | Angle] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -42,7 +42,7 @@ class MLP(nnx.Module):
             initialization: "xavier" or "ntk".
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
-            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`.
+            corners: What is added where the data jump or have a kink, as texts of `corners.read`.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 

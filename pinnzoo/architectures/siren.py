@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Corner, Corners
+from pinnzoo.architectures.corners import Angle, Corner, Corners
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
 from pinnzoo.precision import product
 from pinnzoo.registry import check_positive
@@ -64,7 +64,7 @@ class Siren(nnx.Module):
         hidden_omega: float = 1.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
-        corners: Sequence[str | Corner] = (),
+        corners: Sequence[str | Corner | Angle] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -81,7 +81,7 @@ class Siren(nnx.Module):
             hidden_omega: ω of the other layers.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
-            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`.
+            corners: What is added where the data jump or have a kink, as texts of `corners.read`.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, PointFunction, Values
-from pinnzoo.architectures.corners import Corner
+from pinnzoo.architectures.corners import Angle, Corner
 from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
@@ -52,7 +52,7 @@ class TangentMLP(nnx.Module):
         centre: float = 0.0,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
-        corners: Sequence[str | Corner] = (),
+        corners: Sequence[str | Corner | Angle] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -78,7 +78,7 @@ class TangentMLP(nnx.Module):
             centre: What the factors of products begin around, as in `SPINN`.
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
-            corners: What is added where the data jump or have a kink, as texts of `corners.Corner`;
+            corners: What is added where the data jump or have a kink, as texts of `corners.read`;
                 not to products.
             dtype: Type of the parameters.
             rngs: Source of randomness.

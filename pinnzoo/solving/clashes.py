@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from pinnzoo.architectures.corners import Corner
+from pinnzoo.architectures.corners import Angle, Corner
 from pinnzoo.domains import Box, sample
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.conditions import Condition
@@ -39,7 +39,7 @@ class Clash(NamedTuple):
     point: np.ndarray
 
 
-def clash(problem: Problem, corners: Sequence[Corner] = ()) -> Clash | None:
+def clash(problem: Problem, corners: Sequence[Corner | Angle] = ()) -> Clash | None:
     """Two conditions at whose common edge the solution jumps; None where all agree.
 
     Such as a slab at zero whose surface is at one from the first moment on. Of those conditions
@@ -83,16 +83,11 @@ def clash(problem: Problem, corners: Sequence[Corner] = ()) -> Clash | None:
 
 
 def _is_known(
-    problem: Problem, corners: Sequence[Corner], component: str, point: np.ndarray
+    problem: Problem, corners: Sequence[Corner | Angle], component: str, point: np.ndarray
 ) -> bool:
     """Whether it is known what becomes of a jump."""
-    return any(
-        each.kind == "wall_value"
-        and problem.components[each.component] == component
-        and point[each.axis] == each.place
-        and point[each.time] == each.begin
-        for each in corners
-    )
+    own = (each for each in corners if problem.components[each.component] == component)
+    return any(each.jumps_at(point) for each in own)
 
 
 def _ask_the_same(problem: Problem, one: Condition, other: Condition, edge: Box) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from pinnzoo.architectures import make_architecture
-from pinnzoo.architectures.corners import Corner
+from pinnzoo.architectures.corners import Angle, Corner
 from pinnzoo.architectures.tangent_mlp import read_later
 from pinnzoo.collocation import draw_points
 from pinnzoo.diagnostics.covariance import field_deviation
@@ -29,6 +29,7 @@ from pinnzoo.solving.analysis import (
     periodic_axes,
     waves,
 )
+from pinnzoo.solving.angles import angles_of
 from pinnzoo.solving.corners import corners_of
 from pinnzoo.solving.doubt import (
     COARSEN,
@@ -125,7 +126,7 @@ class Plan:
     observations: Observations | None = None
     tell: Callable[[Run], None] = lambda _: None
     kinked: bool = False
-    corners: tuple[Corner, ...] = ()
+    corners: tuple[Corner | Angle, ...] = ()
 
     def neurons(self, width: int) -> int:
         """Neurons of a layer for a width, which is that of a network of several layers."""
@@ -205,7 +206,7 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
     kinked = any(has_kink(problem, axis) for axis in axes)
     if any(highest[axis] < SMOOTHING or keeps_kink(problem, axis) for axis in axes):
         axes, idle = (), ()
-    corners = corners_of(problem, periodic=bool(axes))
+    corners = (*corners_of(problem, periodic=bool(axes)), *angles_of(problem))
     counted = waves(problem)
     network: dict[str, Any] = {"depth": DEPTH}
     if axes:

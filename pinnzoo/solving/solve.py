@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnzoo.architectures.corners import Corner
+from pinnzoo.architectures.corners import Angle, Corner
 from pinnzoo.diagnostics.covariance import AT_ITS
 from pinnzoo.entry import Entry
 from pinnzoo.errors import RecipeError, TrainingError
@@ -259,7 +259,7 @@ def solve(
 
 
 def _doubted_beforehand(
-    problem: Problem, observations: Observations | None, corners: Sequence[Corner]
+    problem: Problem, observations: Observations | None, corners: Sequence[Corner | Angle]
 ) -> bool:
     """Tell what a problem says against its own solution; whether no residual bounds the error."""
     unsure = False

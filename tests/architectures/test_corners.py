@@ -11,7 +11,7 @@ import pytest
 
 from pinnzoo import Field
 from pinnzoo.architectures import make_architecture
-from pinnzoo.architectures.corners import Corner
+from pinnzoo.architectures.corners import Angle, Corner, read
 from pinnzoo.errors import RecipeError
 
 COMMON: dict[str, Any] = {"place": 0.2, "size": 1.3, "diffusion": 0.3, "begin": 0.1, "rate": -0.4}
@@ -104,9 +104,43 @@ def test_without_diffusion_to_speak_of_it_is_finite():
             assert np.isfinite(as_field(thin)(jnp.array(z), "u u_t u_x u_xx")).all()
 
 
+ANGLES = [
+    Angle(
+        power, 0.5, 2.0, 1.3, inwards=-1, scale=2.0, other_scale=3.0, axis=axis, other_axis=1 - axis
+    )
+    for power in (0, 1, 2)
+    for axis in (0, 1)
+]
+
+
+@pytest.mark.parametrize("angle", ANGLES, ids=str)
+def test_an_angle_solves_its_equation_and_meets_its_sides(angle):
+    field = Field(lambda z: angle(z)[None], ("u",), "xy")
+    first, second = "xy"[angle.axis], "xy"[angle.other_axis]
+    names = f"u u_{first}{first} u_{second}{second} u_{first}"
+
+    def looked_at(along, aside):
+        z = jnp.zeros(2).at[angle.axis].set(0.5 - along).at[angle.other_axis].set(2.0 + aside)
+        return jnp.stack(field(z, names))
+
+    rng = np.random.default_rng(0)
+    inside = np.asarray(jax.vmap(looked_at)(*rng.uniform(0.1, 1.0, (2, 100))))
+    np.testing.assert_allclose(4.0 * inside[:, 1] + 9.0 * inside[:, 2], 0.0, rtol=0, atol=1e-12)
+    places = jnp.linspace(0.1, 1.0, 5)
+    first_side = np.asarray(jax.vmap(looked_at, (0, None))(places, 0.0))
+    np.testing.assert_allclose(first_side[:, 0], 0.0, rtol=0, atol=1e-15)
+    other_side = np.asarray(jax.vmap(looked_at, (None, 0))(0.0, places))
+    # The value, the slope per √a towards the inside, and the second derivative per b.
+    told = {0: other_side[:, 0], 1: -2.0 * other_side[:, 3], 2: 9.0 * other_side[:, 2]}
+    wanted = {0: math.pi / 2, 1: math.pi / 2, 2: -math.pi}
+    np.testing.assert_allclose(told[angle.power], 1.3 * wanted[angle.power], rtol=1e-12)
+    assert np.isfinite(looked_at(0.0, 0.0)).all()
+    assert float(looked_at(0.0, 0.0)[0]) == 0.0
+
+
 def test_a_text_says_all_of_it():
-    for corner in ALL:
-        assert Corner.read(str(corner)) == corner
+    for corner in [*ALL, *ANGLES]:
+        assert read(str(corner)) == corner
     assert str(Corner("jump", 0.5, 1.0, 0.1)) == "jump place=0.5 size=1.0 diffusion=0.1"
 
 
@@ -124,6 +158,10 @@ def test_a_text_says_all_of_it():
         "jump place=0 size=1 diffusion=1 place=0 place",
         "kink place=0 size=1 diffusion=1 period=0.1 last=10",
         "kink place=0 size=1 diffusion=1 period=-1",
+        "angle power=3 place=0 other=0 size=1",
+        "angle power=1 place=0 other=0 size=inf",
+        "angle power=1 place=0 other=0 size=1 scale=0",
+        "angle place=0 other=0 size=1",
         7,
     ],
 )
