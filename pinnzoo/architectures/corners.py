@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from pinnzoo._typing import HostPoint, Point, Scalar, Values
 from pinnzoo.errors import RecipeError
@@ -246,6 +247,115 @@ class Angle:
         return self.size * jnp.where(outside, imaginary * logarithm + real * angle, 0.0)
 
 
+@dataclass(frozen=True)
+class Wedge:
+    """What a solution of `a u_xx + b u_yy = f` may be like at a vertex of its domain.
+
+    In the angle 0 ≤ φ ≤ ω between two edges, and with distances in units of √a and √b, it is a
+    smooth function and multiples of `r^λ sin λφ` where the value is given on the first edge, φ = 0,
+    or of `r^λ cos λφ` where the flux is; or of `r^λ (ln r sin λφ + φ cos λφ)` and `r^λ (ln r cos λφ
+    - φ sin λφ)` where λ is whole (Grisvard 1985, "Elliptic problems in nonsmooth domains", section
+    4.4). The amplitude is trained: it is decided far from the vertex.
+
+    Attributes:
+        power: λ.
+        place: The vertex' first coordinate.
+        other: Its second one.
+        first: Direction of the first edge, in radians from the first coordinate's.
+        angle: ω, to the left of that edge.
+        flux: 1 where the flux is given on the first edge, 0 where the value is.
+        logarithm: 1 for the functions with a logarithm, 0 for those without.
+        scale: √a.
+        other_scale: √b.
+        radius: Distance, in the same units, over which it fades as `exp(-(r / radius)⁴)`, where the
+            domain goes on behind the vertex; zero where it does not.
+
+    Raises:
+        RecipeError: An attribute is out of range.
+    """
+
+    power: float
+    place: float
+    other: float
+    first: float
+    angle: float
+    flux: int = 0
+    logarithm: int = 0
+    scale: float = 1.0
+    other_scale: float = 1.0
+    radius: float = 0.0
+
+    def __post_init__(self) -> None:
+        numbers = _numbers(self)
+        wrong = _not_finite(numbers)
+        least = {"power": 0.0, "radius": 0.0}
+        wrong = wrong or next((n for n, low in least.items() if numbers[n] < low), None)
+        above = ("scale", "other_scale", "angle")
+        wrong = wrong or next((n for n in above if numbers[n] <= 0), None)
+        if wrong is not None or self.angle > 2 * math.pi:
+            wrong = wrong or "angle"
+            raise RecipeError(
+                f"a wedge with {wrong}={numbers[wrong]!r} was given: give finite numbers, scales "
+                "above zero, an angle up to 2π, and a power and a radius of zero or more."
+            )
+
+    def __str__(self) -> str:
+        """As in a recipe: without what is as by default."""
+        return _text("wedge", self)
+
+    def __call__(self, z: Point) -> Scalar:
+        """Its value at one point."""
+        x, y = (z[0] - self.place) / self.scale, (z[1] - self.other) / self.other_scale
+        # From the middle of the angle, so that no line in it is where an angle jumps.
+        middle = self.first + self.angle / 2
+        along = math.cos(middle) * x + math.sin(middle) * y
+        aside = math.cos(middle) * y - math.sin(middle) * x
+        square = along**2 + aside**2
+        # In the vertex itself there is no angle, and no derivative.
+        outside = square > 0
+        along, aside = jnp.where(outside, along, 1.0), jnp.where(outside, aside, 0.0)
+        square = jnp.where(outside, square, 1.0)
+        phi = jnp.arctan2(aside, along) + self.angle / 2
+        size, grows = square ** (self.power / 2), jnp.log(square) / 2
+        sine, cosine = jnp.sin(self.power * phi), jnp.cos(self.power * phi)
+        if self.logarithm:
+            value = grows * cosine - phi * sine if self.flux else grows * sine + phi * cosine
+        else:
+            value = cosine if self.flux else sine
+        value = size * value
+        if self.radius:
+            value = value * jnp.exp(-((square / self.radius**2) ** 2))
+        return jnp.where(outside, value, 0.0)
+
+
+class Wedges(nnx.Module):
+    """A sum of wedges, each with an amplitude per component that is trained and zero at first."""
+
+    def __init__(self, given: Sequence[str | Wedge], m: int, *, dtype: Any):
+        """Read them.
+
+        Args:
+            given: Wedges, or their texts, as in a recipe.
+            m: Components of the network.
+            dtype: Type of the amplitudes.
+
+        Raises:
+            RecipeError: One is none.
+        """
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise RecipeError(f"wedges={given!r} was given: give a list of texts, one for each.")
+        found = [each if isinstance(each, Wedge) else read(each) for each in given]
+        other = next((each for each in found if not isinstance(each, Wedge)), None)
+        if other is not None:
+            raise RecipeError(f"the wedge '{other}' was given: give it among the corners.")
+        self.functions = tuple(found)
+        self.amplitudes = nnx.Param(jnp.zeros((len(found), m), dtype))
+
+    def __call__(self, z: Point) -> Values:
+        """The components at one point."""
+        return jnp.stack([each(z) for each in self.functions]) @ self.amplitudes[...]
+
+
 def _numbers(record: Any) -> dict[str, Any]:
     """The attributes that are numbers."""
     return {f.name: getattr(record, f.name) for f in fields(record) if f.name != "kind"}
@@ -261,11 +371,11 @@ def _text(kind: str, record: Any) -> str:
     return " ".join([kind, *(f"{name}={value!r}" for name, value in given.items())])
 
 
-def read(text: str) -> Corner | Angle:
-    """The corner that a recipe means.
+def read(text: str) -> Corner | Angle | Wedge:
+    """The corner or wedge that a recipe means.
 
     Args:
-        text: Its kind, or "angle", then names with numbers, separated by spaces.
+        text: Its kind, or "angle" or "wedge", then names with numbers, separated by spaces.
 
     Raises:
         RecipeError: It is no such text, or an attribute is out of range.
@@ -274,13 +384,14 @@ def read(text: str) -> Corner | Angle:
         >>> read("jump place=0.5 size=1 diffusion=0.1").size
         1.0
     """
-    form: Any = Angle if isinstance(text, str) and text.startswith("angle") else Corner
+    word = text.split(" ")[0] if isinstance(text, str) else ""
+    form: Any = {"angle": Angle, "wedge": Wedge}.get(word, Corner)
     numbers = {f.name: int if f.type is int else float for f in fields(form) if f.name != "kind"}
     try:
         kind, *words = text.split()
         pairs = dict(word.split("=") for word in words)
-        given = {name: numbers[name](value) for name, value in pairs.items()}
-        return form(**given) if kind == "angle" else form(kind, **given)
+        given: Any = {name: numbers[name](value) for name, value in pairs.items()}
+        return form(*([kind] if form is Corner else []), **given)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise RecipeError(
             f"the corner {text!r} was given: give a kind and numbers, such as 'jump place=0.5 "
@@ -305,12 +416,14 @@ class Corners(tuple[Corner | Angle, ...]):
             raise RecipeError(f"corners={given!r} was given: give a list of texts, one for each.")
         found = [each if isinstance(each, (Corner, Angle)) else read(each) for each in given]
         for each in found:
+            if isinstance(each, Wedge):
+                raise RecipeError(f"the corner '{each}' was given: give it among the wedges.")
             if each.component not in range(m):
                 raise RecipeError(
                     f"a corner of component {each.component!r} was given: give one from 0 to "
                     f"{m - 1}."
                 )
-        return super().__new__(cls, found)
+        return super().__new__(cls, found)  # pyright: ignore[reportArgumentType]
 
     def added(self, z: Point, values: Values) -> Values:
         """Values at one point with those of the corners added."""

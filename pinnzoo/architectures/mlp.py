@@ -7,7 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Angle, Corner, Corners
+from pinnzoo.architectures.corners import Angle, Corner, Corners, Wedge, Wedges
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, find_activation
 
 
@@ -27,6 +27,7 @@ class MLP(nnx.Module):
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         corners: Sequence[str | Corner | Angle] = (),
+        wedges: Sequence[str | Wedge] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -43,6 +44,7 @@ class MLP(nnx.Module):
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             corners: What is added where the data jump or have a kink, as texts of `corners.read`.
+            wedges: What is added with trained amplitudes where edges of the domain meet, likewise.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
@@ -61,10 +63,12 @@ class MLP(nnx.Module):
         )
         self.output = Dense(width, m, **options)
         self.corners = Corners(corners, m)
+        self.wedges = Wedges(wedges, m, dtype=dtype) if wedges else None
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
         h = self.inputs(z)
         for layer in self.hidden:
             h = self.activation(layer(h))
-        return self.corners.added(z, self.output(h))
+        value = self.corners.added(z, self.output(h))
+        return value if self.wedges is None else value + self.wedges(z)

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Angle, Corner, Corners
+from pinnzoo.architectures.corners import Angle, Corner, Corners, Wedge, Wedges
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
 from pinnzoo.precision import product
 from pinnzoo.registry import check_positive
@@ -65,6 +65,7 @@ class Siren(nnx.Module):
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         corners: Sequence[str | Corner | Angle] = (),
+        wedges: Sequence[str | Wedge] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -82,6 +83,7 @@ class Siren(nnx.Module):
             periodic_axes: Indices of coordinates to embed periodically.
             harmonics: Frequencies per periodic coordinate.
             corners: What is added where the data jump or have a kink, as texts of `corners.read`.
+            wedges: What is added with trained amplitudes where edges of the domain meet, likewise.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
@@ -101,10 +103,12 @@ class Siren(nnx.Module):
         )
         self.output = Dense(width, m, dtype=dtype, rngs=rngs)
         self.corners = Corners(corners, m)
+        self.wedges = Wedges(wedges, m, dtype=dtype) if wedges else None
 
     def __call__(self, z: Point) -> Values:
         """The components at one point."""
         h = self.inputs(z) * jnp.array(self.stretch, z.dtype)
         for layer in self.hidden:
             h = layer(h)
-        return self.corners.added(z, self.output(h))
+        value = self.corners.added(z, self.output(h))
+        return value if self.wedges is None else value + self.wedges(z)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinnzoo._typing import Point, PointFunction, Values
-from pinnzoo.architectures.corners import Angle, Corner
+from pinnzoo.architectures.corners import Angle, Corner, Wedge
 from pinnzoo.architectures.layers import check_sizes
 from pinnzoo.architectures.mlp import MLP
 from pinnzoo.architectures.siren import Siren
@@ -53,6 +53,7 @@ class TangentMLP(nnx.Module):
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
         corners: Sequence[str | Corner | Angle] = (),
+        wedges: Sequence[str | Wedge] = (),
         dtype: Any,
         rngs: nnx.Rngs,
     ):
@@ -80,6 +81,7 @@ class TangentMLP(nnx.Module):
             harmonics: Frequencies per periodic coordinate.
             corners: What is added where the data jump or have a kink, as texts of `corners.read`;
                 not to products.
+            wedges: What is added with trained amplitudes where edges of the domain meet, likewise.
             dtype: Type of the parameters.
             rngs: Source of randomness.
 
@@ -87,7 +89,7 @@ class TangentMLP(nnx.Module):
             RecipeError: `tangent` is neither True nor False, the windows do not divide the domain,
                 or divide a periodic coordinate, a size is not a positive whole number,
                 "ntk" is given for sine layers or for products, which draw their own way,
-                `centre` is given without products or `corners` with them, or a corner is none.
+                `centre` is given without products, or corners or wedges with them, or one is none.
             UnknownNameError: No such activation or initialisation.
         """
         if not isinstance(tangent, bool):
@@ -110,9 +112,9 @@ class TangentMLP(nnx.Module):
                 f"centre={centre!r} was given without rank: it is what the factors of products "
                 "begin around, so give a rank too, or leave it out."
             )
-        if corners and rank is not None:
+        if (corners or wedges) and rank is not None:
             raise RecipeError(
-                f"corners={corners!r} were given with rank={rank!r}: products have none, so leave "
+                f"corners or wedges were given with rank={rank!r}: products have none, so leave "
                 "one of the two out."
             )
         sizes = {"width": width, "depth": depth}
@@ -125,7 +127,7 @@ class TangentMLP(nnx.Module):
                 sines: dict[str, Any] = {"activation": "sin", "omega": omega}
                 body = {"activation": activation} if omega is None else sines
                 return SPINN(m, rank=rank, centre=centre, **body, **options)
-            options["corners"] = corners
+            options |= {"corners": corners, "wedges": wedges}
             if omega is not None:
                 return Siren(m, omega=omega, **options)
             return MLP(m, activation=activation, initialization=initialization, **options)

@@ -367,7 +367,7 @@ def without_condition(problem: Problem) -> str | None:
             # However small a piece is, some points lie on it.
             points = shape.points_on([patch])
             if len(points) and not any(
-                _held(problem, c, shape, points) for c in problem.conditions
+                held_on(problem, c, shape, points) for c in problem.conditions
             ):
                 return patch.names[-1]
     return None
@@ -404,7 +404,7 @@ def partly_open(problem: Problem) -> tuple[str, float, tuple[float, ...]] | None
     return None
 
 
-def _held(
+def held_on(
     problem: Problem, condition: Condition, shape: Shape, points: Float[np.ndarray, "n k"]
 ) -> bool:
     """Whether a condition holds at some of the points of a shape's boundary.

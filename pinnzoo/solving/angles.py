@@ -90,7 +90,7 @@ def _sides(problem: Problem, axis: int, corner: Sequence[float]) -> list[Side]:
     return found
 
 
-def _polynomial(problem: Problem, corner: Sequence[float]) -> Any:
+def polynomial_at(problem: Problem, corner: Sequence[float]) -> Any:
     """A field from its derivatives in a corner, and what is far from it, `(7, m)`."""
 
     def function(parts: Any) -> Any:
@@ -108,7 +108,7 @@ def _read(
     problem: Problem, condition: Condition, axis: int, corner: Sequence[float]
 ) -> Side | None:
     """What a condition says; None unless of value and slope of one component."""
-    field, m = _polynomial(problem, corner), problem.m
+    field, m = polynomial_at(problem, corner), problem.m
     at = np.asarray(corner, float)
 
     def residual(parts: Any, step: Any = 0.0) -> Any:
@@ -157,7 +157,7 @@ def _angle(problem: Problem, corner: Sequence[float], sides: tuple[Side, Side]) 
         if dirichlet[axis]:
             value, slope, bend = (-each / side.value for each in side.left)
             parts[0, k], parts[2 - axis, k], parts[4 - axis, k] = value, slope, bend
-    equation = _equation(problem, corner, parts, k)
+    equation = equation_at(problem, corner, parts, k)
     if equation is None:
         return []
     left, factors = equation
@@ -189,7 +189,7 @@ def _angle(problem: Problem, corner: Sequence[float], sides: tuple[Side, Side]) 
             found.append(angle(0, 2 / math.pi * (one - other)))
             # With another value, the equation may ask for something else.
             parts[0, k] = one
-            if _equation(problem, corner, parts, k) != equation:
+            if equation_at(problem, corner, parts, k) != equation:
                 return found
         least = SMALL_BEND * max(size * max(np.asarray(factors) / extents**2), _source(problem))
         if problem.m == 1 and abs(left) > least:
@@ -212,14 +212,14 @@ def _source(problem: Problem) -> float:
     return float(np.abs(residuals_of(problem, name, zero(problem.m), points, bare=True)).max())
 
 
-def _equation(
+def equation_at(
     problem: Problem, corner: Sequence[float], parts: Float[np.ndarray, "7 m"], k: int
 ) -> tuple[float, tuple[float, float]] | None:
     """What a component's equation leaves over in a corner, and its second derivatives' factors.
 
     None where these are not of one sign, or there is a mixed one, or another component's.
     """
-    field = _polynomial(problem, corner)
+    field = polynomial_at(problem, corner)
 
     def residuals(parts: Any) -> Any:
         at = jnp.asarray(corner, float)

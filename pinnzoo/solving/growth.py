@@ -33,4 +33,6 @@ def widen(network: Any, wider: Any) -> nnx.Module:
             kernel = kernel.at[inputs:, :outputs].set(0.0)
         new.kernel[...] = kernel.at[:inputs, :outputs].set(old.kernel[...])
         new.bias[...] = jnp.asarray(new.bias[...]).at[:outputs].set(old.bias[...])
+    if network.wedges is not None:
+        wider.wedges.amplitudes[...] = network.wedges.amplitudes[...]
     return wider

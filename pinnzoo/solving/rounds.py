@@ -63,6 +63,7 @@ from pinnzoo.solving.fitting import (
     values_of,
 )
 from pinnzoo.solving.growth import widen
+from pinnzoo.solving.wedges import wedges_of
 from pinnzoo.training.loop import loss_at
 from pinnzoo.training.run import Run
 from pinnzoo.unknowns import WithUnknowns
@@ -82,6 +83,9 @@ OSCILLATING = 3.0
 
 SINES = 3
 """How many times as wide a single layer of sines is as one of several layers."""
+
+KNOWN = ("corners", "wedges")
+"""Arguments of a network that say what is known of the solution."""
 
 PROBE = 100
 """Rows by which the terms are weighted."""
@@ -216,6 +220,8 @@ def plan_for(problem: Problem, seed: int = 0, observations: Observations | None 
         network |= _one_layer(problem, counted)
     if corners:
         network["corners"] = list(map(str, corners))
+    if wedges := wedges_of(problem):
+        network["wedges"] = list(map(str, wedges))
     bare = "siren" if "omega" in network else "mlp"
     named = _named(problem, ARCHITECTURE if observations is None else bare)
     recipe = replace(named, points=counts_for(problem, PROBE, idle), seed=seed)
@@ -241,8 +247,7 @@ def with_sines(plan: Plan) -> Plan | None:
     # It is not periodic by itself, so that conditions that say so count again.
     recipe = replace(plan.recipe, points=counts_for(plan.problem, PROBE, ()))
     network = _one_layer(plan.problem, waves(plan.problem))
-    if plan.corners:
-        network["corners"] = list(map(str, plan.corners))
+    network |= {name: plan.network[name] for name in KNOWN if name in plan.network}
     return replace(plan, network=network, idle=(), recipe=recipe)
 
 

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from pinnzoo import Field
 from pinnzoo.architectures import make_architecture
-from pinnzoo.architectures.corners import Angle, Corner, read
+from pinnzoo.architectures.corners import Angle, Corner, Wedge, read
 from pinnzoo.errors import RecipeError
 
 COMMON: dict[str, Any] = {"place": 0.2, "size": 1.3, "diffusion": 0.3, "begin": 0.1, "rate": -0.4}
@@ -138,8 +139,47 @@ def test_an_angle_solves_its_equation_and_meets_its_sides(angle):
     assert float(looked_at(0.0, 0.0)[0]) == 0.0
 
 
+WEDGES = [
+    Wedge(power, 0.5, 2.0, 0.3, angle, flux=flux, logarithm=logarithm, scale=2.0, other_scale=3.0)
+    for power, angle, logarithm in [(2 / 3, 4.7, 0), (0.5, 3.1, 0), (2.0, 1.5, 1), (0.0, 1.5, 1)]
+    for flux in (0, 1)
+]
+
+
+@pytest.mark.parametrize("wedge", WEDGES, ids=str)
+def test_a_wedge_solves_its_equation_and_has_no_value_or_flux_on_its_first_edge(wedge):
+    field = Field(lambda z: wedge(z)[None], ("u",), "xy")
+
+    def looked_at(radius, angle):
+        z = jnp.stack([0.5 + 2.0 * radius * jnp.cos(angle), 2.0 + 3.0 * radius * jnp.sin(angle)])
+        u, u_x, u_y, u_xx, u_yy = field(z, "u u_x u_y u_xx u_yy")
+        # Along the normal, in units in which the equation is Laplace's.
+        slope = -math.sin(0.3) * 2.0 * u_x + math.cos(0.3) * 3.0 * u_y
+        return u, slope, 4.0 * u_xx + 9.0 * u_yy
+
+    rng = np.random.default_rng(0)
+    inside = rng.uniform(0.1, 1.0, 100), rng.uniform(0.3, 0.3 + wedge.angle, 100)
+    np.testing.assert_allclose(jax.vmap(looked_at)(*inside)[2], 0.0, rtol=0, atol=1e-11)
+    radii = np.linspace(0.1, 1.0, 7)
+    edge = jax.vmap(looked_at, (0, None))(radii, 0.3)
+    np.testing.assert_allclose(edge[wedge.flux], 0.0, rtol=0, atol=1e-13)
+    assert np.isfinite(looked_at(jnp.array(0.0), 0.3)).all()
+    # No line through the domain is one where it jumps.
+    turns = 0.3 + wedge.angle * np.linspace(0, 1, 500)
+    values = np.asarray(jax.vmap(looked_at, (None, 0))(jnp.array(0.7), turns)[0])
+    assert np.abs(np.diff(values)).max() < 0.05
+
+
+def test_a_wedge_fades_where_the_domain_goes_on():
+    wedge = dataclasses.replace(WEDGES[0], radius=0.4)
+    z = jnp.array([0.5 + 2.0, 2.0])
+    assert abs(float(wedge(z))) < 1e-16
+    near = jnp.array([0.5 + 0.02, 2.0])
+    assert float(wedge(near)) == pytest.approx(float(WEDGES[0](near)), rel=1e-4)
+
+
 def test_a_text_says_all_of_it():
-    for corner in [*ALL, *ANGLES]:
+    for corner in [*ALL, *ANGLES, *WEDGES]:
         assert read(str(corner)) == corner
     assert str(Corner("jump", 0.5, 1.0, 0.1)) == "jump place=0.5 size=1.0 diffusion=0.1"
 
@@ -162,6 +202,7 @@ def test_a_text_says_all_of_it():
         "angle power=1 place=0 other=0 size=inf",
         "angle power=1 place=0 other=0 size=1 scale=0",
         "angle place=0 other=0 size=1",
+        "wedge power=0.5 place=0 other=0 first=0 angle=3",
         7,
     ],
 )
@@ -203,6 +244,47 @@ def test_networks_have_them_beside_what_is_trained(name, arguments):
     np.testing.assert_allclose(added(z) - plain(z), [0.0, float(corner(z))], rtol=0, atol=1e-15)
     with pytest.raises(RecipeError, match="component"):
         drawn(corners=[str(dataclasses.replace(corner, component=2))])
+
+
+@pytest.mark.parametrize("name", ["mlp", "siren"])
+def test_networks_train_the_amplitudes_of_wedges(name):
+    def drawn(wedges, m=2):
+        given = {"wedges": wedges} if wedges else {}
+        return make_architecture(
+            name, given, m=m, lower=(0, 0), upper=(1, 3), dtype="float64", seed=0
+        )
+
+    plain: Any = drawn([])
+    added: Any = drawn([str(each) for each in WEDGES[:3]])
+    z = jnp.array([0.7, 1.4])
+    np.testing.assert_array_equal(added(z), plain(z))
+    amplitudes = np.arange(6.0).reshape(3, 2)
+    added.wedges.amplitudes[...] = jnp.asarray(amplitudes)
+    wanted = np.array([float(each(z)) for each in WEDGES[:3]]) @ amplitudes
+    np.testing.assert_allclose(added(z) - plain(z), wanted, rtol=1e-13)
+    counts = [
+        sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+        for model in (plain, added)
+    ]
+    assert counts[1] == counts[0] + 6
+
+
+@pytest.mark.parametrize(
+    "wedges",
+    [
+        3,
+        "wedge power=1 place=0 other=0 first=0 angle=1",
+        ["wedge power=1 place=0 other=0 first=0 angle=7"],
+        ["wedge power=-1 place=0 other=0 first=0 angle=1"],
+        ["wedge power=1 place=0 other=0 first=0 angle=1 scale=0"],
+        ["jump place=0.5 size=1 diffusion=0.1"],
+    ],
+)
+def test_what_is_no_wedge_is_refused(wedges):
+    with pytest.raises(RecipeError, match="give"):
+        make_architecture(
+            "mlp", {"wedges": wedges}, m=1, lower=(0, 0), upper=(1, 1), dtype="float64", seed=0
+        )
 
 
 def test_products_have_none():
