@@ -115,7 +115,7 @@ def _plain(data: Any, where: str) -> Any:
     if isinstance(data, (list, tuple)):
         return [_plain(value, _below(where, i)) for i, value in enumerate(data)]
     # Arrays of any library, and NumPy's bool, which is no Python number.
-    if hasattr(data, "tolist") and not isinstance(data, numbers.Number):
+    if hasattr(data, "tolist") and not isinstance(data, (numbers.Number, type)):
         return _plain(data.tolist(), where)
     raise ValueError(f"{place} is of type {type(data).__name__}, which JSON does not have")
 

@@ -34,7 +34,7 @@ from pinnzoo.pdes import PROBLEMS, Problem
 from pinnzoo.pdes.posed import posed
 from pinnzoo.precision import full_precision, require_x64
 from pinnzoo.recipes import DEFAULT_POINTS, Phase, Recipe
-from pinnzoo.registry import check_not_negative
+from pinnzoo.registry import check_not_negative, check_switches
 from pinnzoo.storage import store
 from pinnzoo.storage.blueprint import (
     Blueprint,
@@ -413,6 +413,7 @@ class Entry:
         """Points of the domain, in the precision of the network."""
         if self.recipe.dtype == "float64":
             require_x64(f"{self.name}, a float64 network,")
+        check_switches(extrapolate=extrapolate)
         checked = self.problem.check_points(points, inside=not extrapolate)
         if len(checked) == 0:
             raise PointsError("an array of no points was given: give at least one.")
@@ -738,6 +739,7 @@ class Entry:
             pinnzoo.load("hf-hub:my-name/heat-tuned@v1")
             ```
         """
+        check_switches(private=private)
         # The Hub's client, the templates and matplotlib take a while to import.
         from pinnzoo.cards import entry_card, summarize
         from pinnzoo.diagnostics import DIAGNOSTICS

@@ -20,6 +20,7 @@ from pinnzoo.errors import PinnzooError, PointsError, refuse_names
 from pinnzoo.pdes import Problem
 from pinnzoo.pdes.reference import Reference, at_its_weights, evaluate_function
 from pinnzoo.precision import require_x64
+from pinnzoo.registry import check_switches
 
 ROUNDED = 1e-13
 """A solution below this share of its largest value is zero but for rounding."""
@@ -320,6 +321,7 @@ def derivatives(
     plain = " ".join(names_in(names))
     if not plain:
         raise PointsError("no names of derivatives were given: give some, such as 'u u_x'.")
+    check_switches(extrapolate=extrapolate)
     checked = problem.check_points(points, inside=not extrapolate)
     return evaluate_function(_through(_derivatives(problem, plain), function), checked)
 
@@ -352,6 +354,7 @@ def residual(
     Example:
         >>> abs(residual(problem, field_of(problem, model), points)).max()
     """
+    check_switches(extrapolate=extrapolate)
     checked = problem.check_points(points, inside=not extrapolate)
     values = problem.truth if unknowns is None else unknowns
     lacking = [name for name in problem.unknowns if name not in values]

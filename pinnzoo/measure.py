@@ -225,6 +225,10 @@ def core_metrics(
     }
 
 
+SAME = 1e-3
+"""Share of the largest value that is no misfit."""
+
+
 def warn_of_misfits(problem: Problem, model: nnx.Module, observations: Observations) -> None:
     """Warn of measured values that are off from the solution, all of them or some much further.
 
@@ -245,7 +249,8 @@ def warn_of_misfits(problem: Problem, model: nnx.Module, observations: Observati
         off = np.abs(own - found[measured, problem.components.index(name)])
         sizes = off if observations.sigma is None else off / observations.sigma[measured, k]
         spread, left = float(np.std(own)), float(np.sqrt(np.mean(off**2)))
-        if len(own) > 1 and left > spread:
+        # Values that are all the same have no spread, and may be met to rounding.
+        if len(own) > 1 and left > max(spread, SAME * float(np.abs(own).max())):
             warnings.warn(
                 f"the observations of {name!r} are off from the solution by {left:.2g} in the root "
                 f"of the mean square, more than by {spread:.2g} from their own mean, so that they "

@@ -371,6 +371,10 @@ Measured = Observations | Sequence[Observations]
 """One set of observations, or several in a list."""
 
 
+COPIES = 0.2
+"""Share of the observations from which on copies are told: values that were rounded repeat too."""
+
+
 def check_observations(given: Any, problem: Problem) -> Observations | None:
     """What was measured with its components named, or None where nothing was.
 
@@ -387,13 +391,31 @@ def check_observations(given: Any, problem: Problem) -> Observations | None:
         True
     """
     if isinstance(given, list | tuple) and all(isinstance(g, Observations) for g in given):
-        return Observations.joined([each.check(problem) for each in given])
+        found = Observations.joined([each.check(problem) for each in given])
+        _warn_of_copies(found)
+        return found
     if given is not None and not isinstance(given, Observations):
         raise PointsError(
             f"observations of the type {type(given).__name__} were given: give an Observations, "
             "such as Observations(points, values), or a list of several."
         )
-    return None if given is None else given.check(problem)
+    found = None if given is None else given.check(problem)
+    if found is not None:
+        _warn_of_copies(found)
+    return found
+
+
+def _warn_of_copies(given: Observations) -> None:
+    """Say where measurements are there several times, which makes standard errors too small."""
+    rows = np.concatenate([given.points, given.values], axis=1)
+    copies = len(rows) - len(np.unique(rows, axis=0, equal_nan=True))
+    if copies > COPIES * len(rows):
+        warnings.warn(
+            f"{copies:,} of {len(rows):,} observations repeat the point and all values of another "
+            "one, and count as measured anew, so that standard errors come out too small if they "
+            "are copies: give each measurement once.",
+            stacklevel=3,
+        )
 
 
 def observe(

@@ -27,6 +27,7 @@ from pinnzoo.hub.remote import (
     resolve,
 )
 from pinnzoo.recipes import entry_name_forms, is_entry_name, resolve_entry_name
+from pinnzoo.registry import check_switches
 from pinnzoo.storage.folder import (
     MANIFEST,
     EntryFolder,
@@ -71,6 +72,10 @@ def _given_folder() -> list[Path]:
             f"{CHECKPOINTS_VARIABLE}={given!r} is set, and there is no such folder: give one that "
             "holds entries, such as checkpoints/ of a clone of the repository, or unset it."
         )
+    inner = folder / "checkpoints"
+    if inner.is_dir() and not any(is_entry_name(item.name) for item in os.scandir(folder)):
+        # That of the clone was given.
+        return [inner]
     return [folder]
 
 
@@ -174,6 +179,7 @@ def open_entry(
         DownloadError: It cannot be brought from the Hub.
         UnknownNameError: There is no entry of that name.
     """
+    check_switches(local_files_only=local_files_only)
     access = {"token": token, "local_files_only": local_files_only}
     given = name_or_path if isinstance(name_or_path, str) else ""
     if address := parse_address(given):

@@ -1656,3 +1656,142 @@ def test_what_a_file_prints_does_not_spoil_json(tmp_path, monkeypatch):
 def test_what_lies_around_the_network_is_tried_before_the_work(wrong, says):
     with pytest.raises(RecipeError, match=f"the ansatz or symmetry of decaying {says}"):
         pinnzoo.solve(problem(**wrong))
+
+
+RECIPE = pinnzoo.Recipe(
+    "heat",
+    "mlp",
+    (pinnzoo.Phase("adam", 3),),
+    architecture_arguments={"width": 4, "depth": 1},
+    points={"equation": 20, "conditions": 5},
+)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_file_of_somebody_elses_is_no_run_to_replace(tmp_path, resume):
+    np.savez(tmp_path / "state.npz", mine=np.arange(3))
+    with pytest.raises(RecipeError, match=r"'state\.npz' is no run of pinnzoo .*another folder\.$"):
+        pinnzoo.train(RECIPE, workdir=tmp_path, resume=resume, diagnostics=False)
+    np.testing.assert_array_equal(np.load(tmp_path / "state.npz")["mine"], np.arange(3))
+    # What a kill left of a run may be replaced, as it says.
+    (tmp_path / "state.npz").write_bytes(b"PK")
+    pinnzoo.train(RECIPE, workdir=tmp_path, resume=False, diagnostics=False)
+    pinnzoo.train(RECIPE, workdir=tmp_path, resume=False, diagnostics=False)
+
+
+def test_an_optimizer_has_no_name_that_means_another_one():
+    with pytest.raises(RegistrationError, match="'lm' was given, a name that pinnzoo keeps"):
+        pinnzoo.register_optimizer(lambda: optax.sgd(1e-3), name="lm")
+
+
+def test_copies_of_measurements_are_told():
+    points = np.random.default_rng(0).uniform(0.1, 0.4, (30, 2))
+    values = points.sum(axis=1)
+    once = Observations(points, values)
+    for given in ([once, once], Observations(np.tile(points, (3, 1)), np.tile(values, 3))):
+        with pytest.warns(UserWarning, match=r"observations repeat .* give each measurement once"):
+            pinnzoo.train(RECIPE, observations=given, diagnostics=False)
+    # Measured again at the same points, they are no copies.
+    for again in (once, [once, Observations(points, values + 0.01)]):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            pinnzoo.train(RECIPE, observations=again, diagnostics=False)
+        assert not [each for each in told if "repeat" in str(each.message)]
+
+
+def test_a_training_that_only_diverged_says_so():
+    entry = pinnzoo.train(RECIPE, diagnostics=False)
+    with pytest.warns(UserWarning, match=r"the loss rose from .* and no step lowered it"):
+        worse = pinnzoo.finetune(entry, optax.adam(1e30), 3, diagnostics=False)
+    np.testing.assert_array_equal(worse.theta, entry.theta)
+
+
+@pytest.mark.parametrize("given", ["no", 0])
+def test_words_for_switches_are_refused_by_all(given):
+    entry, kernel = pinnzoo.load("heat-mlp-adam"), np.eye(2)
+    points = [[0.1, 0.2]]
+    calls: dict[str, list[Any]] = {
+        "extrapolate": [
+            lambda v: entry.predict(points, extrapolate=v),
+            lambda v: entry.derivatives(points, "u_x", extrapolate=v),
+            lambda v: entry.residual(points, extrapolate=v),
+            lambda v: derivatives(entry.problem, entry.field, points, "u", extrapolate=v),
+        ],
+        "scaled": [lambda v: pinnzoo.singular_values(entry, scaled=v)],
+        "centered": [lambda v: pinnzoo.kernel_alignment(kernel, kernel, centered=v)],
+        "exact": [lambda v: pinnzoo.hessian_density(entry, exact=v)],
+        "adaptive": [lambda v: pinnzoo.finetune(entry, steps=1, adaptive=v)],
+        "private": [lambda v: entry.push_to_hub("a/b", private=v)],
+        "progress": [lambda v: pinnzoo.diagnose(entry, [], progress=v)],
+        "local_files_only": [lambda v: pinnzoo.load("heat-mlp-adam", local_files_only=v)],
+    }
+    for name, each in calls.items():
+        for call in each:
+            with pytest.raises(RecipeError, match=f"{name}={given!r} was given: it must be True"):
+                call(given)
+
+
+def test_text_for_seconds_is_refused():
+    for call in (
+        lambda: pinnzoo.train(RECIPE, seconds=cast(Any, "10")),
+        lambda: pinnzoo.finetune(pinnzoo.load("heat-mlp-adam"), steps=1, seconds=cast(Any, "1")),
+    ):
+        with pytest.raises(RecipeError, match=r"seconds='10?' was given: give a number of sec"):
+            call()
+
+
+def test_points_outside_of_the_domain_are_no_collocation_points():
+    entry = pinnzoo.load("heat-mlp-adam")
+    points = {name: np.full((2, 2), 0.1) for name in entry.problem.terms}
+    with pytest.raises(PointsError, match="outside"):
+        pinnzoo.assemble(entry.problem, entry.model, points | {"equation": [[7.0, 0.1]]})
+
+
+def test_modes_are_those_of_a_box_inside_of_the_domain():
+    entry = pinnzoo.load("heat-mlp-adam")
+    for box in (Box("tx", (5, 5), (10, 10)), Box("ty", (0, 0), (0.1, 0.1)), Box("t", (0,), (0.1,))):
+        with pytest.raises(PointsError, match="give one inside of the problem's domain"):
+            pinnzoo.mode_spectrum(entry, domain=box)
+
+
+def test_figures_of_no_numbers_are_refused():
+    with pytest.raises(PointsError, match="NaN or infinite"):
+        pinnzoo.diagnostics.effective_rank(np.array([np.nan, 1.0]))
+    for size in (1e-200, 1e200):
+        kernel = size * np.array([[2.0, 1.0], [1.0, 3.0]])
+        assert pinnzoo.kernel_alignment(kernel, 2 * kernel) == pytest.approx(1.0)
+
+
+def test_the_clone_of_the_repository_stands_for_its_entries(monkeypatch, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    pinnzoo.load("heat-mlp-adam").save(tmp_path / "checkpoints" / "heat-mlp-adam-mine")
+    for given in (tmp_path, tmp_path / "checkpoints"):
+        monkeypatch.setenv("PINNZOO_CHECKPOINTS", str(given))
+        assert "heat-mlp-adam-mine" in pinnzoo.list_entries()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": None}, "name=None was given to a problem: give text"),
+        ({"components": 3}, "was given the components 3"),
+        ({"components": [1]}, "was given the components"),
+        ({"arguments": [1]}, "was given arguments"),
+        ({"unknowns": ["k"]}, "was given unknowns"),
+        ({"evaluation_shape": "ab"}, "was given the evaluation shape 'ab'"),
+        ({"evaluation_shape": (2.5, 2)}, "was given the evaluation shape"),
+        ({"evaluation_shape": (10**6, 10**6)}, "up to 100,000,000 points"),
+    ],
+)
+def test_attributes_of_a_problem_of_another_type_are_refused(given, said):
+    with pytest.raises(RecipeError, match=said):
+        dataclasses.replace(make_problem("heat", {}), **given)
+
+
+def test_classes_of_numpy_are_no_numbers():
+    with pytest.raises(RecipeError, match="it must be"):
+        Recipe("heat", "mlp", (Phase("lm", 1),), dtype=cast(Any, np.float64))
+    with pytest.raises(RecipeError, match="it must be"):
+        Phase("adam", 3, {"learning_rate": cast(Any, np.float64)})
+    with pytest.raises(RecipeError, match="tolerance=2 was given: give a relative error below 1"):
+        pinnzoo.solve("heat", tolerance=2)

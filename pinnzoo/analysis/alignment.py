@@ -7,10 +7,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pinnzoo.errors import PointsError
+from pinnzoo.registry import check_switches
+
+TINY = float(np.finfo(float).tiny)
+"""Below this, a kernel is zero."""
 
 
 def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float:
     """Alignment of two kernels, between 0 and 1; 1 where one is a multiple of the other.
+
+    Of matrices that are no kernels it may be negative, down to -1.
 
     It is 0 where one of them is zero once it is centered, as a constant one is.
 
@@ -37,6 +43,9 @@ def kernel_alignment(first: Any, second: Any, *, centered: bool = True) -> float
             "of one size."
         )
     _check_finite(k, other)
+    # Their squares neither overflow nor vanish then.
+    k, other = (each / max(np.abs(each).max(initial=0.0), TINY) for each in (k, other))
+    check_switches(centered=centered)
     if centered:
         k, other = _centered(k), _centered(other)
     bottom = np.linalg.norm(k) * np.linalg.norm(other)

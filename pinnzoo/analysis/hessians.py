@@ -41,6 +41,7 @@ from pinnzoo.errors import (
 )
 from pinnzoo.linalg import default_backend
 from pinnzoo.objective import EQUATION, Objective
+from pinnzoo.registry import check_switches
 
 PARTS = ("loss", "gauss_newton", "remainder")
 """`∇²L`, `Jᵀ J` and `Σ r_i H_i`."""
@@ -476,7 +477,9 @@ def hessian_density(
     matrix = hessian_part(at, part=part, term=term, preconditioner=preconditioner)
     if matrix.eigenvalues is not None:
         return SpectralDensity.of(matrix.eigenvalues)
-    if exact is None:
+    if exact is not None:
+        check_switches(exact=exact)
+    else:
         exact = matrix.size <= FORMED[0] and at.rows.size <= FORMED[1]
     if exact:
         return SpectralDensity.of(np.linalg.eigvalsh(matrix.formed()))

@@ -20,6 +20,7 @@ from pinnzoo.errors import (
 from pinnzoo.evaluation import field_of
 from pinnzoo.objective import Objective
 from pinnzoo.pdes.reference import evaluate_function
+from pinnzoo.registry import check_switches
 
 COARSE, SEEN = 8, 64
 """At which points of the evaluation grid two networks are compared."""
@@ -383,6 +384,7 @@ def singular_values(
     if damping is not None:
         check_number("the damping", damping)
     at = tangent(source, theta)
+    check_switches(scaled=scaled)
     if scaled:
         lengths = np.linalg.norm(at.rows, axis=0)
         rows = at.rows / np.where(lengths > 0, lengths, 1.0)

@@ -369,6 +369,13 @@ def mode_spectrum(
             "modes on a domain that is not a box were asked for: a cosine transform needs a box, "
             "so give one inside of it as domain=."
         )
+    own = source.problem.domain if isinstance(source, Entry) else box
+    if box.coords != own.coords or not own.contains(box.grid((2,) * box.d)).all():
+        raise PointsError(
+            f"a box along {', '.join(box.coords)} from {box.lower} to {box.upper} was given: give "
+            f"one inside of the problem's domain, along {', '.join(own.coords)} from {own.lower} "
+            f"to {own.upper}."
+        )
     d = box.d
     counts: Any = shape or (GRID.get(d, 3 if d <= 6 else 2),) * d
     counts = (counts,) if isinstance(counts, int) else tuple(counts)

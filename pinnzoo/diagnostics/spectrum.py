@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from pinnzoo.errors import UnknownNameError
+from pinnzoo.errors import PointsError, UnknownNameError
 
 Product: TypeAlias = Callable[[Float[np.ndarray, " p"]], Float[np.ndarray, " p"]]
 """A symmetric matrix, as its product with a vector."""
@@ -75,10 +75,15 @@ def effective_rank(values: Float[np.ndarray, "*s n"]) -> Float[np.ndarray, "*s"]
     Args:
         values: Eigenvalues along the last axis.
 
+    Raises:
+        PointsError: One is NaN or infinite.
+
     Example:
         >>> float(effective_rank(np.array([1.0, 1.0, 1.0, 1.0])).round(12))
         4.0
     """
+    if not np.isfinite(values).all():
+        raise PointsError("eigenvalues that are NaN or infinite were given: give finite ones.")
     positive = np.maximum(values, 0.0)
     total = positive.sum(axis=-1, keepdims=True)
     share = positive / np.where(total > 0, total, 1.0)

@@ -20,6 +20,7 @@ from pinnzoo.optimizers.soap import soap
 from pinnzoo.optimizers.spring import spring
 from pinnzoo.optimizers.ssbfgs import ssbfgs
 from pinnzoo.optimizers.ssbroyden import ssbroyden
+from pinnzoo.recipes import OPTIMIZER_ALIASES
 from pinnzoo.registry import make, register
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -60,7 +61,8 @@ def register_optimizer(
             return optax.lion(learning_rate)
         ```
     """
-    return register("optimizer", OPTIMIZERS, factory, name=name, title=title)
+    reserved = tuple(OPTIMIZER_ALIASES)
+    return register("optimizer", OPTIMIZERS, factory, name=name, title=title, reserved=reserved)
 
 
 def make_optimizer(name: str, arguments: Mapping[str, Any]) -> Optimizer:

@@ -1,6 +1,7 @@
 """What a problem is: a domain, an equation, conditions and, where there is one, a reference."""
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,9 @@ POINTS_PER_AXIS = {1: 2001, 2: 201, 3: 41, 4: 17}
 SCATTERED = 100_000
 """About so many points has the grid with more coordinates than these; where three per axis would be
 twice as many, they are those of a Sobol sequence."""
+
+MOST_EVALUATED = 100_000_000
+"""Points at most at which errors are measured."""
 
 THIN = 0.05
 """Share of the box around it below which a domain has points of a Sobol sequence for a grid."""
@@ -144,6 +148,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
+        self._check_kinds()
         components = (self.components,) if isinstance(self.components, str) else self.components
         arguments = {
             key: value.item() if isinstance(value, np.generic) else value
@@ -184,6 +189,34 @@ class Problem:
         self._check_unknowns()
         self._check_reference()
         self._check_terms()
+
+    def _check_kinds(self) -> None:
+        """Raise where an attribute is of a type of which nothing could be made."""
+        if not isinstance(self.name, str):
+            raise RecipeError(f"name={self.name!r} was given to a problem: give text.")
+        components = self.components
+        if not isinstance(components, Iterable) or not all(isinstance(c, str) for c in components):
+            raise RecipeError(
+                f"problem {self.name!r} was given the components {components!r}: give one or more "
+                "names, such as ('u', 'v')."
+            )
+        for name in ("arguments", "unknowns", "truth"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise RecipeError(
+                    f"problem {self.name!r} was given {name}={given!r}: give a dict by name."
+                )
+        try:
+            shape = np.atleast_1d(np.asarray(self.evaluation_shape, float))
+        except (TypeError, ValueError):
+            shape = np.array([math.nan])
+        # Where it is empty, a default is taken.
+        whole = shape.size == 0 or (np.isfinite(shape).all() and (shape == np.round(shape)).all())
+        if not whole or np.prod(np.abs(shape)) > MOST_EVALUATED:
+            raise RecipeError(
+                f"problem {self.name!r} was given the evaluation shape {self.evaluation_shape!r}: "
+                f"give whole numbers, with up to {MOST_EVALUATED:,} points in all."
+            )
 
     def _check_domain(self) -> None:
         for coord, low, high in zip(self.coords, self.domain.lower, self.domain.upper, strict=True):

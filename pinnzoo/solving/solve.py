@@ -181,8 +181,8 @@ def solve(
 
     Raises:
         UnknownNameError: There is no such problem.
-        RecipeError: `seconds` or `tolerance` is not a number above zero, or the problem has
-            unknowns and nothing was measured.
+        RecipeError: `seconds` or `tolerance` is not a number above zero, the tolerance is not below
+            1, or the problem has unknowns and nothing was measured.
         PointsError: The observations are not of this problem.
         PrecisionError: JAX has float64 switched off.
         TrainingError: The loss is not finite at the start.
@@ -197,6 +197,10 @@ def solve(
     begun = clock.now()
     names = wanted_diagnostics(diagnostics)
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
+    if goal is not None and goal >= 1:
+        raise RecipeError(
+            f"tolerance={tolerance!r} was given: give a relative error below 1, such as 1e-6."
+        )
     check_switches(progress=progress)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf

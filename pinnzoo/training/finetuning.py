@@ -120,7 +120,7 @@ def finetune(
     """
     refuse_names(entry)
     require(entry, Entry, "the entry", "load one first", EntryError)
-    check_switches(progress=progress, resume=resume)
+    check_switches(progress=progress, resume=resume, adaptive=adaptive)
     if problem is not None:
         require_problem(problem)
     require_dict(problem_arguments, "problem_arguments", {"viscosity": 0.02})

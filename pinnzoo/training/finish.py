@@ -12,6 +12,7 @@ from pinnzoo.entry import Entry, Snapshots
 from pinnzoo.errors import refuse_names
 from pinnzoo.precision import every_digit
 from pinnzoo.recipes import Recipe
+from pinnzoo.registry import check_switches
 from pinnzoo.training.progress import printable
 from pinnzoo.training.run import Run
 
@@ -91,6 +92,7 @@ def diagnose(entry: Entry, names: Sequence[str] | None = None, *, progress: bool
         ```
     """
     refuse_names(entry)
+    check_switches(progress=progress)
     if not progress:
         return entry.diagnosed(names)
     from rich.console import Console

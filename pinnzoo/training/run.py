@@ -100,6 +100,26 @@ def written(workdir: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
+def check_workdir(workdir: Path) -> None:
+    """Raise where the file of the run would take the place of another one of that name.
+
+    Raises:
+        RecipeError: The folder has such a file, and no training wrote it.
+    """
+    path = workdir / WORK_FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            own = "about" in file.files
+    except Exception:
+        # There is none, or one that was cut short, of which `read_run` says what to do.
+        return
+    if not own:
+        raise RecipeError(
+            f"the folder {str(workdir)!r} was given, whose file {WORK_FILE!r} is no run of "
+            "pinnzoo and would be replaced: give another folder."
+        )
+
+
 def save_run(run: Run, recipe: Recipe, workdir: Path) -> None:
     """Write a run so that it can go on after a kill; the file is replaced in one move.
 

@@ -71,11 +71,14 @@ from pinnzoo.storage.store import check_publishable, check_writable
 from pinnzoo.training.finish import beside, done_recipe, snapshots_of
 from pinnzoo.training.loop import Stopped, Trainer, first_run
 from pinnzoo.training.progress import Progress, Report, progress_bar, progress_of
-from pinnzoo.training.run import Run
+from pinnzoo.training.run import Run, check_workdir
 from pinnzoo.training.scope import check_warm_start, frozen_parameters, left_behind, window_of
 from pinnzoo.training.signals import Request, stop_request
 from pinnzoo.unknowns import WithUnknowns, rebased, with_unknowns
 from pinnzoo.weighting import make_weighting
+
+DIVERGED = 10.0
+"""How many times as large as at first a loss is that has diverged."""
 
 MOST_SNAPSHOTS = 100
 """That `train` keeps: so many kernels still fit into memory."""
@@ -168,6 +171,8 @@ def train(
     problem, network = _prepare(recipe, problem, model, base)
     _check_size(recipe, network, snapshots)
     folder = None if workdir is None else check_writable(workdir, overwrite=True, entry=False)
+    if folder is not None:
+        check_workdir(folder)
     observations = check_observations(observations, problem)
     warn_of_unread(problem, observations)
     # Phases state full names, also where an alias was written.
@@ -220,6 +225,7 @@ def train(
         observe(run)
         _train(trainer, run)
         keep_time()
+        _warn_of_divergence(trainer, run)
 
         def tick(text: str) -> None:
             tell(progress_of(run, recipe, "diagnostics", text))
@@ -254,6 +260,20 @@ def _check_given_kinds(
     require(mesh, Mesh | None, "the mesh", "give one, such as pinnzoo.sharding.make_mesh()")
 
 
+def _warn_of_divergence(trainer: Trainer, run: Run) -> None:
+    """Say where the loss only rose, so that the best parameters are those of the beginning."""
+    losses = run.history["loss"]
+    if not losses or not losses[-1] > DIVERGED * losses[0]:
+        return
+    if np.array_equal(np.asarray(run.best_theta), np.asarray(trainer.assembly.theta)):
+        warnings.warn(
+            f"the loss rose from {losses[0]:.1e} to {losses[-1]:.1e}, and no step lowered it, so "
+            "that the entry has the parameters that it began with: take a smaller learning rate, "
+            "or another optimizer.",
+            stacklevel=3,
+        )
+
+
 def _diagnostics(wanted: bool | Sequence[str]) -> list[str]:
     names = wanted_diagnostics(wanted)
     if names:
@@ -283,8 +303,9 @@ def _limit(name: str, seconds: float | None) -> float:
     """
     if seconds is None:
         return math.inf
+    text = isinstance(seconds, (str, bytes, bool))
     try:
-        number = float(seconds)
+        number = math.nan if text else float(seconds)
     except (TypeError, ValueError):
         number = math.nan
     if not number >= 0:
