@@ -1702,7 +1702,7 @@ def test_copies_of_measurements_are_told():
 def test_a_training_that_only_diverged_says_so():
     entry = pinnzoo.train(RECIPE, diagnostics=False)
     with pytest.warns(UserWarning, match=r"the loss rose from .* and no step lowered it"):
-        worse = pinnzoo.finetune(entry, optax.adam(1e30), 3, diagnostics=False)
+        worse = pinnzoo.finetune(entry, cast(Any, optax.adam(1e30)), 3, diagnostics=False)
     np.testing.assert_array_equal(worse.theta, entry.theta)
 
 
@@ -1743,8 +1743,9 @@ def test_text_for_seconds_is_refused():
 def test_points_outside_of_the_domain_are_no_collocation_points():
     entry = pinnzoo.load("heat-mlp-adam")
     points = {name: np.full((2, 2), 0.1) for name in entry.problem.terms}
+    off = points | {"equation": np.array([[7.0, 0.1]])}
     with pytest.raises(PointsError, match="outside"):
-        pinnzoo.assemble(entry.problem, entry.model, points | {"equation": [[7.0, 0.1]]})
+        pinnzoo.assemble(entry.problem, entry.model, off)
 
 
 def test_modes_are_those_of_a_box_inside_of_the_domain():

@@ -13,7 +13,7 @@ from pinnzoo._typing import HostPoint, Point, Scalar, Values
 from pinnzoo.errors import RecipeError
 from pinnzoo.registry import is_finite
 
-Kind = Literal["wall_value", "wall_flux", "jump", "kink"]
+Kind = Literal["wall_value", "wall_flux", "wall_rate", "jump", "kink"]
 
 MOST_IMAGES, NEGLIGIBLE = 8, 6.0
 """Periods up to which a break is felt, and distances from it in units of the layer's width at which
@@ -34,6 +34,7 @@ class Corner:
       `½ erfc((d - V t) / √(4 D t)) + ½ exp(V d / D) erfc((d + V t) / √(4 D t))` (Ogata and Banks
       1961, U.S. Geological Survey Professional Paper 411-A, equation 8).
     - "wall_flux": `√(4 D t) ierfc s`, zero at first, whose slope at the wall is one outwards.
+    - "wall_rate": `4 t i²erfc s`, zero at first and t at the wall.
     - "jump": `½ erf s`, a step of one.
     - "kink": `½ |d|` at first, whose slope rises by one at the place.
 
@@ -47,7 +48,7 @@ class Corner:
         diffusion: D, in squares of the axis' unit per unit of time.
         component: Index of the component.
         begin: The time at which it begins.
-        velocity: V, along the axis; "wall_flux" takes none. At a wall up to `V d / D = 700`.
+        velocity: V, along the axis; walls take it for a value alone, up to `V d / D = 700`.
         rate: c.
         inwards: 1 for a wall at the lower end of the axis, -1 for one at the upper end.
         period: Length of the axis where a jump or a kink is periodic in it, or zero.
@@ -117,7 +118,7 @@ class Corner:
         late = spread > 0
         width = jnp.sqrt(jnp.where(late, spread, 1.0))
         distance = z[self.axis] - self.place
-        if self.kind in ("wall_value", "wall_flux"):
+        if self.kind.startswith("wall"):
             value = self._at_wall(self.inwards * distance, passed, width, late)
         elif self.period:
             value = self._periodic(distance - self.velocity * passed, width, late)
@@ -129,6 +130,9 @@ class Corner:
         erfc, speed = jax.scipy.special.erfc, self.inwards * self.velocity
         if self.kind == "wall_flux":
             layer = width * _ierfc(distance / width)
+        elif self.kind == "wall_rate":
+            s = distance / width
+            layer = passed * (erfc(s) - 2 * s * _ierfc(s))
         elif speed:
             carried = speed * passed
             layer = erfc((distance - carried) / width) / 2 + (
@@ -399,34 +403,33 @@ def read(text: str) -> Corner | Angle | Wedge:
         ) from None
 
 
-class Corners(tuple[Corner | Angle, ...]):
-    """All of a network's: what is added to its output; none by default."""
+def read_corners(given: Sequence[str | Corner | Angle], m: int) -> tuple[Corner | Angle, ...]:
+    """All of a network's; none by default.
 
-    def __new__(cls, given: Sequence[str | Corner | Angle], m: int) -> "Corners":
-        """Read them.
+    Args:
+        given: Corners, or their texts, as in a recipe.
+        m: Components of the network.
 
-        Args:
-            given: Corners, or their texts, as in a recipe.
-            m: Components of the network.
+    Raises:
+        RecipeError: One is none, or of a component that there is not.
+    """
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise RecipeError(f"corners={given!r} was given: give a list of texts, one for each.")
+    found: list[Corner | Angle] = []
+    for text in given:
+        each = text if isinstance(text, (Corner, Angle)) else read(text)
+        if isinstance(each, Wedge):
+            raise RecipeError(f"the corner '{each}' was given: give it among the wedges.")
+        if each.component not in range(m):
+            raise RecipeError(
+                f"a corner of component {each.component!r} was given: give one from 0 to {m - 1}."
+            )
+        found.append(each)
+    return tuple(found)
 
-        Raises:
-            RecipeError: One is none, or of a component that there is not.
-        """
-        if isinstance(given, str) or not isinstance(given, Sequence):
-            raise RecipeError(f"corners={given!r} was given: give a list of texts, one for each.")
-        found = [each if isinstance(each, (Corner, Angle)) else read(each) for each in given]
-        for each in found:
-            if isinstance(each, Wedge):
-                raise RecipeError(f"the corner '{each}' was given: give it among the wedges.")
-            if each.component not in range(m):
-                raise RecipeError(
-                    f"a corner of component {each.component!r} was given: give one from 0 to "
-                    f"{m - 1}."
-                )
-        return super().__new__(cls, found)  # pyright: ignore[reportArgumentType]
 
-    def added(self, z: Point, values: Values) -> Values:
-        """Values at one point with those of the corners added."""
-        for each in self:
-            values = values.at[each.component].add(each(z))
-        return values
+def with_corners(corners: Sequence[Corner | Angle], z: Point, values: Values) -> Values:
+    """Values at one point with those of the corners added."""
+    for each in corners:
+        values = values.at[each.component].add(each(z))
+    return values

@@ -7,7 +7,14 @@ from typing import Any
 from flax import nnx
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Angle, Corner, Corners, Wedge, Wedges
+from pinnzoo.architectures.corners import (
+    Angle,
+    Corner,
+    Wedge,
+    Wedges,
+    read_corners,
+    with_corners,
+)
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, find_activation
 
 
@@ -62,7 +69,7 @@ class MLP(nnx.Module):
             for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, **options)
-        self.corners = Corners(corners, m)
+        self.corners = read_corners(corners, m)
         self.wedges = Wedges(wedges, m, dtype=dtype) if wedges else None
 
     def __call__(self, z: Point) -> Values:
@@ -70,5 +77,5 @@ class MLP(nnx.Module):
         h = self.inputs(z)
         for layer in self.hidden:
             h = self.activation(layer(h))
-        value = self.corners.added(z, self.output(h))
+        value = with_corners(self.corners, z, self.output(h))
         return value if self.wedges is None else value + self.wedges(z)

@@ -11,7 +11,14 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnzoo._typing import Point, Values
-from pinnzoo.architectures.corners import Angle, Corner, Corners, Wedge, Wedges
+from pinnzoo.architectures.corners import (
+    Angle,
+    Corner,
+    Wedge,
+    Wedges,
+    read_corners,
+    with_corners,
+)
 from pinnzoo.architectures.layers import Dense, Inputs, check_sizes, one_each
 from pinnzoo.precision import product
 from pinnzoo.registry import check_positive
@@ -102,7 +109,7 @@ class Siren(nnx.Module):
             for k, (i, o) in enumerate(itertools.pairwise(sizes))
         )
         self.output = Dense(width, m, dtype=dtype, rngs=rngs)
-        self.corners = Corners(corners, m)
+        self.corners = read_corners(corners, m)
         self.wedges = Wedges(wedges, m, dtype=dtype) if wedges else None
 
     def __call__(self, z: Point) -> Values:
@@ -110,5 +117,5 @@ class Siren(nnx.Module):
         h = self.inputs(z) * jnp.array(self.stretch, z.dtype)
         for layer in self.hidden:
             h = layer(h)
-        value = self.corners.added(z, self.output(h))
+        value = with_corners(self.corners, z, self.output(h))
         return value if self.wedges is None else value + self.wedges(z)

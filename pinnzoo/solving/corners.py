@@ -35,6 +35,9 @@ MOST = 4
 ONE_SIDED = 1e-5
 """Step of one-sided differences, as a share of the axis."""
 
+BENT = 1e-3
+"""Step of second differences, as a share of the axis."""
+
 COUPLED = 1e-9
 """Share of a factor that is rounding."""
 
@@ -250,6 +253,7 @@ def _at_wall(problem: Problem, profiles: list[Profile], place: float, inwards: i
         if not slope:
             jump, bend = -read.residual / value, 0.0
             if abs(jump) <= SMALL_JUMP * size:
+                found += _rate(problem, profiles, condition, read, (place, inwards), size)
                 continue
         else:
             jump, bend = 0.0, -read.residual / slope
@@ -263,6 +267,56 @@ def _at_wall(problem: Problem, profiles: list[Profile], place: float, inwards: i
             problem, (values, other), k, place, kind=kind, size=amount, inwards=inwards
         )
     return found
+
+
+def _rate(
+    problem: Problem,
+    profiles: list[Profile],
+    condition: Condition,
+    read: _Read,
+    wall: tuple[float, int],
+    size: float,
+) -> list[Corner]:
+    """A layer where the equation begins with another rate than that of a wall's value."""
+    place, inwards = wall
+    begin, end = problem.domain.bounds("t")
+    low, high = problem.domain.bounds(problem.coords[1])
+    values = _around(problem, profiles, place, inwards)
+    step = BENT * (high - low) * inwards
+    bends = []
+    for profile in profiles:
+        a, b, c, d = profile(place + step * np.arange(4))
+        bends.append((2 * a - 5 * b + 4 * c - d) / step**2)
+    field, k = _polynomial(problem, place), read.component
+
+    def residuals(rates: Any) -> Any:
+        parts = jnp.stack([*jnp.asarray(values), rates, jnp.asarray(bends), jnp.zeros(problem.m)])
+        at = jnp.array([begin, place])
+        return jnp.stack([term.residual(field(parts), at) for term in problem.equations])
+
+    def prescribed(time: Any) -> Any:
+        function = problem.field(zero(problem.m), problem.guesses)
+        return -condition.residual(function, jnp.stack([time, place])) / read.factors[0]
+
+    with jax.enable_x64(True):
+        still = jnp.zeros(problem.m)
+        left, factors = (np.asarray(x) for x in (residuals(still), jax.jacfwd(residuals)(still)))
+        wanted = float(jax.grad(prescribed)(jnp.asarray(float(begin))))
+    if factors.shape != (problem.m, problem.m) or not np.isfinite([*left, *factors.ravel()]).all():
+        return []
+    if np.linalg.matrix_rank(factors) < problem.m or not math.isfinite(wanted):
+        return []
+    missed = wanted - float(-np.linalg.solve(factors, left)[k])
+    corners = _corner(
+        problem, (values, values), k, place, kind="wall_rate", size=missed, inwards=inwards
+    )
+    # By what it comes to in the time that the layer takes to fill the domain.
+    lasting = [min(end - begin, (high - low) ** 2 / each.diffusion) for each in corners]
+    return [
+        c
+        for c, time in zip(corners, lasting, strict=True)
+        if abs(missed) * time > SMALL_BEND * size
+    ]
 
 
 def _inside(
@@ -307,7 +361,7 @@ def _corner(
     if given["kind"].startswith("wall"):
         extent = problem.domain.upper[1] - problem.domain.lower[1]
         steep = abs(speed) * extent > STEEPEST * diffusion.mean()
-        speed = 0.0 if steep or given["kind"] == "wall_flux" else speed
+        speed = 0.0 if steep or given["kind"] != "wall_value" else speed
     try:
         return [
             Corner(

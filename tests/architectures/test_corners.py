@@ -23,6 +23,7 @@ WALLS = {
     "wall against a flow": Corner("wall_value", velocity=-0.7, **COMMON),
     "wall_flux": Corner("wall_flux", **COMMON),
     "upper wall": Corner("wall_flux", inwards=-1, **COMMON),
+    "wall_rate": Corner("wall_rate", **COMMON),
 }
 INSIDE = {
     "jump": Corner("jump", velocity=0.7, **COMMON),
@@ -65,7 +66,11 @@ def test_a_wall_is_left_by_nothing_at_first(corner):
     wall = jnp.array([1.0, corner.place])
     value, slope = as_field(corner)(wall, "u u_x")
     grown = corner.size * math.exp(corner.rate * 0.9)
-    told = value if corner.kind == "wall_value" else -corner.inwards * slope
+    told = {
+        "wall_value": value,
+        "wall_flux": -corner.inwards * slope,
+        "wall_rate": value / 0.9,
+    }[corner.kind]
     assert float(told) == pytest.approx(grown, rel=1e-13)
 
 

@@ -67,7 +67,25 @@ def test_a_wall_whose_value_the_beginning_does_not_have():
     # Along the wall, the value is what it is at first.
     risen = [dirichlet(DOMAIN, "u", "x", "left", lambda z: 1 + z[0]), HOT[1]]
     assert found(flat, risen) == found(flat, HOT)
-    assert found(flat, [dirichlet(DOMAIN, "u", "x", "left", lambda z: z[0]), HOT[1]]) == []
+
+
+def test_a_wall_whose_rate_the_equation_does_not_have():
+    rising = [dirichlet(DOMAIN, "u", "x", "left", lambda z: z[0]), HOT[1]]
+    assert found(flat, rising) == [("wall_rate", 0.0, 1.0, 0.0)]
+    # A parabola falls by 0.2 everywhere, and its ends are kept.
+    assert found(lambda x: x * (1 - x), COLD) == [
+        ("wall_rate", 0.0, 0.2, 0.0),
+        ("wall_rate", 1.0, 0.2, 0.0),
+    ]
+    assert found(lambda x: jnp.sin(jnp.pi * x), COLD) == []
+
+    def around_an_axis(u, z):
+        u_t, u_x, u_xx = u(z, "u_t u_x u_xx")
+        return z[1] * (u_t - u_xx) - u_x
+
+    axis = [neumann(DOMAIN, "u", "x", "left"), COLD[1]]
+    cooled = found(lambda x: 1 - x**2, axis, around_an_axis)
+    assert cooled == [("wall_rate", 1.0, 4.0, 0.0)]
 
 
 def test_a_flux_that_the_beginning_does_not_have():
