@@ -749,6 +749,7 @@ class Entry:
 
         address = f"hf-hub:{repository}"
         publishing.check_repository(repository)
+        publishing.check_tag(tag)
         with tempfile.TemporaryDirectory() as scratch:
             path = self.save(Path(scratch, self.name), command=command)
             folder = EntryFolder.open(path)

@@ -525,8 +525,8 @@ def assemble(
         The assembly; unpack it as `theta, objective, to_model`.
 
     Raises:
-        PointsError: A term has no points, or points of the wrong shape or outside of the domain, or
-            there are points or weights for a term that does not exist.
+        PointsError: A term has no points or points of the wrong shape, or there are points or
+            weights for a term that does not exist.
         RecipeError: A weight is negative or not finite, the network is not one that takes a
             point to the components, or a term is not one number.
         UnknownNameError: An equation asks for a component or a derivative that does not exist.
@@ -570,7 +570,7 @@ def assemble(
         return made_of.setdefault(id(residual), at_point)
 
     def term(name: str) -> Term:
-        drawn = problem.check_points(points[name], inside=True)
+        drawn = problem.check_points(points[name])
         if len(drawn) == 0:
             raise PointsError(f"term {name!r} was given no points: give at least one.")
         return made(name, drawn, wrapped(residuals[name], of_parameters))

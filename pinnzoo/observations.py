@@ -77,6 +77,8 @@ class Observations:
         several = np.ndim(table) == 2 and np.shape(table)[1] > 1
         values = real_numbers(table, "values", gaps=several)
         values = values[:, None] if values.ndim == 1 else values
+        # Times, say: as many as values, and each of one coordinate.
+        points = points[:, None] if points.shape == (len(values),) else points
         if points.ndim != 2 or values.ndim != 2 or len(points) != len(values) or not values.size:
             raise PointsError(
                 f"observations with points of shape {np.shape(self.points)} and values of shape "

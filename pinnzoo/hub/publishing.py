@@ -104,6 +104,19 @@ def check_repository(repository: str) -> None:
         )
 
 
+def check_tag(tag: str | None) -> None:
+    """Raise unless an entry can be loaded by a tag; None is no tag.
+
+    Raises:
+        EntryError: It cannot.
+    """
+    if tag is not None and not is_revision(tag):
+        raise EntryError(
+            f"the tag {tag!r} was given: give up to 100 letters, digits, dots, dashes, "
+            "underscores and slashes, such as 'v1', by which it can be loaded."
+        )
+
+
 def prepare(folder: EntryFolder, repository: str, most: int | None = None) -> Publication:
     """All files of an entry, each compared with its manifest and free of traces of this machine.
 
@@ -216,11 +229,7 @@ def plan(
         DownloadError: The Hub cannot be reached, or has the tag on something else.
     """
     repository = publication.repository
-    if tag is not None and not is_revision(tag):
-        raise EntryError(
-            f"the tag {tag!r} was given: give up to 100 letters, digits, dots, dashes, "
-            "underscores and slashes, such as 'v1', by which it can be loaded."
-        )
+    check_tag(tag)
     try:
         info = _about(api, repository)
         if info is None:

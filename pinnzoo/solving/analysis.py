@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -738,6 +739,43 @@ def offset_and_scale(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
         return mean, spread if spread > LARGE else 1.0
     size = float(np.sqrt(np.mean(values**2)))
     return 0.0, size if size > LARGE else 1.0
+
+
+def changes(problem: Problem, values: Sequence[Float[np.ndarray, " _"]]) -> list[float] | None:
+    """By how much each component would change if it went on as it begins, for as long as asked for.
+
+    Of ordinary equations of first order whose initial values alone are known: ten infected of ten
+    thousand say little of how many there will be. Never more than the largest known value, since
+    what is stiff does not go on so.
+
+    Args:
+        problem: What is solved.
+        values: What is known of each component.
+
+    Returns:
+        None where the equations do not say so.
+    """
+    if problem.d > 1 or not marches(problem) or orders(problem) != (1,):
+        return None
+    if len(problem.equations) != problem.m or any(np.ptp(v) > 0 for v in values if v.size):
+        return None
+    (begin,), (end,) = problem.domain.lower, problem.domain.upper
+    first = np.array([v[0] if v.size else 0.0 for v in values])
+    at = jnp.array([begin])
+
+    def residuals(rates: Any) -> Any:
+        field = problem.field(lambda z: first + rates * (z[0] - begin), problem.guesses)
+        return jnp.stack([term.residual(field, at) for term in problem.equations])
+
+    with jax.enable_x64(True):
+        still = jnp.zeros(problem.m)
+        left, factors = (np.asarray(x) for x in (residuals(still), jax.jacfwd(residuals)(still)))
+    if factors.shape != (problem.m, problem.m) or not np.isfinite([*left, *factors.ravel()]).all():
+        return None
+    if np.linalg.matrix_rank(factors) < problem.m:
+        return None
+    gone = np.abs(np.linalg.solve(factors, left)) * (end - begin)
+    return [float(x) for x in np.minimum(gone, np.abs(first).max())]
 
 
 FAINT = 3.0

@@ -19,7 +19,9 @@ from pinnzoo.observations import Observations
 from pinnzoo.pdes import Problem
 from pinnzoo.recipes import Phase, Recipe
 from pinnzoo.solving.analysis import (
+    LARGE,
     balanced_weights,
+    changes,
     has_kink,
     keeps_kink,
     known_values,
@@ -164,7 +166,13 @@ class Plan:
         """Offset and scale of each component, where the network is all there is to it."""
         if self.problem.ansatz is not None:
             return []
-        return [offset_and_scale(v) for v in known_values(self.problem, self.observations)]
+        known = known_values(self.problem, self.observations)
+        begins = [offset_and_scale(v) for v in known]
+        grow = changes(self.problem, known) or [0.0] * len(begins)
+        return [
+            (offset, change if change > LARGE * scale else scale)
+            for (offset, scale), change in zip(begins, grow, strict=True)
+        ]
 
 
 def _named(problem: Problem, architecture: str = ARCHITECTURE) -> Recipe:

@@ -181,8 +181,8 @@ def solve(
 
     Raises:
         UnknownNameError: There is no such problem.
-        RecipeError: `seconds` or `tolerance` is not a number above zero, the tolerance is not below
-            1, or the problem has unknowns and nothing was measured.
+        RecipeError: `seconds` or `tolerance` is not a number above zero, or the problem has
+            unknowns and nothing was measured.
         PointsError: The observations are not of this problem.
         PrecisionError: JAX has float64 switched off.
         TrainingError: The loss is not finite at the start.
@@ -197,10 +197,6 @@ def solve(
     begun = clock.now()
     names = wanted_diagnostics(diagnostics)
     budget, goal = _above_zero("seconds", seconds), _above_zero("tolerance", tolerance)
-    if goal is not None and goal >= 1:
-        raise RecipeError(
-            f"tolerance={tolerance!r} was given: give a relative error below 1, such as 1e-6."
-        )
     check_switches(progress=progress)
     if budget is None:
         budget = DEFAULT_SECONDS if goal is None else math.inf
@@ -383,10 +379,15 @@ def _unfinished(problem: Problem, last: Sequence[Round], suspect: float) -> str 
             "or state the problem for a shorter one, with values of order one"
         )
     if suspect > SUSPECT:
+        changed = f"a step along other functions changes it by {min(suspect, 1.0):.0%} of itself"
+        if not marches(problem):
+            return (
+                f"{changed}, as it does where a source or a layer is thinner than what the network "
+                "resolves, so give it more time, another seed, or what is known of it as Features"
+            )
         return (
-            f"a step along other functions changes it by {min(suspect, 1.0):.0%} of itself, as it "
-            "does where a solution rests at a state that is not stable or only nearly one, so give "
-            "it more time, another seed, or state the problem for a shorter one"
+            f"{changed}, as it does where a solution rests at a state that is not stable or only "
+            "nearly one, so give it more time, another seed, or state the problem for a shorter one"
         )
     drifts = unknowns_moved(problem, last[-1].base.trail)
     if drifts and max(drifts.values()) > MOVED:
@@ -626,10 +627,10 @@ def _time_for_defect(problem: Problem, allowance: Allowance, last: Round) -> boo
 def _worth(plan: Plan, last: Round, width: int, allowance: Allowance) -> bool:
     """Whether there is time for a network of this width that goes on from the last one."""
     step = last.base.step * plan.growth(last.width, width) ** STEP_GROWTH
-    # One of the same width has its programs.
-    setup = last.base.setup if width > last.width else 0.0
+    # One of the same width has its programs, and all of its neurons count already.
+    setup, steps = (last.base.setup, FURTHER) if width > last.width else (0.0, FURTHER // 2)
     tangent = tangent_time(setup, step) if plan.observations is None else 0.0
-    return allowance.left > FURTHER_SETUP * setup + FURTHER * step + tangent
+    return allowance.left > FURTHER_SETUP * setup + steps * step + tangent
 
 
 def _windows(plan: Plan, allowance: Allowance) -> list[Round]:

@@ -349,6 +349,36 @@ def test_a_solution_far_from_zero_is_begun_there():
     assert np.abs(off).max() < 1e-4
 
 
+def epidemic(people):
+    domain = Box("t", (0.0,), (100.0,))
+
+    def susceptible(u, z):
+        s, i, s_t = u(z, "s i s_t")
+        return s_t + 0.4 * s * i / people
+
+    def infected(u, z):
+        s, i, i_t = u(z, "s i i_t")
+        return i_t - 0.4 * s * i / people + 0.1 * i
+
+    start = (0.999 * people, 0.001 * people)
+    conditions = [initial(domain, c, v) for c, v in zip("si", start, strict=True)]
+    system = (Condition("infected", infected, domain),)
+    return of(domain, susceptible, conditions, ("s", "i"), system=system)
+
+
+def test_what_begins_small_among_many_is_as_large_as_its_rate_says():
+    (offset, susceptible), (nothing, infected) = plan_for(epidemic(1e4)).begins
+    assert (offset, nothing) == (9990.0, 0.0)
+    assert (susceptible, infected) == pytest.approx((0.4 * 9.99 * 100, (0.4 * 9.99 - 1.0) * 100))
+    # In units in which all are of order one, nothing is scaled.
+    assert plan_for(epidemic(1.0)).begins == [(0.0, 1.0), (0.0, 1.0)]
+    # What is stiff does not go on as it begins.
+    domain = Box("t", (0.0,), (1e5,))
+    falls = lambda u, z: u(z, "u_t")[0] + 1e6 * u(z, "u")[0]  # noqa: E731
+    stiff = of(domain, falls, [initial(domain, "u", 20.0)])
+    assert plan_for(stiff).begins[0][1] <= 20.0
+
+
 @pytest.mark.parametrize(
     ("values", "begins"),
     [
